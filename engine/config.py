@@ -1,0 +1,206 @@
+"""Configuration: one TOML, every value checked, every value's origin known.
+
+`resolve` lays defaults, a preset, the file and the environment over each other, in this order, and remembers where
+each value came from. It reads nothing itself: text and environment are arguments. Every limit says why it has its
+value; the measurements are in `docs/speed.md`.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from engine.errors import Fault, FleetError
+
+
+class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """This node. `name` empty: the host's name. `workdir`: whose git branch the heartbeat shows (empty: where it
+    was started)."""
+
+    name: str = ""
+    workdir: str = ""
+
+
+class NetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where to listen. Port 0 or a taken port: the next free one. `listen` empty: loopback until a peer has joined,
+    then every interface. `advertise`: addresses to tell peers instead of those found."""
+
+    listen: str = ""
+    advertise: tuple[str, ...] = ()
+    http_port: int = 8856
+    nats_port: int = 4222
+    cluster_port: int = 6222
+    leaf_port: int = 7422
+    udp_port: int = 8857
+
+
+class ApiConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The control API on loopback TCP, off by default; the Unix socket is always there."""
+
+    tcp: bool = False
+    tcp_port: int = 8855
+
+
+class BrokerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`url`: an external nats-server instead of our own. `mesh_limit`: beyond so many nodes, hubs and leaves (a full
+    mesh of 15 holds 564 sockets, three hubs 69)."""
+
+    url: str = ""
+    enabled: bool = True
+    mesh_limit: int = 5
+    hubs: int = 3
+
+
+class MailConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Delivery. `cascade_s`: one walk over the channels. `retry_s`, `retry_max_s`: full-jitter back-off between walks.
+    `hedge_min_s`, `hedge_max_s`: bounds of the wait before the next channel is started. `trust_s`: a channel is used
+    alone only while it has succeeded within this time. `relay_wait_s`: how long a landed relay is given."""
+
+    cascade_s: float = 30.0
+    retry_s: float = 1.0
+    retry_max_s: float = 30.0
+    hedge_min_s: float = 0.010
+    hedge_max_s: float = 0.250
+    trust_s: float = 6.5
+    relay_wait_s: float = 5.0
+    batch: int = 128
+    rate_per_s: int = 20_000
+
+
+class HealthConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The state machine of a (peer, channel). `probe_s`: rest between probes of a working channel."""
+
+    probe_s: float = 5.0
+    window_s: float = 300.0
+    streak: int = 3
+    heal_probes: int = 3
+    backoff_s: float = 0.25
+    backoff_max_s: float = 30.0
+    quiet_s: float = 900.0
+
+
+class MembershipConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """SWIM with Lifeguard, and the heartbeat. All in seconds, and counts."""
+
+    period_s: float = 1.0
+    ping_timeout_s: float = 0.5
+    indirect: int = 3
+    suspicion_mult: float = 4.0
+    heartbeat_s: float = 10.0
+    unreachable_s: float = 10.0
+    stale_s: float = 90.0
+    offline_s: float = 300.0
+
+
+class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`ballast_mb`: given back when the disk is full so that draining can go on. `resume_mb`: free space at which
+    new sends are accepted again."""
+
+    ballast_mb: int = 8
+    resume_mb: int = 32
+    keep_days: int = 30
+
+
+class UiConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The control room."""
+
+    theme: str = "fleet-dark"
+    ascii: bool = False
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that can be set."""
+
+    node: NodeConfig = NodeConfig()
+    net: NetConfig = NetConfig()
+    api: ApiConfig = ApiConfig()
+    broker: BrokerConfig = BrokerConfig()
+    mail: MailConfig = MailConfig()
+    health: HealthConfig = HealthConfig()
+    membership: MembershipConfig = MembershipConfig()
+    store: StoreConfig = StoreConfig()
+    ui: UiConfig = UiConfig()
+
+
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "lan": {},
+    # Nobody else to hear: nothing is probed, nothing listens beyond loopback.
+    "solo": {"net": {"listen": "127.0.0.1"}},
+    # Round trips of 50 to 300 ms: suspicion and hedges leave room for them.
+    "wan": {
+        "membership": {"ping_timeout_s": 1.5, "period_s": 2.0},
+        "mail": {"hedge_min_s": 0.05, "hedge_max_s": 0.75},
+    },
+}
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """A configuration and, for each `section.key`, where its value came from."""
+
+    config: Config
+    origins: dict[str, str]
+
+
+def resolve(text: str, env: Mapping[str, str], source: str = "config.toml") -> Resolved:
+    """The configuration in force. `text` is the TOML file's content, `env` the process environment.
+
+    `FLEET_<SECTION>_<KEY>` sets one value, `FLEET_NODE_NAME` among them; a top-level `preset` picks one of `PRESETS`.
+    Raises `FleetError` `usage.config` naming the file, the key and what is allowed.
+    """
+    table = _parsed(text, source)
+    preset = env.get("FLEET_PRESET") or table.pop("preset", "lan")
+    if preset not in PRESETS:
+        raise _refused(source, f"preset {preset!r} is none of {', '.join(PRESETS)}")
+    values: dict[str, dict[str, Any]] = {}
+    origins: dict[str, str] = {}
+    layers = (
+        (msgspec.to_builtins(Config()), "default"),
+        (PRESETS[preset], f"preset {preset}"),
+        (table, source),
+        (_from_env(env), "environment"),
+    )
+    for layer, origin in layers:
+        _lay(layer, origin, values, origins, source)
+    try:
+        return Resolved(msgspec.convert(values, Config, strict=False), origins)
+    except msgspec.ValidationError as error:
+        raise _refused(source, str(error)) from None
+
+
+def _parsed(text: str, source: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _refused(source, str(error)) from None
+
+
+def _lay(
+    layer: Any, origin: str, values: dict[str, dict[str, Any]], origins: dict[str, str], source: str
+) -> None:
+    for section, keys in layer.items():
+        if not isinstance(keys, dict):
+            raise _refused(source, f"`{section}` is not a section; sections are {', '.join(Config.__struct_fields__)}")
+        for key, value in keys.items():
+            values.setdefault(section, {})[key] = value
+            origins[f"{section}.{key}"] = origin
+
+
+def _from_env(env: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for section, keys in msgspec.to_builtins(Config()).items():
+        for key, default in keys.items():
+            text = env.get(f"FLEET_{section}_{key}".upper())
+            if text is not None:
+                found.setdefault(section, {})[key] = text.split(",") if isinstance(default, (list, tuple)) else text
+    return found
+
+
+def _refused(source: str, detail: str) -> FleetError:
+    return FleetError(
+        "usage.config",
+        "The configuration cannot be read",
+        f"{source}: {detail}",
+        "mend that line, or move the file away to start with the defaults; `fleet config show` prints every key",
+        Fault.THEIRS,
+    )

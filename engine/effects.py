@@ -1,0 +1,121 @@
+"""What can be done, in the imperative. Steps ask; `engine.hands` performs, in the order of the list.
+
+Order is a promise. What a turn saves is durable before anything after it is done, so a receipt or a "sent" is never
+ahead of the disk.
+"""
+
+import msgspec
+
+from engine.errors import ErrorFacts
+from engine.model.channel import Channel
+from engine.model.envelope import Envelope
+from engine.model.event import Event
+from engine.model.mail import AckLine
+from engine.model.records import Record
+from engine.model.roster import Roster
+
+
+class Save(msgspec.Struct, frozen=True):
+    """Write these records, in this order, in the turn's transaction."""
+
+    records: tuple[Record, ...]
+
+
+class Deliver(msgspec.Struct, frozen=True):
+    """Carry an envelope to `peer` over `channel` within `budget_s` seconds. `acks` ride along."""
+
+    peer: str
+    channel: Channel
+    envelope: Envelope
+    budget_s: float
+    acks: tuple[AckLine, ...] = ()
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Send envelopes back on the way a delivery came (`token`), sealed for their `dst`."""
+
+    token: int
+    envelopes: tuple[Envelope, ...]
+
+
+class Hand(msgspec.Struct, frozen=True):
+    """Send a frame that is not ours back on the way a delivery came: a relay's return path."""
+
+    token: int
+    frames: tuple[bytes, ...]
+
+
+class Arm(msgspec.Struct, frozen=True):
+    """Ring `key` at monotonic second `at`; arming again moves it."""
+
+    key: str
+    at: float
+
+
+class Resolve(msgspec.Struct, frozen=True):
+    """Answer a verb that waits under `ticket`: with an id, or an error."""
+
+    ticket: int
+    value: str = ""
+    error: ErrorFacts | None = None
+
+
+class Publish(msgspec.Struct, frozen=True):
+    """Tell the faces, after all before it is durable."""
+
+    event: Event
+
+
+class Load(msgspec.Struct, frozen=True):
+    """Read the next `limit` messages to `peer` that have no number yet, and say how many are left."""
+
+    peer: str
+    limit: int
+
+
+class Reload(msgspec.Struct, frozen=True):
+    """Read again messages to `peer` that were closed but that its receipts no longer hold (its store went back)."""
+
+    peer: str
+    epoch: int
+    seqs: tuple[int, ...]
+
+
+class SendDatagram(msgspec.Struct, frozen=True):
+    """Send a gossip packet (payload only; the edge adds the tag) to a peer's UDP address."""
+
+    host: str
+    port: int
+    packet: bytes
+
+
+class AskReady(msgspec.Struct, frozen=True):
+    """Ask every transport whether it could reach `peer`."""
+
+    peer: str
+
+
+class ApplyRoster(msgspec.Struct, frozen=True):
+    """Give the roster in force to everything that trusts by it: sealing keys, broker, listeners."""
+
+    roster: Roster
+
+
+class Look(msgspec.Struct, frozen=True):
+    """Look at this machine: load and git state."""
+
+
+class RotateKey(msgspec.Struct, frozen=True):
+    """Make a new sealing pre-key and keep the one before it."""
+
+
+class RaiseEpoch(msgspec.Struct, frozen=True):
+    """Our store went back in time: start a new epoch above `floor`."""
+
+    floor: int
+
+
+Effect = (
+    Save | Deliver | Answer | Hand | Arm | Resolve | Publish | Load | Reload | SendDatagram | AskReady | ApplyRoster
+    | Look | RotateKey | RaiseEpoch
+)

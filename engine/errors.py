@@ -1,0 +1,59 @@
+"""What can go wrong, said so that a person can act on it.
+
+An error carries what happened (`title`, six words or fewer), why (`detail`), the next command or key
+(`next_step`), and whose fault it is, because that decides who has to move: OURS is a bug of Fleet, THEIRS a
+mistake in what was asked, WORLD the machine or the network. `code` is stable and meant for programs.
+
+It never carries a body, a key or a token.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Fault(StrEnum):
+    """Whose move it is."""
+
+    OURS = "OURS"
+    THEIRS = "THEIRS"
+    WORLD = "WORLD"
+
+
+class FleetError(Exception):
+    """One refusal or failure, in the five parts every face shows."""
+
+    def __init__(self, code: str, title: str, detail: str = "", next_step: str = "", fault: Fault = Fault.THEIRS):
+        super().__init__(f"{title}: {detail}" if detail else title)
+        self.code = code
+        self.title = title
+        self.detail = detail
+        self.next_step = next_step
+        self.fault = fault
+
+    def facts(self) -> "ErrorFacts":
+        """The five parts as a plain value, for JSON and for screens."""
+        return ErrorFacts(self.code, self.title, self.detail, self.next_step, self.fault)
+
+
+class ErrorFacts(msgspec.Struct, frozen=True):
+    """`FleetError` as data: `{"code","title","detail","next_step","fault"}`."""
+
+    code: str
+    title: str
+    detail: str
+    next_step: str
+    fault: Fault
+
+    def raised(self) -> FleetError:
+        """The error again, on the other side of a socket or a queue."""
+        return FleetError(self.code, self.title, self.detail, self.next_step, self.fault)
+
+
+# The exit code of a command, by the first word of its error's code (`spec.md`, section 1).
+EXIT_CODES = {"usage": 2, "node": 3, "refused": 4, "timeout": 5}
+
+
+def exit_code(code: str) -> int:
+    """Exit status for an error code such as `node.absent`; 1 where the table is silent."""
+    return EXIT_CODES.get(code.split(".", 1)[0], 1)

@@ -1,0 +1,1 @@
+"""The nouns of Fleet. Read these first; they know nobody."""

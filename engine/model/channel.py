@@ -1,0 +1,126 @@
+"""The nine ways to a machine, as a table.
+
+`CHANNELS` is the one place that knows what a channel costs and promises. The number is the P of the documents and the
+tie-break of the cascade; the class is the first thing the cascade orders by after health.
+"""
+
+from enum import IntEnum, StrEnum
+
+import msgspec
+
+
+class Channel(StrEnum):
+    """P0 to P8, by the names people see."""
+
+    CLOUD = "cloud"
+    NATS = "nats"
+    HTTP = "http"
+    RELAY = "relay"
+    SEED = "seed"
+    SSH = "ssh"
+    WOL = "wol"
+    GIT = "git"
+    TEXT = "text"
+
+
+class Class(IntEnum):
+    """How fast a channel is, coarsely: the cascade never prefers a colder class that is as healthy."""
+
+    HOT = 0
+    WARM = 1
+    WAKE = 2
+    COLD = 3
+    VENDOR = 4
+    LAST = 5
+
+
+class ChannelSpec(msgspec.Struct, frozen=True):
+    """What one channel is: its P-number, class, time budget of one try in seconds, and whether it may be hedged."""
+
+    channel: Channel
+    number: int
+    speed: Class
+    budget_s: float
+    hedged: bool
+    stores: bool = False
+
+
+CHANNELS: dict[Channel, ChannelSpec] = {
+    spec.channel: spec
+    for spec in (
+        ChannelSpec(Channel.CLOUD, 0, Class.VENDOR, 5.0, hedged=False),
+        ChannelSpec(Channel.NATS, 1, Class.HOT, 3.0, hedged=True),
+        ChannelSpec(Channel.HTTP, 2, Class.HOT, 5.0, hedged=True),
+        ChannelSpec(Channel.RELAY, 3, Class.HOT, 5.0, hedged=True, stores=True),
+        ChannelSpec(Channel.SEED, 4, Class.WARM, 10.0, hedged=True, stores=True),
+        ChannelSpec(Channel.SSH, 5, Class.WARM, 10.0, hedged=True),
+        ChannelSpec(Channel.WOL, 6, Class.WAKE, 60.0, hedged=False),
+        ChannelSpec(Channel.GIT, 7, Class.COLD, 30.0, hedged=True, stores=True),
+        ChannelSpec(Channel.TEXT, 8, Class.LAST, 2.0, hedged=False),
+    )
+}
+
+
+class ChannelState(StrEnum):
+    """The health of one (peer, channel) pair. Never probed is UNKNOWN, not healthy; ABSENT has a reason."""
+
+    UNKNOWN = "UNKNOWN"
+    HEALTHY = "HEALTHY"
+    DEGRADED = "DEGRADED"
+    BROKEN = "BROKEN"
+    HEALING = "HEALING"
+    QUARANTINED = "QUARANTINED"
+    ABSENT = "ABSENT"
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One change of state: when (wall milliseconds), from what to what, and why."""
+
+    at_ms: int
+    old: ChannelState
+    new: ChannelState
+    reason: str
+
+
+class ChannelHealth(msgspec.Struct, frozen=True):
+    """What is known of one (peer, channel) pair. Times are monotonic seconds unless they say `_ms`.
+
+    `fails` are the moments of failures in the last five minutes, `streak` failures in a row, `good` successful
+    probes in a row while HEALING, `latencies` the last round trips in milliseconds, newest last.
+    """
+
+    state: ChannelState = ChannelState.UNKNOWN
+    since_ms: int = 0
+    reason: str = ""
+    fails: tuple[float, ...] = ()
+    streak: int = 0
+    good: int = 0
+    ok_at: float | None = None
+    tried_at: float | None = None
+    retry_at: float = 0.0
+    backoff_s: float = 0.25
+    latencies: tuple[float, ...] = ()
+    changes: tuple[Change, ...] = ()
+    held: bool = False
+
+
+class Verdict(StrEnum):
+    """How one try ended. CONFIRMED: the peer said yes. LANDED: the channel took it. REFUSED: the peer said no.
+    LOST: no answer. BARRED: it could not even be tried."""
+
+    CONFIRMED = "confirmed"
+    LANDED = "landed"
+    REFUSED = "refused"
+    LOST = "lost"
+    BARRED = "barred"
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """The end of one try. `hard` marks a signal that needs no second opinion (refused, no responders, disconnected);
+    `pin` a peer that showed a key the roster does not know; `reply` holds the frames that came back."""
+
+    verdict: Verdict
+    note: str = ""
+    hard: bool = False
+    pin: bool = False
+    reply: bytes = b""

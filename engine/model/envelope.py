@@ -1,0 +1,133 @@
+"""The envelope: what every message wears, whatever carries it.
+
+Kinds are one table (`KINDS`): which channels may carry them, whether they are numbered and kept until acknowledged
+(durable), and how long they live. Two streams of numbers run between a pair of nodes: durable messages, each of which
+is stored, retried and acknowledged for ever; and pulses (heartbeats, receipts), which are worth nothing a minute later
+and are only protected against replay.
+"""
+
+from enum import IntEnum, StrEnum
+
+import msgspec
+
+from engine.model.channel import Channel
+
+
+class Kind(StrEnum):
+    """What a message is for. The first seven are people's; the rest keep the fleet itself running."""
+
+    ALERT = "alert"
+    TASK = "task"
+    REPLY = "reply"
+    CONTEXT = "context"
+    BROADCAST = "broadcast"
+    SYNC = "sync"
+    REPAIR = "repair"
+    SKIP = "skip"
+    FORWARD = "forward"
+    LEAVE = "leave"
+    PASS = "pass"
+    PING = "ping"
+    HEARTBEAT = "heartbeat"
+    RECEIPT = "receipt"
+    ROSTER = "roster"
+
+
+class Urgency(IntEnum):
+    """Who goes first when many wait."""
+
+    LOW = 0
+    NORMAL = 1
+    HIGH = 2
+    URGENT = 3
+
+
+DAY_S = 86_400
+_P1_P2 = (Channel.NATS, Channel.HTTP)
+_P1_P3 = (*_P1_P2, Channel.RELAY)
+_P1_P4 = (*_P1_P3, Channel.SEED)
+_P1_P5 = (*_P1_P4, Channel.SSH)
+
+
+class KindSpec(msgspec.Struct, frozen=True):
+    """The rules of one kind: its channels in order of number, `durable` (numbered, stored, retried until
+    acknowledged), `public` (a person may send it), default `ttl_s` and urgency."""
+
+    channels: tuple[Channel, ...]
+    durable: bool = True
+    public: bool = True
+    ttl_s: int = 7 * DAY_S
+    urgency: Urgency = Urgency.NORMAL
+
+
+KINDS: dict[Kind, KindSpec] = {
+    Kind.ALERT: KindSpec((Channel.NATS,), urgency=Urgency.URGENT),
+    Kind.TASK: KindSpec(_P1_P3, urgency=Urgency.HIGH),
+    Kind.REPLY: KindSpec(_P1_P2),
+    Kind.CONTEXT: KindSpec(_P1_P4),
+    Kind.BROADCAST: KindSpec(_P1_P2),
+    Kind.SYNC: KindSpec(_P1_P3, urgency=Urgency.LOW),
+    Kind.REPAIR: KindSpec(_P1_P5, urgency=Urgency.HIGH),
+    Kind.SKIP: KindSpec(_P1_P5, public=False, ttl_s=0),
+    Kind.FORWARD: KindSpec(_P1_P3, public=False),
+    Kind.LEAVE: KindSpec(_P1_P3, public=False, ttl_s=DAY_S),
+    Kind.PASS: KindSpec(_P1_P2, durable=False, public=False),
+    Kind.PING: KindSpec(_P1_P3, durable=False, public=False),
+    Kind.HEARTBEAT: KindSpec(_P1_P3, durable=False, public=False),
+    Kind.RECEIPT: KindSpec(_P1_P3, durable=False, public=False),
+    Kind.ROSTER: KindSpec(_P1_P3, durable=False, public=False),
+}
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """One message. `src`, `dst`: node ids. `src_epoch`, `seq`: its number in the sender's stream to `dst` (0 while it
+    has none). `msg_id`: ULID. `created_ms`: wall time at the sender. `ttl_s`: 0 lives for ever. `hop`: relays so far.
+    `key_epoch`: which of the recipient's sealing keys was used (0: the long-term one). `body`: at most 1 MiB, opaque.
+    """
+
+    src: str
+    src_epoch: int
+    seq: int
+    dst: str
+    msg_id: str
+    kind: Kind
+    urgency: Urgency = Urgency.NORMAL
+    thread: str = ""
+    created_ms: int = 0
+    ttl_s: int = 0
+    hop: int = 0
+    key_epoch: int = 0
+    body: bytes = b""
+
+
+class Rung(StrEnum):
+    """The receipt ladder, each rung proved by effect; the last three are endings without delivery."""
+
+    ACCEPTED = "accepted"
+    ON_HOST = "on_host"
+    POSTED = "posted"
+    HELD = "held"
+    QUEUED = "queued"
+    SEEN = "seen"
+    ANSWERED = "answered"
+    EXPIRED = "expired"
+    REFUSED = "refused"
+    DEAD = "dead"
+
+
+# How far up a rung is; an ending without delivery counts as settled but reaches nothing.
+HEIGHT = {
+    Rung.ACCEPTED: 0,
+    Rung.ON_HOST: 1,
+    Rung.POSTED: 2,
+    Rung.HELD: 3,
+    Rung.QUEUED: 3,
+    Rung.SEEN: 4,
+    Rung.ANSWERED: 5,
+}
+FAILED = frozenset({Rung.EXPIRED, Rung.REFUSED, Rung.DEAD})
+
+# At most this many durable numbers are open to one peer; the rest wait in the outbox (`wire.md`, Delivery).
+OPEN_LIMIT = 1_024
+# The largest body, before anything is parsed (`wire.md`, Envelope).
+BODY_LIMIT = 1 << 20

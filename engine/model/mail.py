@@ -1,0 +1,87 @@
+"""Mail under way: what waits to go to a peer, and what has come from one.
+
+Two small machines, both bounded. A lane holds the at most 1,024 open numbers of one peer; what is beyond waits in the
+store. A stream is a watermark and a bit mask: everything at or below the watermark is held, so nothing is ever
+dropped as old and no number takes effect twice.
+"""
+
+import msgspec
+from immutables import Map
+
+from engine.model.channel import Channel
+from engine.model.envelope import Envelope
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """One open message. `tried`: channels begun in this cascade, `flying`: those without an answer yet, each with the
+    monotonic second it started. `due`: when to hedge, give up the cascade, or begin anew. `cascades`: begun so far.
+    `skipping`: the message is over; only its number is still to be closed."""
+
+    envelope: Envelope
+    via: Channel | None = None
+    widened: bool = False
+    tried: tuple[Channel, ...] = ()
+    flying: tuple[tuple[Channel, float], ...] = ()
+    began_at: float = 0.0
+    due: float = 0.0
+    cascades: int = 0
+    landed: bool = False
+    skipping: bool = False
+
+
+class Lane(msgspec.Struct, frozen=True):
+    """The open messages to one peer, by (epoch, seq). `next_seq`: the next free number. `backlog`: messages that wait
+    in the store without a number. `loading`: a page of them was asked for."""
+
+    open: Map[tuple[int, int], Waiting] = Map()
+    next_seq: int = 1
+    backlog: int = 0
+    loading: bool = False
+    timer: float = 0.0
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """What is held of one (sender, epoch). Bit 0 of `above` is `watermark + 1`."""
+
+    watermark: int = 0
+    above: int = 0
+
+    def holds(self, seq: int) -> bool:
+        """Whether this number has already taken effect."""
+        return seq <= self.watermark or bool(self.above >> (seq - self.watermark - 1) & 1)
+
+    def with_number(self, seq: int) -> "Stream":
+        """The stream holding `seq` as well; the watermark moves over what became contiguous."""
+        if self.holds(seq):
+            return self
+        above = self.above | 1 << (seq - self.watermark - 1)
+        run = (~above & above + 1).bit_length() - 1
+        return Stream(self.watermark + run, above >> run)
+
+
+class Pulse(msgspec.Struct, frozen=True):
+    """The replay window of one sender's pulses: the newest epoch and number seen, and the 1,024 below it as bits
+    (bit 0 is `top`), after RFC 4303, section 3.4.3."""
+
+    epoch: int = 0
+    top: int = 0
+    seen: int = 0
+
+
+class AckLine(msgspec.Struct, frozen=True, array_like=True):
+    """What of one of your epochs I hold: all numbers up to `watermark`, and those above it whose bit is set
+    (`above`, little-endian; bit 0 is `watermark + 1`)."""
+
+    epoch: int
+    watermark: int
+    above: bytes = b""
+
+
+class Parcel(msgspec.Struct, frozen=True):
+    """An authenticated envelope as it came in. `tag`: the frame's authentication tag. `relay`: the peer that carried
+    it, if any. `acks`: what the sender says it holds of ours, carried by every frame."""
+
+    envelope: Envelope
+    tag: bytes = b""
+    relay: str = ""
+    acks: tuple[AckLine, ...] = ()

@@ -1,0 +1,110 @@
+"""What the store keeps: each record is one row to write, and a turn's records are one transaction.
+
+They are data, not SQL, so that the simulator's store in memory and the real one obey the same list. Times are wall
+milliseconds.
+"""
+
+import msgspec
+
+from engine.model.channel import Channel
+from engine.model.envelope import Envelope, Rung
+from engine.model.peer import Peer
+from engine.model.roster import Roster
+
+
+class AddOutbox(msgspec.Struct, frozen=True):
+    """A message of ours is accepted. `envelope.seq` is 0 while it has no number yet. Adding a known id changes nothing.
+    `via`: the only channel the sender allows. `widened`: the sender allows any channel (`--any`)."""
+
+    envelope: Envelope
+    via: Channel | None = None
+    widened: bool = False
+
+
+class OpenNumber(msgspec.Struct, frozen=True):
+    """A waiting message gets its number."""
+
+    msg_id: str
+    epoch: int
+    seq: int
+
+
+class MoveRung(msgspec.Struct, frozen=True):
+    """A message of ours is on another rung, proved over `channel`."""
+
+    msg_id: str
+    rung: Rung
+    at_ms: int
+    channel: Channel | None = None
+    reason: str = ""
+
+
+class AddTry(msgspec.Struct, frozen=True):
+    """One try of one message over one channel ended: the rows `fleet why` reads."""
+
+    msg_id: str
+    channel: Channel
+    outcome: str
+    ms: float
+    at_ms: int
+    note: str = ""
+
+
+class AddInbox(msgspec.Struct, frozen=True):
+    """A message for us: its effect. `tag` is the frame's authentication tag, kept to know a replay from a resend."""
+
+    envelope: Envelope
+    at_ms: int
+    channel: Channel
+    tag: bytes = b""
+
+
+class SetStream(msgspec.Struct, frozen=True):
+    """How far we have received one sender's stream; written in the same transaction as the inbox rows it covers."""
+
+    src: str
+    epoch: int
+    watermark: int
+    above: bytes = b""
+
+
+class DropStreams(msgspec.Struct, frozen=True):
+    """A sender has closed every number of its epochs below `floor_epoch`."""
+
+    src: str
+    floor_epoch: int
+
+
+class PutPeer(msgspec.Struct, frozen=True):
+    """The last good data of a peer, so that an offline machine keeps its row after a restart."""
+
+    peer: Peer
+
+
+class PutRoster(msgspec.Struct, frozen=True):
+    """The roster in force."""
+
+    roster: Roster
+
+
+class PutMeta(msgspec.Struct, frozen=True):
+    """One small fact under a key."""
+
+    key: str
+    value: bytes
+
+
+class AddEntry(msgspec.Struct, frozen=True):
+    """A ledger entry; the store gives it its number and chains it to the one before."""
+
+    at_ms: int
+    actor: str
+    verb: str
+    subject: str
+    facts: dict[str, str]
+
+
+Record = (
+    AddOutbox | OpenNumber | MoveRung | AddTry | AddInbox | SetStream | DropStreams | PutPeer | PutRoster | PutMeta
+    | AddEntry
+)

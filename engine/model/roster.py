@@ -1,0 +1,92 @@
+"""Who is in the fleet: the signed, versioned roster.
+
+A roster is only ever replaced by a higher version signed by an admin of the version before it; how that is checked is
+`engine.security.roster`. Members are never removed, only marked `revoked` or `left`, so that a late reader knows why
+a name is refused.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Role(StrEnum):
+    """What a member is for. An observer hears and may not command."""
+
+    CHIEF = "chief"
+    CAPTAIN = "captain"
+    WORKER = "worker"
+    OBSERVER = "observer"
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Where a node listens: one host, four ports (0: not listening). `http` peer port, `nats` cluster routes,
+    `leaf` NATS leaf nodes, `udp` gossip."""
+
+    host: str
+    http: int = 0
+    nats: int = 0
+    leaf: int = 0
+    udp: int = 0
+
+
+class Bundle(msgspec.Struct, frozen=True):
+    """A node's public keys, bound together by the device key: `device` Ed25519, `sealing` X25519, `signing` Ed25519
+    (rosters, checkpoints), `nkey` the NATS user key, `tls_cert` DER of the self-signed certificate that peers pin."""
+
+    device: bytes
+    sealing: bytes
+    signing: bytes
+    nkey: str
+    tls_cert: bytes
+    signature: bytes = b""
+
+
+class Member(msgspec.Struct, frozen=True):
+    """One node as the fleet knows it. `expires_ms` 0: never. Times are wall milliseconds."""
+
+    id: str
+    name: str
+    bundle: Bundle
+    addresses: tuple[Address, ...] = ()
+    role: Role = Role.WORKER
+    admin: bool = False
+    voter: bool = False
+    mac: str = ""
+    joined_ms: int = 0
+    expires_ms: int = 0
+    revoked_ms: int = 0
+    left_ms: int = 0
+
+    @property
+    def present(self) -> bool:
+        """Whether it still belongs: neither revoked nor gone."""
+        return not self.revoked_ms and not self.left_ms
+
+
+class Roster(msgspec.Struct, frozen=True):
+    """The fleet. `keyring`: gossip keys, the first is used, all are accepted. `previous`: hash of the version before.
+    `signer` and `signature`: the admin that issued this version, over everything else."""
+
+    fleet_id: str
+    fleet_name: str
+    version: int
+    issued_ms: int
+    members: tuple[Member, ...]
+    keyring: tuple[bytes, ...] = ()
+    previous: bytes = b""
+    signer: str = ""
+    signature: bytes = b""
+
+    def member(self, node_id: str) -> Member | None:
+        """The member with this id, whatever became of it."""
+        return next((one for one in self.members if one.id == node_id), None)
+
+    def named(self, name: str) -> Member | None:
+        """The present member of this name."""
+        return next((one for one in self.members if one.name == name and one.present), None)
+
+    @property
+    def chief(self) -> Member | None:
+        """The present member with the role chief, if there is one."""
+        return next((one for one in self.members if one.role is Role.CHIEF and one.present), None)

@@ -1,0 +1,90 @@
+"""What the faces show of mail: lines of the log, letters of the inbox, the story of one message.
+
+Their field names are the JSON shapes others rely on (`fleet send`, `messages`, `inbox`, `why`, `invite`).
+"""
+
+import msgspec
+
+from engine.model.channel import Channel
+from engine.model.envelope import Kind, Rung
+
+
+class TryLine(msgspec.Struct, frozen=True):
+    """One try of a message: the channel, how it ended (`Verdict`, or `flying`), the milliseconds it took, and why."""
+
+    channel: Channel
+    outcome: str
+    ms: float
+    note: str = ""
+    at: int = 0
+
+
+class Story(msgspec.Struct, frozen=True):
+    """A message of ours: where it is on the ladder, over which channel that was proved, what was tried. `to`: the
+    name. `reason`: why it is not further. `at`, `expires_at`: wall milliseconds (0: never). `story`: one sentence."""
+
+    id: str
+    to: str
+    kind: Kind
+    rung: Rung
+    channel: Channel | None
+    tries: tuple[TryLine, ...]
+    reason: str = ""
+    at: int = 0
+    expires_at: int = 0
+    story: str = ""
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One row of the log. `dir`: `out` or `in`. `peer`: name. `channel`: the one that proved the rung, or brought it.
+    `path`: the tries of an outgoing message, in order, without notes."""
+
+    id: str
+    dir: str
+    peer: str
+    kind: Kind
+    rung: Rung
+    channel: Channel | None
+    at: int
+    reason: str = ""
+    path: tuple[TryLine, ...] = ()
+
+
+class Letter(msgspec.Struct, frozen=True, rename={"sender": "from"}):
+    """A message for us, with its body."""
+
+    id: str
+    sender: str
+    kind: Kind
+    body: str
+    at: int
+
+
+class Query(msgspec.Struct, frozen=True):
+    """Which lines: newest first, at most `limit`, older than row `before` (0: from the newest), filtered by peer id,
+    kind, direction and rung where given; `text` matches peer name, kind, rung, channel or id."""
+
+    before: int = 0
+    limit: int = 100
+    peer: str = ""
+    kind: str = ""
+    dir: str = ""
+    rung: str = ""
+    text: str = ""
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Lines, newest first, each with its row number; `total` matches in all; `next` is the `before` of the next page
+    (0: this was the last)."""
+
+    lines: tuple[Line, ...]
+    rows: tuple[int, ...]
+    total: int
+    next: int
+
+
+class Invite(msgspec.Struct, frozen=True):
+    """A single-use code and its end in wall milliseconds."""
+
+    code: str
+    expires_at: int

@@ -1,0 +1,191 @@
+"""What can happen, in the past tense. Each is a fact; the steps that hear it are listed in `engine.rooms`.
+
+A signal carries what a step needs to decide and nothing else: sockets, futures and files stay at the edge and are
+named by a token.
+"""
+
+import msgspec
+
+from engine.model.channel import Channel, Outcome
+from engine.model.envelope import Envelope
+from engine.model.finding import Finding
+from engine.model.mail import Parcel, Waiting
+from engine.model.roster import Address, Member, Roster
+
+
+class Started(msgspec.Struct, frozen=True):
+    """The node's hands are ready; the value was restored from the store."""
+
+
+class Rang(msgspec.Struct, frozen=True):
+    """A timer armed under `key` is due."""
+
+    key: str
+
+
+class Posted(msgspec.Struct, frozen=True):
+    """Someone here sent a message. `envelope.dst` is a node id already; `ticket` is answered once it is durable."""
+
+    envelope: Envelope
+    ticket: int
+    via: Channel | None = None
+    widened: bool = False
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """A page of messages to `peer` that waited in the store, oldest and most urgent first; `left` remain there."""
+
+    peer: str
+    waiting: tuple[Waiting, ...]
+    left: int
+
+
+class Arrived(msgspec.Struct, frozen=True):
+    """Authenticated frames came in together. `token` names the open reply (0: none can be given)."""
+
+    parcels: tuple[Parcel, ...]
+    via: Channel
+    token: int = 0
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """A frame or datagram was refused before it could change anything. `why` is one of `wire.REFUSALS`; `src` is what
+    it claimed to be, never to be believed."""
+
+    why: str
+    via: Channel | None
+    src: str = ""
+
+
+class Tried(msgspec.Struct, frozen=True):
+    """A delivery to `peer` over `channel` ended. `numbers`: the (epoch, seq) of the durable messages in it;
+    `probe`: it carried only pulses. `latency_ms`: from start to end of the try."""
+
+    peer: str
+    channel: Channel
+    numbers: tuple[tuple[int, int], ...]
+    outcome: Outcome
+    latency_ms: float
+    probe: bool = False
+
+
+class Readied(msgspec.Struct, frozen=True):
+    """What each transport answered to "could you reach this peer at all": None, or the reason why not."""
+
+    peer: str
+    reasons: dict[Channel, str | None]
+
+
+class DatagramCame(msgspec.Struct, frozen=True):
+    """A gossip datagram whose tag fits the fleet's keyring. `packet` is its msgpack payload, `host`, `port` its
+    source."""
+
+    packet: bytes
+    host: str
+    port: int
+
+
+class LoopLagged(msgspec.Struct, frozen=True):
+    """The engine's loop did not run for `lag_s` seconds (a stall, or the machine slept)."""
+
+    lag_s: float
+
+
+class BrokerChanged(msgspec.Struct, frozen=True):
+    """The node's own broker is `state`: absent, starting, up, down, external. `pid` 0: none of ours."""
+
+    state: str
+    pid: int = 0
+    url: str = ""
+    note: str = ""
+
+
+class TerminalChanged(msgspec.Struct, frozen=True):
+    """A terminal was lent or given back. `state`: attached, detached, none."""
+
+    state: str
+    size: tuple[int, int] = (0, 0)
+
+
+class RosterOffered(msgspec.Struct, frozen=True):
+    """A roster whose signature and ancestry hold. `frm`: who sent it."""
+
+    roster: Roster
+    frm: str
+
+
+class RosterMade(msgspec.Struct, frozen=True):
+    """This node, as an admin, issued a roster, or adopted one by joining. `why` is for people and the ledger."""
+
+    roster: Roster
+    why: str
+    ticket: int = 0
+
+
+class MemberAsked(msgspec.Struct, frozen=True):
+    """A member asks its admin to mark it as gone."""
+
+    member: Member
+
+
+class Listening(msgspec.Struct, frozen=True):
+    """Where this node listens now."""
+
+    addresses: tuple[Address, ...]
+
+
+class Looked(msgspec.Struct, frozen=True):
+    """What this machine looks like now: load average, git state of the working directory."""
+
+    load: float
+    cwd: str
+    branch: str
+    head: str
+    dirty: int
+    sessions: int = 0
+
+
+class StoreFilled(msgspec.Struct, frozen=True):
+    """The disk is full: the ballast was given back; new sends are refused until there is room."""
+
+    free_mb: int
+
+
+class StoreFreed(msgspec.Struct, frozen=True):
+    """There is room again."""
+
+
+class ChannelHeld(msgspec.Struct, frozen=True):
+    """A person took a (peer, channel) out of the cascade, or put it back."""
+
+    peer: str
+    channel: Channel
+    held: bool
+
+
+class ProbeAsked(msgspec.Struct, frozen=True):
+    """A person asks for a round trip to `peer` on `channel` (None: on every one) now."""
+
+    peer: str
+    channel: Channel | None = None
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A finding was made at the edge (`present`), or no longer holds."""
+
+    finding: Finding
+    present: bool = True
+
+
+class Refreshed(msgspec.Struct, frozen=True):
+    """The sealing key was rotated: `key_epoch` and the public half of the present pre-key."""
+
+    key_epoch: int
+    public: bytes
+
+
+Signal = (
+    Started | Rang | Posted | Loaded | Arrived | Rejected | Tried | Readied | DatagramCame | LoopLagged | BrokerChanged
+    | TerminalChanged | RosterOffered | RosterMade | MemberAsked | Listening | Looked | StoreFilled | StoreFreed
+    | ChannelHeld | ProbeAsked | Found | Refreshed
+)

@@ -1,0 +1,118 @@
+"""Fleet: everything this node knows, as one frozen value with a slice per room.
+
+A slice that did not change is the same object, so "did it change?" is `is`, all the way to a widget. Nothing that
+grows with traffic is in it: history, bodies at rest and the outbox beyond its window stay in the store.
+"""
+
+import msgspec
+from immutables import Map
+
+from engine.config import Config
+from engine.model.channel import Channel, ChannelHealth
+from engine.model.finding import Finding
+from engine.model.mail import Lane, Pulse, Stream
+from engine.model.packets import Heartbeat
+from engine.model.peer import Peer
+from engine.model.roster import Address, Member, Roster
+
+
+class Me(msgspec.Struct, frozen=True):
+    """This node. `epoch`: the stream epoch minted at this start. `pulse`: the last pulse number used.
+    `look`: how this machine was at the last look."""
+
+    id: str
+    name: str
+    epoch: int
+    version: str
+    pid: int = 0
+    started_ms: int = 0
+    started_mono: float = 0.0
+    pulse: int = 0
+    incarnation: int = 0
+    addresses: tuple[Address, ...] = ()
+    prekey: tuple[int, bytes] | None = None
+    look: Heartbeat | None = None
+    terminal: str = "none"
+    lag_s: float = 0.0
+
+
+class Broker(msgspec.Struct, frozen=True):
+    """The node's own nats-server: absent, starting, up, down or external."""
+
+    state: str = "absent"
+    pid: int = 0
+    url: str = ""
+    note: str = ""
+    since_ms: int = 0
+
+
+class Mail(msgspec.Struct, frozen=True):
+    """Both directions. `waiting`: messages of ours not yet on their host. `revision` rises with every change that a
+    page of the log would show. `dead`: given up, expired or refused since the store began."""
+
+    lanes: Map[str, Lane] = Map()
+    streams: Map[tuple[str, int], Stream] = Map()
+    pulses: Map[str, Pulse] = Map()
+    floors: Map[str, int] = Map()
+    waiting: int = 0
+    dead: int = 0
+    revision: int = 0
+    full: bool = False
+
+
+class Swim(msgspec.Struct, frozen=True):
+    """The gossip machine of this node; owned by `engine.membership`. `order`: whom to ping, a shuffled round.
+    `turn`: place in it. `awaiting`: pings without an answer, number -> (peer, sent at, asked others).
+    `relays`: pings made for others, our number -> (asker's host, port, number). `health`: Lifeguard's local health
+    multiplier, 0 is well. `news`: what to gossip on, rumour -> times told."""
+
+    order: tuple[str, ...] = ()
+    turn: int = 0
+    serial: int = 0
+    awaiting: Map[int, tuple[str, float, bool]] = Map()
+    relays: Map[int, tuple[str, int, int, float]] = Map()
+    health: int = 0
+    news: Map[bytes, int] = Map()
+
+
+class Refusals(msgspec.Struct, frozen=True):
+    """What was refused: counts by reason, and the last 32 as (wall ms, reason, channel, claimed source)."""
+
+    counts: Map[str, int] = Map()
+    last: tuple[tuple[int, str, str, str], ...] = ()
+
+
+class Fleet(msgspec.Struct, frozen=True):
+    """The one value."""
+
+    me: Me
+    config: Config
+    roster: Roster
+    peers: Map[str, Peer] = Map()
+    channels: Map[tuple[str, Channel], ChannelHealth] = Map()
+    mail: Mail = Mail()
+    swim: Swim = Swim()
+    broker: Broker = Broker()
+    refusals: Refusals = Refusals()
+    findings: Map[tuple[str, str], Finding] = Map()
+
+    def member(self, node_id: str) -> Member | None:
+        """The roster's entry for a node id."""
+        return self.roster.member(node_id)
+
+    def name_of(self, node_id: str) -> str:
+        """The name people see for an id; the id itself when the roster does not know it."""
+        member = self.roster.member(node_id)
+        return member.name if member else node_id
+
+    def addresses_of(self, node_id: str) -> tuple[Address, ...]:
+        """Where a peer listens: what it said last, else what the roster says."""
+        peer = self.peers.get(node_id)
+        if peer and peer.beat and peer.beat.addresses:
+            return peer.beat.addresses
+        member = self.roster.member(node_id)
+        return member.addresses if member else ()
+
+    def health(self, node_id: str, channel: Channel) -> ChannelHealth:
+        """The health of one (peer, channel) pair; UNKNOWN when nothing is known."""
+        return self.channels.get((node_id, channel), ChannelHealth())

@@ -1,0 +1,1 @@
+"""The ways to another machine, one file each; `catalogue` lists them."""
