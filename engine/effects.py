@@ -13,12 +13,21 @@ from engine.model.event import Event
 from engine.model.mail import AckLine
 from engine.model.records import Record
 from engine.model.roster import Roster
+from engine.signals import Signal
 
 
 class Save(msgspec.Struct, frozen=True):
-    """Write these records, in this order, in the turn's transaction."""
+    """Write these records, in this order, in the turn's transaction. `lazy`: nothing has to wait for it, because losing
+    it in a crash loses only what will be learned again (a receipt comes again; a try is told once less)."""
 
     records: tuple[Record, ...]
+    lazy: bool = False
+
+
+class Raise(msgspec.Struct, frozen=True):
+    """Something else happened by this: heard in the same turn."""
+
+    signal: Signal
 
 
 class Deliver(msgspec.Struct, frozen=True):
@@ -36,13 +45,6 @@ class Answer(msgspec.Struct, frozen=True):
 
     token: int
     envelopes: tuple[Envelope, ...]
-
-
-class Hand(msgspec.Struct, frozen=True):
-    """Send a frame that is not ours back on the way a delivery came: a relay's return path."""
-
-    token: int
-    frames: tuple[bytes, ...]
 
 
 class Arm(msgspec.Struct, frozen=True):
@@ -116,6 +118,6 @@ class RaiseEpoch(msgspec.Struct, frozen=True):
 
 
 Effect = (
-    Save | Deliver | Answer | Hand | Arm | Resolve | Publish | Load | Reload | SendDatagram | AskReady | ApplyRoster
+    Save | Raise | Deliver | Answer | Arm | Resolve | Publish | Load | Reload | SendDatagram | AskReady | ApplyRoster
     | Look | RotateKey | RaiseEpoch
 )

@@ -10,6 +10,7 @@ from engine.model.channel import Channel, Outcome
 from engine.model.envelope import Envelope
 from engine.model.finding import Finding
 from engine.model.mail import Parcel, Waiting
+from engine.model.packets import Forward
 from engine.model.roster import Address, Member, Roster
 
 
@@ -58,15 +59,45 @@ class Rejected(msgspec.Struct, frozen=True):
 
 
 class Tried(msgspec.Struct, frozen=True):
-    """A delivery to `peer` over `channel` ended. `numbers`: the (epoch, seq) of the durable messages in it;
-    `probe`: it carried only pulses. `latency_ms`: from start to end of the try."""
+    """A delivery to `peer` over `channel` ended. `numbers`: the (epoch, seq, message id) of the durable messages in
+    it; `probe`: it carried only pulses. `latency_ms`: from start to end of the try."""
 
     peer: str
     channel: Channel
-    numbers: tuple[tuple[int, int], ...]
+    numbers: tuple[tuple[int, int, str], ...]
     outcome: Outcome
     latency_ms: float
     probe: bool = False
+
+
+class Overtaken(msgspec.Struct, frozen=True):
+    """Another channel proved a message to `peer` while `channel` was past its hedge."""
+
+    peer: str
+    channel: Channel
+
+
+class ChannelTurned(msgspec.Struct, frozen=True):
+    """A (peer, channel) pair became usable, or stopped being so."""
+
+    peer: str
+    channel: Channel
+    usable: bool
+
+
+class ForwardCame(msgspec.Struct, frozen=True):
+    """A peer asks us to carry a sealed frame on."""
+
+    frm: str
+    forward: Forward
+
+
+class Transited(msgspec.Struct, frozen=True):
+    """A reply held a frame for somebody else: a receipt on its way back through us."""
+
+    frm: str
+    dst: str
+    frame: bytes
 
 
 class Readied(msgspec.Struct, frozen=True):
@@ -187,5 +218,5 @@ class Refreshed(msgspec.Struct, frozen=True):
 Signal = (
     Started | Rang | Posted | Loaded | Arrived | Rejected | Tried | Readied | DatagramCame | LoopLagged | BrokerChanged
     | TerminalChanged | RosterOffered | RosterMade | MemberAsked | Listening | Looked | StoreFilled | StoreFreed
-    | ChannelHeld | ProbeAsked | Found | Refreshed
+    | ChannelHeld | ProbeAsked | Found | Refreshed | Overtaken | ChannelTurned | ForwardCame | Transited
 )

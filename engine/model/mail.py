@@ -14,7 +14,8 @@ from engine.model.envelope import Envelope
 
 class Waiting(msgspec.Struct, frozen=True):
     """One open message. `tried`: channels begun in this cascade, `flying`: those without an answer yet, each with the
-    monotonic second it started. `due`: when to hedge, give up the cascade, or begin anew. `cascades`: begun so far.
+    monotonic second it started. `due`: when to hedge, give up the cascade, or begin anew. `expires_at`: monotonic end of
+    its life. `cascades`: begun so far. `landed`: a relay holds it.
     `skipping`: the message is over; only its number is still to be closed."""
 
     envelope: Envelope
@@ -24,6 +25,7 @@ class Waiting(msgspec.Struct, frozen=True):
     flying: tuple[tuple[Channel, float], ...] = ()
     began_at: float = 0.0
     due: float = 0.0
+    expires_at: float = float("inf")
     cascades: int = 0
     landed: bool = False
     skipping: bool = False
@@ -31,13 +33,14 @@ class Waiting(msgspec.Struct, frozen=True):
 
 class Lane(msgspec.Struct, frozen=True):
     """The open messages to one peer, by (epoch, seq). `next_seq`: the next free number. `backlog`: messages that wait
-    in the store without a number. `loading`: a page of them was asked for."""
+    in the store without a number. `loading`: a page of them was asked for. `heard`: (epoch, number) of the newest
+    heartbeat whose receipts were held against what we closed."""
 
     open: Map[tuple[int, int], Waiting] = Map()
     next_seq: int = 1
     backlog: int = 0
     loading: bool = False
-    timer: float = 0.0
+    heard: tuple[int, int] = (0, 0)
 
 
 class Stream(msgspec.Struct, frozen=True):
