@@ -1,0 +1,126 @@
+"""The house stands as its plan says, and the inspector that says so can see."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.house import LONGEST, PACKAGES, ROOT, complaints, init_complaints, module_name
+
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+
+def by_name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=by_name)
+def test_module_keeps_the_rules(path: Path) -> None:
+    """A module imports only what its floor allows, is pure unless it says (edge), and tells its story."""
+    assert complaints(module_name(path), path.read_text()) == []
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.name == "__init__.py"], ids=by_name)
+def test_init_only_hands_names_on(path: Path) -> None:
+    """A package's `__init__` does nothing; Fleet's own, which makes the others importable, is the one exception."""
+    if path.parent.name != "fleet_tui":
+        assert init_complaints(module_name(path), path.read_text()) == []
+
+
+def test_every_folder_of_modules_is_a_package() -> None:
+    """Path = import name, so a folder with modules has an `__init__`, and the tests have none at all."""
+    folders = {path.parent for path in MODULES}
+    assert [by_name(folder) for folder in sorted(folders) if not (folder / "__init__.py").exists()] == []
+    assert [by_name(path) for path in TESTS if path.name == "__init__.py"] == []
+
+
+def test_no_test_file_is_too_long() -> None:
+    """A test file keeps the same length as what it tests."""
+    assert [by_name(path) for path in TESTS if path.read_text().count("\n") > LONGEST] == []
+
+
+PURE = '"""A story."""\n'
+EDGE = '"""A story (edge)."""\n'
+
+BREACHES = {
+    "a room looks up": ("engine.mail.outbox", PURE + "from engine.engine import Engine"),
+    "siblings meet": ("engine.mail.inbox", PURE + "from engine.store import write"),
+    "a sibling as a name": ("engine.mail.inbox", PURE + "from engine import store"),
+    "a word knows a room": ("engine.state", PURE + "import engine.mail.outbox"),
+    "the model knows the state": ("engine.model.peer", PURE + "from engine.state import Fleet"),
+    "a screen knows the engine": ("screens.peers", PURE + "from engine.engine import Engine"),
+    "a screen knows a room": ("screens.peers", PURE + "from engine.health.table import step"),
+    "a screen knows the app": ("screens.peers", PURE + "import fleet_tui.app"),
+    "the program knows a room": ("fleet_tui.cli", PURE + "from engine.mail import compose"),
+    "a style knows a screen": ("styles", PURE + "import screens"),
+    "one arrow is not two": ("engine.mail.outbox", PURE + "from engine.health.table import step"),
+    "the arrow has one direction": ("engine.health.cascade", PURE + "from engine.mail.outbox import step"),
+    "hidden in a function": ("engine.mail.outbox", PURE + "def f():\n    import engine.store"),
+    "hidden for types": ("engine.health.table", PURE + "if TYPE_CHECKING:\n    from engine.loop import Loop"),
+    "relative": ("engine.gates.gate", PURE + "from . import catalog"),
+    "a room nobody planned": ("engine.attic", PURE),
+    "async def": ("engine.mail.outbox", PURE + "async def step(): ..."),
+    "await": ("engine.mail.outbox", PURE + "async def f():\n    await g()"),
+    "async with": ("engine.mail.outbox", PURE + "async def f():\n    async with g: ..."),
+    "asyncio": ("engine.mail.outbox", PURE + "import asyncio"),
+    "asyncio from": ("engine.mail.outbox", PURE + "from asyncio import Queue"),
+    "the clock": ("engine.health.table", PURE + "from time import monotonic"),
+    "the disk": ("engine.config", PURE + "text = open('fleet.toml').read()"),
+    "the disk by path": ("engine.config", PURE + "def f(path): return path.read_text()"),
+    "the system": ("engine.config", PURE + "import os.path"),
+    "a socket": ("engine.membership.gossip", PURE + "import socket"),
+    "a print": ("engine.mail.outbox", PURE + "print('sent')"),
+    "time in a screen": ("screens.peers", PURE + "import time\nnow = time.time()"),
+    "time renamed": ("screens.peers", PURE + "from time import time as now\nx = now()"),
+    "time as a factory": ("screens.peers", PURE + "import time\nfield(default_factory=time.time)"),
+    "a date": ("screens.format", PURE + "from datetime import datetime\nx = datetime.now(tz)"),
+    "a date by its module": ("screens.format", PURE + "import datetime as d\nx = d.datetime.now(d.UTC)"),
+    "an id": ("fleet_tui.actions", PURE + "from uuid import uuid4\nx = uuid4()"),
+    "a ULID": ("engine.mail.compose", PURE + "from ulid import ULID\nx = ULID()"),
+    "chance": ("screens.map", PURE + "import random\nx = random.choice([1])"),
+    "chance renamed": ("screens.map", PURE + "from random import choice as pick\nx = pick([1])"),
+    "a task": ("screens.peers", PURE + "import asyncio\nt = asyncio.create_task(f())"),
+    "a dropped task, even at the edge": ("engine.hands", EDGE + "import asyncio\nasyncio.create_task(f())"),
+    "no story": ("engine.mail.outbox", "x = 1"),
+    "(edge) too late": ("engine.mail.outbox", '"""A story.\n\nAnd (edge).\n"""\nimport os'),
+    "no noun": ("engine.mail.utils", PURE),
+    "no noun in screens": ("screens.helpers", PURE),
+    "too long": ("engine.mail.outbox", PURE + "x = 1\n" * LONGEST),
+}
+
+
+@pytest.mark.parametrize(("module", "text"), BREACHES.values(), ids=BREACHES.keys())
+def test_a_breach_is_seen(module: str, text: str) -> None:
+    """The inspector bites: each of these is refused, and the complaint names the module and a line."""
+    found = complaints(module, text)
+    assert found
+    assert all(complaint.startswith(f"{module}:") for complaint in found)
+
+
+FINE = {
+    "words in a room": ("engine.mail.outbox", PURE + "from engine.state import Fleet\nimport engine.model.peer"),
+    "the one allowed arrow": ("engine.mail.outbox", PURE + "from engine.health.cascade import choose"),
+    "own room": ("engine.mail.outbox", PURE + "from engine.mail.compose import compose"),
+    "the hands know rooms": ("engine.hands", EDGE + "import asyncio\nfrom engine.store import write"),
+    "the program asks the node": ("fleet_tui.cli", PURE + "from engine.api.client import ask"),
+    "the process is put together": ("fleet_tui.node", EDGE + "from engine.api.server import serve"),
+    "the edge may wait": ("engine.loop", EDGE + "import asyncio, time\nasync def run():\n    await asyncio.sleep(0)"),
+    "a task that is kept": ("engine.loop", EDGE + "import asyncio\ntask = asyncio.create_task(f())"),
+    "a screen may wait": ("screens.peers", PURE + "async def on_mount(self):\n    await self.recompose()"),
+    "a method that is called open": ("engine.mail.inbox", PURE + "x = seal.open(frame)"),
+    "a time that is given": ("screens.format", PURE + "from datetime import datetime\nx = datetime.fromtimestamp(1)"),
+    "(edge) before the full stop": ("engine.clock", '"""Time (edge).\n\nMore.\n"""\nimport time\ntime.time()'),
+}
+
+
+@pytest.mark.parametrize(("module", "text"), FINE.values(), ids=FINE.keys())
+def test_what_is_right_passes(module: str, text: str) -> None:
+    """The inspector does not bite what the plan allows."""
+    assert complaints(module, text) == []
+
+
+def test_an_init_that_works_is_seen() -> None:
+    """A function, a loop or a call in an `__init__` is refused."""
+    assert init_complaints("engine.mail", PURE + "from engine.mail.outbox import step\n__all__ = ['step']") == []
+    for text in ("def f(): ...", "for x in y: ...", "register()", "class C: ..."):
+        assert init_complaints("engine.mail", PURE + text)
