@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine.clock": {"engine.model"},
     "engine.config": BASE,
     "engine.signals": BASE,
-    "engine.effects": BASE,
+    "engine.effects": BASE | {"engine.signals"},
     "engine.wire": BASE,
     "engine.security": BASE,
     "engine.state": BASE | {"engine.config"},
