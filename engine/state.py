@@ -63,19 +63,39 @@ class Mail(msgspec.Struct, frozen=True):
     full: bool = False
 
 
+class Probe(msgspec.Struct, frozen=True):
+    """A ping of ours without an answer yet. `asked`: others were asked to try as well. `backed`: one of them answered
+    that it hears nothing either, so the silence is not ours."""
+
+    peer: str
+    sent_at: float
+    asked: bool = False
+    backed: bool = False
+
+
 class Swim(msgspec.Struct, frozen=True):
-    """The gossip machine of this node; owned by `engine.membership`. `order`: whom to ping, a shuffled round.
-    `turn`: place in it. `awaiting`: pings without an answer, number -> (peer, sent at, asked others).
-    `relays`: pings made for others, our number -> (asker's host, port, number). `health`: Lifeguard's local health
-    multiplier, 0 is well. `news`: what to gossip on, rumour -> times told."""
+    """The gossip machine of this node; owned by `engine.membership`. Times are monotonic seconds. `order`: whom to ping,
+    a shuffled round. `turn`: place in it. `serial`: the last packet number used. `due`: when the next ping is. `wake`:
+    what the one timer is set to. `awaiting`: pings without an answer, by number. `relays`: pings made for others, our
+    number -> (asker's host, port, number, sent at). `health`: Lifeguard's local health multiplier, 0 is well. `news`:
+    what to gossip on, rumour -> times told. `falls`: when the standing of a peer that is not well falls next. `paths`:
+    the highest packet number of each peer, and the host and port it came from. `beats`: slices of heartbeats sent,
+    `beat_at`: when the last one was. `pushed_at`: when the roster was last pushed to everybody."""
 
     order: tuple[str, ...] = ()
     turn: int = 0
     serial: int = 0
-    awaiting: Map[int, tuple[str, float, bool]] = Map()
+    due: float = 0.0
+    wake: float = float("inf")
+    awaiting: Map[int, Probe] = Map()
     relays: Map[int, tuple[str, int, int, float]] = Map()
     health: int = 0
     news: Map[bytes, int] = Map()
+    falls: Map[str, float] = Map()
+    paths: Map[str, tuple[int, str, int]] = Map()
+    beats: int = 0
+    beat_at: float = float("-inf")
+    pushed_at: float = float("-inf")
 
 
 class Refusals(msgspec.Struct, frozen=True):
