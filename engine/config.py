@@ -175,9 +175,7 @@ def _parsed(text: str, source: str) -> dict[str, Any]:
         raise _refused(source, str(error)) from None
 
 
-def _lay(
-    layer: Any, origin: str, values: dict[str, dict[str, Any]], origins: dict[str, str], source: str
-) -> None:
+def _lay(layer: Any, origin: str, values: dict[str, dict[str, Any]], origins: dict[str, str], source: str) -> None:
     for section, keys in layer.items():
         if not isinstance(keys, dict):
             raise _refused(source, f"`{section}` is not a section; sections are {', '.join(Config.__struct_fields__)}")

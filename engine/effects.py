@@ -48,7 +48,8 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Arm(msgspec.Struct, frozen=True):
-    """Ring `key` at monotonic second `at`; arming again moves it."""
+    """Ring `key` at monotonic second `at`. Of several armings the earliest counts: whoever is rung too early arms again,
+    which costs nothing, while a ring put off would be a message put off."""
 
     key: str
     at: float
@@ -118,6 +119,19 @@ class RaiseEpoch(msgspec.Struct, frozen=True):
 
 
 Effect = (
-    Save | Raise | Deliver | Answer | Arm | Resolve | Publish | Load | Reload | SendDatagram | AskReady | ApplyRoster
-    | Look | RotateKey | RaiseEpoch
+    Save
+    | Raise
+    | Deliver
+    | Answer
+    | Arm
+    | Resolve
+    | Publish
+    | Load
+    | Reload
+    | SendDatagram
+    | AskReady
+    | ApplyRoster
+    | Look
+    | RotateKey
+    | RaiseEpoch
 )

@@ -11,7 +11,7 @@ from engine.model.envelope import Envelope
 from engine.model.finding import Finding
 from engine.model.mail import Parcel, Waiting
 from engine.model.packets import Forward
-from engine.model.roster import Address, Member, Roster
+from engine.model.roster import Address, Roster
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -156,7 +156,7 @@ class RosterMade(msgspec.Struct, frozen=True):
 class MemberAsked(msgspec.Struct, frozen=True):
     """A member asks its admin to mark it as gone."""
 
-    member: Member
+    node: str
 
 
 class Listening(msgspec.Struct, frozen=True):
@@ -216,7 +216,31 @@ class Refreshed(msgspec.Struct, frozen=True):
 
 
 Signal = (
-    Started | Rang | Posted | Loaded | Arrived | Rejected | Tried | Readied | DatagramCame | LoopLagged | BrokerChanged
-    | TerminalChanged | RosterOffered | RosterMade | MemberAsked | Listening | Looked | StoreFilled | StoreFreed
-    | ChannelHeld | ProbeAsked | Found | Refreshed | Overtaken | ChannelTurned | ForwardCame | Transited
+    Started
+    | Rang
+    | Posted
+    | Loaded
+    | Arrived
+    | Rejected
+    | Tried
+    | Readied
+    | DatagramCame
+    | LoopLagged
+    | BrokerChanged
+    | TerminalChanged
+    | RosterOffered
+    | RosterMade
+    | MemberAsked
+    | Listening
+    | Looked
+    | StoreFilled
+    | StoreFreed
+    | ChannelHeld
+    | ProbeAsked
+    | Found
+    | Refreshed
+    | Overtaken
+    | ChannelTurned
+    | ForwardCame
+    | Transited
 )

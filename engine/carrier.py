@@ -1,0 +1,93 @@
+"""Carriers: one a (peer, channel), where single envelopes become batches (edge).
+
+The first envelope leaves at once. While four batches are on their way the others gather and leave together, up to 128
+and half a megabyte, so that a slow path gets fewer and larger batches instead of a longer queue. What was acknowledged
+while it waited is not sent at all. Each try is sealed anew: its tag is its own.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from engine.effects import Deliver
+from engine.model.channel import Channel, Outcome, Verdict
+from engine.model.envelope import KINDS
+from engine.signals import Tried
+
+FLYING_LIMIT = 4
+BATCH_BYTES = 512 * 1024
+# Of what waits for a path that does not move, only so much is kept: the rest has other channels and its next cascade.
+WAITING_LIMIT = 4_096
+
+Carry = Callable[[bytes, float], Awaitable[Outcome]]
+Seal = Callable[[Deliver], bytes | None]
+
+
+class Carrier:
+    """Gathers, seals and hands over; tells what each batch came to."""
+
+    def __init__(
+        self, peer: str, channel: Channel, batch: int, seal: Seal, carry: Carry, done: Callable[[Tried], None]
+    ):
+        self.peer, self.channel, self._batch = peer, channel, batch
+        self._seal, self._carry, self._done = seal, carry, done
+        self._waiting: deque[Deliver] = deque(maxlen=WAITING_LIMIT)
+        self._flying: set[asyncio.Task[None]] = set()
+        self._woken = False
+
+    def take(self, delivery: Deliver) -> None:
+        """Carry this envelope; it leaves with what else was asked for in the same breath."""
+        self._waiting.append(delivery)
+        if not self._woken and len(self._flying) < FLYING_LIMIT:
+            self._woken = True
+            asyncio.get_running_loop().call_soon(self._leave)
+
+    def stop(self) -> None:
+        """Forget what waits and break off what flies."""
+        self._waiting.clear()
+        for task in self._flying:
+            task.cancel()
+
+    def _leave(self) -> None:
+        self._woken = False
+        while self._waiting and len(self._flying) < FLYING_LIMIT:
+            deliveries, frames = self._gathered()
+            if not frames:
+                continue
+            task = asyncio.get_running_loop().create_task(self._try(deliveries, frames))
+            self._flying.add(task)
+            task.add_done_callback(self._landed)
+
+    def _gathered(self) -> tuple[list[Deliver], list[bytes]]:
+        deliveries: list[Deliver] = []
+        frames: list[bytes] = []
+        size = 0
+        while self._waiting and len(frames) < self._batch and size < BATCH_BYTES:
+            delivery = self._waiting.popleft()
+            frame = self._seal(delivery)
+            if frame is not None:
+                deliveries.append(delivery)
+                frames.append(frame)
+                size += len(frame)
+        return deliveries, frames
+
+    async def _try(self, deliveries: list[Deliver], frames: list[bytes]) -> None:
+        began = time.perf_counter()
+        budget_s = max(delivery.budget_s for delivery in deliveries)
+        outcome = await self._carry(b"".join(frames) if len(frames) > 1 else frames[0], budget_s)
+        numbers = tuple(
+            (one.envelope.src_epoch, one.envelope.seq, one.envelope.msg_id)
+            for one in deliveries
+            if KINDS[one.envelope.kind].durable
+        )
+        took_ms = (time.perf_counter() - began) * 1000
+        self._done(Tried(self.peer, self.channel, numbers, outcome, took_ms, probe=not numbers))
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        self._flying.discard(task)
+        if self._waiting and not self._woken:
+            self._leave()
+
+
+NO_TRANSPORT = Outcome(Verdict.BARRED, "this channel is not set up", hard=True)

@@ -1,0 +1,38 @@
+"""Refusals: what was turned away at the door is counted, shown and written down, and changes nothing else.
+
+The ledger gets the first of each (reason, claimed sender) a minute: a flood of forgeries must not fill the disk it was
+refused at.
+"""
+
+import msgspec
+
+from engine.effects import Effect, Publish, Save
+from engine.model.event import FrameRejected
+from engine.model.moment import Moment
+from engine.model.records import AddEntry
+from engine.signals import Rejected, Signal
+from engine.state import Fleet, Refusals
+
+KEPT = 32
+AGAIN_MS = 60_000
+
+
+def step(fleet: Fleet, signal: Signal, now: Moment) -> tuple[Fleet, list[Effect]]:
+    """Count one refusal."""
+    if not isinstance(signal, Rejected):
+        return fleet, []
+    before = fleet.refusals
+    counts = before.counts.set(signal.why, before.counts.get(signal.why, 0) + 1)
+    row = (now.wall_ms, signal.why, str(signal.via or ""), signal.src)
+    fleet = msgspec.structs.replace(fleet, refusals=Refusals(counts, (*before.last[-KEPT + 1 :], row)))
+    effects: list[Effect] = [Publish(FrameRejected(signal.why, signal.via, signal.src))]
+    if not _recent(before, signal, now):
+        facts = {"why": signal.why, "channel": str(signal.via or "")}
+        effects.insert(0, Save((AddEntry(now.wall_ms, fleet.me.id, "refuse", signal.src, facts),), lazy=True))
+    return fleet, effects
+
+
+def _recent(before: Refusals, signal: Rejected, now: Moment) -> bool:
+    return any(
+        why == signal.why and src == signal.src and now.wall_ms - at < AGAIN_MS for at, why, _, src in before.last
+    )

@@ -1,0 +1,317 @@
+"""The one pair of hands: performs what turns ask, in their order (edge).
+
+A turn's strict records go to the store first; the rest of its effects, and those of every later turn, wait behind that
+commit in one line. So nothing is told, answered or sent ahead of the disk, and nothing overtakes. Only timers are set at
+once. Each arm of the table is one call; what a call means is decided elsewhere.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
+from typing import Any, Protocol
+
+import msgspec
+
+from engine.bus import Bus
+from engine.carrier import NO_TRANSPORT, Carrier
+from engine.door import Door
+from engine.effects import (
+    Answer,
+    Arm,
+    AskReady,
+    Deliver,
+    Effect,
+    Load,
+    Publish,
+    Reload,
+    Resolve,
+)
+from engine.errors import ErrorFacts, Fault, FleetError
+from engine.health.cascade import choose
+from engine.mail import receipts
+from engine.model.channel import Channel, Outcome, Verdict
+from engine.model.envelope import KINDS, Envelope, Kind, Urgency
+from engine.model.moment import Moment
+from engine.model.packets import Forward, pack
+from engine.model.peer import Standing
+from engine.model.records import Record
+from engine.model.roster import Address, Role
+from engine.rooms import sorted_out
+from engine.security.seal import Sealer
+from engine.signals import Loaded, Rang, Readied, Signal, Tried
+from engine.state import Fleet
+from engine.transports.base import Transport
+from engine.wire import frames, peek
+
+
+class Keeper(Protocol):
+    """The store, as the hands use it."""
+
+    def submit(self, records: Sequence[Record], *, lazy: bool = False) -> "asyncio.Future[None]": ...
+
+
+class Reader(Protocol):
+    """The store's pages, as the hands use them."""
+
+    async def waiting(self, dst: str, limit: int) -> tuple[tuple[Any, ...], int]: ...
+    async def closed(self, dst: str, epoch: int, seqs: tuple[int, ...]) -> tuple[Any, ...]: ...
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A peer as transports see it."""
+
+    id: str
+    addresses: tuple[Address, ...]
+    tls_cert: bytes
+
+
+Waiting = tuple["asyncio.Future[None] | None", list[Effect], Fleet]
+
+
+class Hands:
+    """Performs effects for one node. `deeds` are the effects that belong to the composition: applying a roster,
+    looking at the machine, rotating a key, sending a datagram."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        *,
+        store: Keeper,
+        reader: Reader,
+        sealer: Sealer,
+        bus: Bus,
+        now: Callable[[], Moment],
+        deeds: dict[type, Callable[[Any], None]],
+    ):
+        self.visible = fleet
+        self._newest = fleet
+        self._store, self._reader, self._sealer, self._bus, self._now = store, reader, sealer, bus, now
+        self._line: deque[Waiting] = deque()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._tickets: dict[int, asyncio.Future[str]] = {}
+        self._carriers: dict[tuple[str, Channel], Carrier] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._pulses, self._serial = count(1), count(1)
+        self.transports: dict[Channel, Transport] = {}
+        self.door: Door
+        self.post: Callable[[Signal], None]
+        self._arms: dict[type, Callable[[Any], None]] = {
+            Deliver: self._deliver,
+            Answer: self._answer,
+            Resolve: self._resolve,
+            Publish: lambda effect: self._bus.publish(effect.event),
+            Load: lambda effect: self._spawn(self._load(effect)),
+            Reload: lambda effect: self._spawn(self._reload(effect)),
+            AskReady: self._ask_ready,
+            **deeds,
+        }
+
+    # ------------------------------------------------------------------------------------------------ in order
+
+    def perform(self, effects: list[Effect], fleet: Fleet) -> None:
+        """Do what one turn asked; `fleet` is its value, visible once its records are durable."""
+        self._newest = fleet
+        strict, lazy, rest = sorted_out(effects)
+        if lazy:
+            self._store.submit(lazy, lazy=True)
+        saved = self._store.submit(strict) if strict else None
+        if saved is not None:
+            saved.add_done_callback(self._committed)
+        waiting = [effect for effect in rest if not self._armed(effect)]
+        self._line.append((saved, waiting, fleet))
+        self._advance()
+
+    def _committed(self, saved: "asyncio.Future[None]") -> None:
+        if not saved.cancelled() and saved.exception() is None:
+            self._advance()
+
+    def _advance(self) -> None:
+        while self._line and (self._line[0][0] is None or self._line[0][0].done()):
+            _, effects, self.visible = self._line.popleft()
+            for effect in effects:
+                self._arms[type(effect)](effect)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits for the disk and nothing is on its way."""
+        return not self._line and not self._tasks
+
+    # -------------------------------------------------------------------------------------------------- timers
+
+    def _armed(self, effect: Effect) -> bool:
+        if not isinstance(effect, Arm):
+            return False
+        loop = asyncio.get_running_loop()
+        known = self._timers.get(effect.key)
+        # loop.time() and Moment.mono are the same clock.
+        if known is None or known.when() > effect.at:
+            if known is not None:
+                known.cancel()
+            self._timers[effect.key] = loop.call_at(effect.at, self._ring, effect.key)
+        return True
+
+    def _ring(self, key: str) -> None:
+        del self._timers[key]
+        self.post(Rang(key))
+
+    # ----------------------------------------------------------------------------------------------- answering
+
+    def ticket(self) -> tuple[int, "asyncio.Future[str]"]:
+        """A number to put into a signal, and the future its `Resolve` will settle."""
+        number = next(self._serial)
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._tickets[number] = future
+        return number, future
+
+    def _resolve(self, effect: Resolve) -> None:
+        future = self._tickets.pop(effect.ticket, None)
+        if future is None or future.done():
+            return
+        if effect.error is not None:
+            future.set_exception(effect.error.raised())
+        else:
+            future.set_result(effect.value)
+
+    def _answer(self, effect: Answer) -> None:
+        sealed = (self._seal(envelope, ()) for envelope in effect.envelopes)
+        self.door.answer(effect.token, b"".join(frame for frame in sealed if frame))
+
+    # -------------------------------------------------------------------------------------------------- sending
+
+    def _deliver(self, effect: Deliver) -> None:
+        if effect.channel not in self.transports:
+            self.post(Tried(effect.peer, effect.channel, (), NO_TRANSPORT, 0.0))
+            return
+        self._carrier(effect.peer, effect.channel).take(effect)
+
+    def _carrier(self, peer: str, channel: Channel) -> Carrier:
+        carrier = self._carriers.get((peer, channel))
+        if carrier is None:
+            batch = self._newest.config.mail.batch
+            carrier = Carrier(peer, channel, batch, self._sealed, self._carry_to(peer, channel), self.post)
+            self._carriers[peer, channel] = carrier
+        return carrier
+
+    def _carry_to(self, peer: str, channel: Channel) -> Callable[[bytes, float], Awaitable[Outcome]]:
+        async def carry(data: bytes, budget_s: float) -> Outcome:
+            target = self.target(peer)
+            if target is None:
+                return Outcome(Verdict.BARRED, "not a member any more", hard=True)
+            outcome = await self.transports[channel].deliver(data, target, budget_s)
+            self.door.replied(outcome.reply, channel, peer)
+            return outcome
+
+        return carry
+
+    def _sealed(self, delivery: Deliver) -> bytes | None:
+        """The frame for one delivery; None when it is acknowledged already and nobody waits for it."""
+        envelope = delivery.envelope
+        if KINDS[envelope.kind].durable:
+            lane = self._newest.mail.lanes.get(envelope.dst)
+            if lane is None or (envelope.src_epoch, envelope.seq) not in lane.open:
+                return None
+            return self._seal(envelope, delivery.acks)
+        return self._seal(envelope, delivery.acks or receipts.lines(self.visible, envelope.dst))
+
+    def _seal(self, envelope: Envelope, acks: tuple[Any, ...]) -> bytes | None:
+        if not KINDS[envelope.kind].durable:
+            envelope = msgspec.structs.replace(envelope, seq=next(self._pulses))
+        try:
+            return self._sealer.seal(envelope, acks)
+        except FleetError:
+            # Its recipient was revoked between the decision and the deed: there is nobody to send it to.
+            return None
+
+    def target(self, peer: str) -> Target | None:
+        """A present peer as transports see it."""
+        member = self._newest.member(peer)
+        if member is None or not member.present:
+            return None
+        return Target(peer, self._newest.addresses_of(peer), member.bundle.tls_cert)
+
+    def _ask_ready(self, effect: AskReady) -> None:
+        target = self.target(effect.peer)
+        if target is not None:
+            reasons = {channel: transport.ready(target) for channel, transport in self.transports.items()}
+            self.post(Readied(effect.peer, reasons))
+
+    # -------------------------------------------------------------------------------------------------- relaying
+
+    def relays(self, target: Any) -> list[str]:
+        """Who could carry mail to a peer: those that reach it first, then the chief, then whoever is there."""
+        fleet = self._newest
+        found = [
+            (target.id not in (peer.beat.reaches if peer.beat else ()), self._role(fleet, peer.id), peer.id)
+            for peer in fleet.peers.values()
+            if peer.id != target.id and peer.standing is Standing.ALIVE and choose(fleet, peer.id, Kind.PASS, hop=2)
+        ]
+        return [peer for _, _, peer in sorted(found)]
+
+    @staticmethod
+    def _role(fleet: Fleet, peer: str) -> int:
+        member = fleet.member(peer)
+        return 0 if member is not None and member.role is Role.CHIEF else 1
+
+    async def carry(self, relay: str, dst: str, data: bytes, budget_s: float) -> Outcome:
+        """Give sealed frames for `dst` to a relay, wrapped; LANDED when the relay answers."""
+        order = choose(self._newest, relay, Kind.PASS, hop=2)
+        target = self.target(relay)
+        if not order or target is None:
+            return Outcome(Verdict.BARRED, "no way to the relay", hard=True)
+        wrapped = [self._wrapped(relay, dst, frame) for frame in frames(data)]
+        joined = b"".join(frame for frame in wrapped if frame)
+        outcome = await self.transports[order[0]].deliver(joined, target, budget_s)
+        self.door.replied(outcome.reply, order[0], relay)
+        if outcome.verdict is Verdict.CONFIRMED:
+            return Outcome(Verdict.LANDED, f"{self._newest.name_of(relay)} took it")
+        return msgspec.structs.replace(outcome, reply=b"", pin=False)
+
+    def _wrapped(self, relay: str, dst: str, frame: bytes) -> bytes | None:
+        now = self._now()
+        envelope = Envelope(
+            src=self._newest.me.id,
+            src_epoch=self._newest.me.epoch,
+            seq=0,
+            dst=relay,
+            msg_id=f"pass-{int(now.mono * 1e6)}",
+            kind=Kind.PASS,
+            urgency=Urgency.LOW,
+            created_ms=now.wall_ms,
+            body=pack(Forward(dst, peek(frame).hop + 1, frame)),
+        )
+        return self._seal(envelope, receipts.lines(self.visible, relay))
+
+    # -------------------------------------------------------------------------------------------------- reading
+
+    async def _load(self, effect: Load) -> None:
+        waiting, left = await self._reader.waiting(effect.peer, effect.limit)
+        self.post(Loaded(effect.peer, waiting, left))
+
+    async def _reload(self, effect: Reload) -> None:
+        waiting = await self._reader.closed(effect.peer, effect.epoch, effect.seqs)
+        if waiting:
+            self.post(Loaded(effect.peer, waiting, 0))
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def stop(self) -> None:
+        """Drop timers and break off what flies; what was accepted is in the store."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        for carrier in self._carriers.values():
+            carrier.stop()
+        for task in self._tasks:
+            task.cancel()
+        for future in self._tickets.values():
+            if not future.done():
+                future.set_exception(STOPPING.raised())
+
+
+STOPPING = ErrorFacts(
+    "node.stopping", "The node is stopping", "it takes nothing new", "start it again with `fleet up`", Fault.WORLD
+)

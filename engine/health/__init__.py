@@ -1,0 +1,1 @@
+"""How well each (peer, channel) pair is, and in which order to try them."""

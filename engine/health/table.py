@@ -1,0 +1,102 @@
+"""The state machine of one (peer, channel) pair, as a table.
+
+    UNKNOWN -ok-> HEALTHY -fail-> DEGRADED -ok-> HEALTHY
+                                  DEGRADED -enough-> BROKEN -mend-> HEALING -healed-> HEALTHY
+                                                     BROKEN <-fail- HEALING
+    any -pin-> QUARANTINED -cleared-> UNKNOWN         any -absent-> ABSENT -present-> UNKNOWN
+
+`enough` is three failures in five minutes, three in a row, or one hard signal (refused, no responders, disconnected).
+A success on a BROKEN channel is the first good probe of its healing, not health: a flapping path must prove itself
+three times. A pair that nobody tried for 15 minutes is `unknown` again. An absent key is the illegal step.
+
+Nothing here looks at a clock or decides when to probe: `engine.health.step` does.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from engine.errors import Fault, FleetError
+from engine.model.channel import Change, ChannelHealth, ChannelState
+from engine.model.moment import Moment
+
+S = ChannelState
+
+
+class Event(StrEnum):
+    """What can befall a channel."""
+
+    OK = "ok"
+    FAIL = "fail"
+    ENOUGH = "enough"
+    MEND = "mend"
+    HEALED = "healed"
+    PIN = "pin"
+    CLEARED = "cleared"
+    ABSENT = "absent"
+    PRESENT = "present"
+    QUIET = "quiet"
+
+
+TABLE: dict[tuple[ChannelState, Event], ChannelState] = {
+    (S.UNKNOWN, Event.OK): S.HEALTHY,
+    (S.UNKNOWN, Event.FAIL): S.DEGRADED,
+    (S.UNKNOWN, Event.ENOUGH): S.BROKEN,
+    (S.UNKNOWN, Event.QUIET): S.UNKNOWN,
+    (S.HEALTHY, Event.OK): S.HEALTHY,
+    (S.HEALTHY, Event.FAIL): S.DEGRADED,
+    (S.HEALTHY, Event.ENOUGH): S.BROKEN,
+    (S.HEALTHY, Event.QUIET): S.UNKNOWN,
+    (S.DEGRADED, Event.OK): S.HEALTHY,
+    (S.DEGRADED, Event.FAIL): S.DEGRADED,
+    (S.DEGRADED, Event.ENOUGH): S.BROKEN,
+    (S.DEGRADED, Event.QUIET): S.UNKNOWN,
+    (S.BROKEN, Event.OK): S.HEALING,
+    (S.BROKEN, Event.FAIL): S.BROKEN,
+    (S.BROKEN, Event.ENOUGH): S.BROKEN,
+    (S.BROKEN, Event.MEND): S.HEALING,
+    (S.BROKEN, Event.QUIET): S.UNKNOWN,
+    (S.HEALING, Event.OK): S.HEALING,
+    (S.HEALING, Event.FAIL): S.BROKEN,
+    (S.HEALING, Event.ENOUGH): S.BROKEN,
+    (S.HEALING, Event.HEALED): S.HEALTHY,
+    (S.HEALING, Event.QUIET): S.UNKNOWN,
+    (S.ABSENT, Event.PRESENT): S.UNKNOWN,
+    (S.ABSENT, Event.OK): S.HEALTHY,
+    (S.ABSENT, Event.FAIL): S.ABSENT,
+    (S.ABSENT, Event.ENOUGH): S.ABSENT,
+    (S.ABSENT, Event.QUIET): S.ABSENT,
+    (S.QUARANTINED, Event.CLEARED): S.UNKNOWN,
+    (S.QUARANTINED, Event.OK): S.QUARANTINED,
+    (S.QUARANTINED, Event.FAIL): S.QUARANTINED,
+    (S.QUARANTINED, Event.ENOUGH): S.QUARANTINED,
+    (S.QUARANTINED, Event.QUIET): S.QUARANTINED,
+    **{(state, Event.PIN): S.QUARANTINED for state in S},
+    **{(state, Event.ABSENT): S.ABSENT for state in S if state is not S.QUARANTINED},
+}
+
+# The last changes a screen can show.
+KEPT_CHANGES = 16
+
+# States in which the cascade may use a channel; the number is how early.
+USABLE = {S.HEALTHY: 0, S.UNKNOWN: 1, S.DEGRADED: 2}
+
+
+def advance(health: ChannelHealth, event: Event, now: Moment, reason: str = "") -> ChannelHealth:
+    """The health after one event; a change is remembered with its reason.
+
+    Raises `FleetError` `health.illegal` for an event its state does not know.
+    """
+    new = TABLE.get((health.state, event))
+    if new is None:
+        raise FleetError("health.illegal", "Illegal step of a channel", f"{event} in {health.state}", "", Fault.OURS)
+    if new is health.state:
+        return msgspec.structs.replace(health, reason=reason) if reason and reason != health.reason else health
+    change = Change(now.wall_ms, health.state, new, reason)
+    return msgspec.structs.replace(
+        health,
+        state=new,
+        since_ms=now.wall_ms,
+        reason=reason,
+        changes=(*health.changes[-KEPT_CHANGES + 1 :], change),
+    )

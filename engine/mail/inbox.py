@@ -1,0 +1,182 @@
+"""The inbox: an authenticated parcel takes effect once, is durable before it is visible, visible before acknowledged.
+
+    parcel -> number known?  yes: only the receipt again
+                             no : the number and its effect, in one transaction; then the receipt
+
+Durable kinds are told apart by (sender, epoch, number); nothing is dropped as old, because everything at or below the
+watermark is held. Pulses pass a sliding window. An epoch below the floor its sender announced is closed: what comes
+from it can only be a replay. It never looks at a clock to decide what is fresh.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+from immutables import Map
+
+from engine.effects import Answer, Deliver, Effect, Publish, Raise, Save
+from engine.health.cascade import choose
+from engine.mail.receipts import receipt, stream_of, to_bytes, with_stream
+from engine.model.channel import CHANNELS, Channel
+from engine.model.envelope import KINDS, OPEN_LIMIT, Envelope, Kind, Rung
+from engine.model.event import MessageCame
+from engine.model.mail import Parcel, Pulse, Stream
+from engine.model.moment import Moment
+from engine.model.packets import Forward, Heartbeat, Note, unpack
+from engine.model.records import AddInbox, DropStreams, Record, SetStream
+from engine.signals import Arrived, ForwardCame, MemberAsked, Rejected, Signal
+from engine.state import Fleet
+
+Step = tuple[Fleet, list[Effect]]
+
+# A number further ahead than any honest sender can be: it keeps at most OPEN_LIMIT open, and reopens as many.
+AHEAD_LIMIT = 16 * OPEN_LIMIT
+WINDOW = 1_024
+
+
+def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
+    """The inbox after one delivery."""
+    return _arrived(fleet, signal, now) if isinstance(signal, Arrived) else (fleet, [])
+
+
+def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
+    """All parcels of one delivery, one transaction, one receipt a sender."""
+    records: list[Record] = []
+    effects: list[Effect] = []
+    notes: dict[str, list[Note]] = {}
+    moved: set[tuple[str, int]] = set()
+    owed: dict[str, str] = {}
+    for parcel in signal.parcels:
+        envelope = parcel.envelope
+        via = Channel.RELAY if parcel.relay else signal.via
+        if KINDS[envelope.kind].durable:
+            fleet, note = _take(fleet, parcel, via, now, records, effects)
+            moved.add((envelope.src, envelope.src_epoch))
+            notes.setdefault(envelope.src, []).extend(note)
+            owed.setdefault(envelope.src, "")
+        else:
+            fleet, more = _pulse(fleet, parcel, via, now)
+            effects += more
+            if envelope.kind in _ANSWERED or signal.token:
+                owed[envelope.src] = envelope.msg_id
+    records += _streams(fleet, moved)
+    answers = tuple(receipt(fleet, src, now, tuple(notes.get(src, ())), echo) for src, echo in owed.items())
+    saved: list[Effect] = [Save(tuple(records))] if records else []
+    return fleet, [*saved, *effects, *_answered(fleet, signal, answers)]
+
+
+def _take(
+    fleet: Fleet, parcel: Parcel, via: Channel, now: Moment, records: list[Record], effects: list[Effect]
+) -> tuple[Fleet, list[Note]]:
+    """One durable parcel: its effect if its number is new, and a note where "held" is not the whole truth."""
+    envelope = parcel.envelope
+    src, epoch, seq = envelope.src, envelope.src_epoch, envelope.seq
+    stream = stream_of(fleet, src, epoch)
+    if epoch < fleet.mail.floors.get(src, 0) or seq < 1 or seq > stream.watermark + AHEAD_LIMIT:
+        effects.append(Raise(Rejected("replayed", via, src)))
+        return fleet, [Note(epoch, seq, Rung.REFUSED, "its number is closed")]
+    if stream.holds(seq):
+        return fleet, [Note(epoch, seq, Rung.ON_HOST)] if envelope.kind is Kind.SKIP else []
+    effect = _EFFECTS.get(envelope.kind, _into_inbox)
+    effect(parcel, via, now, records, effects)
+    revision = fleet.mail.revision + 1
+    fleet = msgspec.structs.replace(fleet, mail=msgspec.structs.replace(fleet.mail, revision=revision))
+    return with_stream(fleet, src, epoch, stream.with_number(seq)), []
+
+
+def _into_inbox(parcel: Parcel, via: Channel, now: Moment, records: list[Record], effects: list[Effect]) -> None:
+    records.append(AddInbox(parcel.envelope, now.wall_ms, via, parcel.tag))
+    effects.append(Publish(MessageCame(parcel.envelope.msg_id, parcel.envelope.src, via)))
+
+
+def _skipped(parcel: Parcel, via: Channel, now: Moment, records: list[Record], effects: list[Effect]) -> None:
+    """The sender closed this number; holding it is the whole effect."""
+
+
+def _forwarded(parcel: Parcel, via: Channel, now: Moment, records: list[Record], effects: list[Effect]) -> None:
+    """A frame for us was unwrapped before it came here and is a parcel of its own; the wrapper's number is all."""
+
+
+def _asked_to_leave(parcel: Parcel, via: Channel, now: Moment, records: list[Record], effects: list[Effect]) -> None:
+    effects.append(Raise(MemberAsked(parcel.envelope.src)))
+
+
+# The effect of a kind, where it is not a letter in the inbox.
+_EFFECTS: dict[Kind, Callable[[Parcel, Channel, Moment, list[Record], list[Effect]], None]] = {
+    Kind.SKIP: _skipped,
+    Kind.FORWARD: _forwarded,
+    Kind.LEAVE: _asked_to_leave,
+}
+
+# Pulses that are answered with a receipt even where the way they came has no way back. A receipt is answered only on
+# such a way, whose answer is the end of it.
+_ANSWERED = frozenset({Kind.PING, Kind.HEARTBEAT, Kind.PASS, Kind.ROSTER})
+
+
+def _pulse(fleet: Fleet, parcel: Parcel, via: Channel, now: Moment) -> Step:
+    envelope = parcel.envelope
+    window = fleet.mail.pulses.get(envelope.src, Pulse())
+    advanced = slide(window, envelope.src_epoch, envelope.seq)
+    if advanced is None:
+        return fleet, [Raise(Rejected("replayed", via, envelope.src))]
+    mail = msgspec.structs.replace(fleet.mail, pulses=fleet.mail.pulses.set(envelope.src, advanced))
+    fleet = msgspec.structs.replace(fleet, mail=mail)
+    heard = _PULSES.get(envelope.kind)
+    return heard(fleet, parcel, now) if heard else (fleet, [])
+
+
+def slide(window: Pulse, epoch: int, seq: int) -> Pulse | None:
+    """The replay window after (epoch, seq), or None if it was seen before or lies behind the window."""
+    if epoch > window.epoch:
+        return Pulse(epoch, seq, 1)
+    if epoch < window.epoch or seq <= window.top - WINDOW:
+        return None
+    if seq > window.top:
+        return Pulse(epoch, seq, (window.seen << (seq - window.top) | 1) & ((1 << WINDOW) - 1))
+    bit = 1 << (window.top - seq)
+    return None if window.seen & bit else Pulse(epoch, window.top, window.seen | bit)
+
+
+def _passed(fleet: Fleet, parcel: Parcel, now: Moment) -> Step:
+    forward: Forward = unpack(Kind.PASS, parcel.envelope.body)
+    if forward.dst == fleet.me.id:
+        return fleet, []
+    return fleet, [Raise(ForwardCame(parcel.envelope.src, forward))]
+
+
+def _floored(fleet: Fleet, parcel: Parcel, now: Moment) -> Step:
+    """A heartbeat names its sender's oldest open epoch: streams below it are closed and can be forgotten."""
+    beat: Heartbeat = unpack(Kind.HEARTBEAT, parcel.envelope.body)
+    src, floor = parcel.envelope.src, beat.floor_epoch
+    streams = fleet.mail.streams.get(src)
+    if floor <= fleet.mail.floors.get(src, 0) or floor > parcel.envelope.src_epoch:
+        return fleet, []
+    kept = fleet.mail.streams
+    if streams is not None:
+        kept = kept.set(src, Map({epoch: stream for epoch, stream in streams.items() if epoch >= floor}))
+    mail = msgspec.structs.replace(fleet.mail, floors=fleet.mail.floors.set(src, floor), streams=kept)
+    return msgspec.structs.replace(fleet, mail=mail), [Save((DropStreams(src, floor),), lazy=True)]
+
+
+_PULSES: dict[Kind, Callable[[Fleet, Parcel, Moment], Step]] = {Kind.PASS: _passed, Kind.HEARTBEAT: _floored}
+
+
+def _streams(fleet: Fleet, moved: set[tuple[str, int]]) -> list[Record]:
+    found: list[Record] = []
+    for src, epoch in sorted(moved):
+        stream = stream_of(fleet, src, epoch)
+        if stream != Stream():
+            found.append(SetStream(src, epoch, stream.watermark, to_bytes(stream.above)))
+    return found
+
+
+def _answered(fleet: Fleet, signal: Arrived, answers: tuple[Envelope, ...]) -> list[Effect]:
+    """Receipts go back at once on the way the mail came; where that way has no way back, over the best channel."""
+    if not answers:
+        return []
+    if signal.token:
+        return [Answer(signal.token, answers)]
+    found: list[Effect] = []
+    for answer in answers:
+        best = choose(fleet, answer.dst, Kind.RECEIPT)[:1]
+        found += [Deliver(answer.dst, channel, answer, CHANNELS[channel].budget_s) for channel in best]
+    return found

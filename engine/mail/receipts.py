@@ -1,0 +1,81 @@
+"""Receipts: what we hold of a peer's streams, as lines that ride on every frame to it; and how to read such lines.
+
+Pure arithmetic on watermarks and bit masks. Lines are cumulative, so any later one makes up for any that was lost, on
+whatever channel it travels.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+from immutables import Map
+
+from engine.model.envelope import Envelope, Kind, Urgency
+from engine.model.mail import AckLine, Stream
+from engine.model.moment import Moment
+from engine.model.packets import Note, Receipt, pack
+from engine.state import Fleet
+
+# A sender has few epochs open at once; more than these ride on no frame (the newest matter).
+LINES_A_FRAME = 4
+
+
+def lines(fleet: Fleet, peer: str) -> tuple[AckLine, ...]:
+    """What we hold of `peer`'s streams, newest epoch first."""
+    streams = fleet.mail.streams.get(peer)
+    if not streams:
+        return ()
+    return tuple(line(epoch, streams[epoch]) for epoch in sorted(streams, reverse=True)[:LINES_A_FRAME])
+
+
+def line(epoch: int, stream: Stream) -> AckLine:
+    """One stream as a line."""
+    return AckLine(epoch, stream.watermark, to_bytes(stream.above))
+
+
+def to_bytes(above: int) -> bytes:
+    """The bit mask as little-endian bytes, as records and lines keep it."""
+    return above.to_bytes((above.bit_length() + 7) // 8, "little")
+
+
+def covered(acks: Iterable[AckLine], numbers: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Which of our (epoch, seq) numbers the lines say are held."""
+    held = {ack.epoch: Stream(ack.watermark, int.from_bytes(ack.above, "little")) for ack in acks}
+    for epoch, seq in numbers:
+        stream = held.get(epoch)
+        if stream is not None and stream.holds(seq):
+            yield epoch, seq
+
+
+def missing(ack: AckLine, upto: int, limit: int) -> tuple[int, ...]:
+    """The lowest numbers below `upto` that the line does not hold, at most `limit`."""
+    stream = Stream(ack.watermark, int.from_bytes(ack.above, "little"))
+    gaps = (seq for seq in range(ack.watermark + 1, upto) if not stream.holds(seq))
+    return tuple(seq for seq, _ in zip(gaps, range(limit), strict=False))
+
+
+def receipt(fleet: Fleet, peer: str, now: Moment, notes: tuple[Note, ...] = (), echo: str = "") -> Envelope:
+    """The pulse that says to `peer` what we hold, and what became of single numbers."""
+    return Envelope(
+        src=fleet.me.id,
+        src_epoch=fleet.me.epoch,
+        seq=0,
+        dst=peer,
+        msg_id=f"receipt-{int(now.mono * 1e6)}",
+        kind=Kind.RECEIPT,
+        urgency=Urgency.LOW,
+        created_ms=now.wall_ms,
+        body=pack(Receipt(lines(fleet, peer), notes, echo)),
+    )
+
+
+def with_stream(fleet: Fleet, src: str, epoch: int, stream: Stream) -> Fleet:
+    """The fleet with one stream of one sender moved."""
+    mail = fleet.mail
+    epochs = (mail.streams.get(src) or Map()).set(epoch, stream)
+    return msgspec.structs.replace(fleet, mail=msgspec.structs.replace(mail, streams=mail.streams.set(src, epochs)))
+
+
+def stream_of(fleet: Fleet, src: str, epoch: int) -> Stream:
+    """What is held of one sender's epoch; an empty stream when nothing is."""
+    streams = fleet.mail.streams.get(src)
+    return Stream() if streams is None else streams.get(epoch, Stream())

@@ -1,0 +1,96 @@
+"""Relaying: carrying sealed frames for peers that cannot reach each other now.
+
+    A -PASS(frame for B)-> us -> the frame is mail   : our own outbox carries it on as FORWARD, durable until B has it
+                              -> the frame is a pulse: passed on at once as PASS, or forgotten
+    B's receipt for A comes back in B's answer to us -> PASS to A
+
+We read the frame's outer header and nothing else; it stays sealed from A to B. What we took is in our outbox before A
+hears that it landed. A frame passes at most two relays.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from engine.effects import Deliver, Effect, Raise
+from engine.health.cascade import HOP_LIMIT, choose
+from engine.model.channel import CHANNELS
+from engine.model.envelope import KINDS, Envelope, Kind, Urgency
+from engine.model.moment import Moment
+from engine.model.packets import Forward, pack
+from engine.signals import ForwardCame, Posted, Rejected, Signal, Transited
+from engine.state import Fleet
+from engine.wire import Header, Refusal, peek
+
+Step = tuple[Fleet, list[Effect]]
+
+
+def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
+    """What we do with a frame that is not for us."""
+    return _HEARD[type(signal)](fleet, signal, now)
+
+
+def _came(fleet: Fleet, signal: ForwardCame, now: Moment) -> Step:
+    forward = signal.forward
+    target = fleet.member(forward.dst)
+    if target is None or not target.present or forward.hop > HOP_LIMIT:
+        return fleet, [Raise(Rejected("misaddressed", None, signal.frm))]
+    try:
+        inner = peek(forward.frame)
+    except Refusal as refusal:
+        return fleet, [Raise(Rejected(refusal.code, None, signal.frm))]
+    if inner.kind not in _CARRIED:
+        return fleet, [Raise(Rejected("version", None, signal.frm))]
+    return _CARRIED[inner.kind](fleet, forward, inner, now)
+
+
+def _keep(fleet: Fleet, forward: Forward, inner: Header, now: Moment) -> Step:
+    """Mail: take it into our own outbox, once, until its receiver has it."""
+    key = (forward.dst, inner.msg_id)
+    if key in fleet.mail.forwards:
+        return fleet, []
+    ours = Envelope(
+        src=fleet.me.id,
+        src_epoch=fleet.me.epoch,
+        seq=0,
+        dst=forward.dst,
+        msg_id=f"{inner.msg_id}-{forward.hop}-{int(now.mono * 1e6)}",
+        kind=Kind.FORWARD,
+        urgency=inner.urgency,
+        thread=inner.msg_id,
+        created_ms=now.wall_ms,
+        ttl_s=inner.ttl_s or KINDS[Kind.FORWARD].ttl_s,
+        hop=forward.hop,
+        body=pack(forward),
+    )
+    mail = msgspec.structs.replace(fleet.mail, forwards=fleet.mail.forwards.set(key, ours.msg_id))
+    return msgspec.structs.replace(fleet, mail=mail), [Raise(Posted(ours, ticket=0))]
+
+
+def _pass(fleet: Fleet, forward: Forward, inner: Header, now: Moment) -> Step:
+    """A pulse: on at once over the best direct channel, or not at all; it is worth nothing later."""
+    best = choose(fleet, forward.dst, Kind.PASS, hop=forward.hop)[:1]
+    carried = Envelope(
+        src=fleet.me.id,
+        src_epoch=fleet.me.epoch,
+        seq=0,
+        dst=forward.dst,
+        msg_id=f"pass-{int(now.mono * 1e6)}",
+        kind=Kind.PASS,
+        urgency=Urgency.LOW,
+        created_ms=now.wall_ms,
+        body=pack(forward),
+    )
+    return fleet, [Deliver(forward.dst, channel, carried, CHANNELS[channel].budget_s) for channel in best]
+
+
+def _transited(fleet: Fleet, signal: Transited, now: Moment) -> Step:
+    """A receipt on its way back through us."""
+    return _came(fleet, ForwardCame(signal.frm, Forward(signal.dst, 1, signal.frame)), now)
+
+
+# By the word in the inner header, which is only a claim: a kind we do not know is not carried.
+_CARRIED = {str(kind): _keep if spec.durable else _pass for kind, spec in KINDS.items()}
+
+_HEARD: dict[type, Callable[[Fleet, Any, Moment], Step]] = {ForwardCame: _came, Transited: _transited}

@@ -1,0 +1,126 @@
+"""The node about itself: its broker, terminal, addresses, last look at the machine, findings.
+
+Small facts that several screens show and no other room owns. It decides only which of them is worth a finding.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from engine.effects import Effect, Publish, Save
+from engine.model.event import BrokerMoved, Noticed
+from engine.model.finding import Finding, Severity
+from engine.model.moment import Moment
+from engine.model.packets import Heartbeat
+from engine.model.records import AddEntry
+from engine.signals import (
+    BrokerChanged,
+    Found,
+    Listening,
+    Looked,
+    LoopLagged,
+    Refreshed,
+    Signal,
+    Started,
+    StoreFilled,
+    StoreFreed,
+    TerminalChanged,
+)
+from engine.state import Broker, Fleet
+
+Step = tuple[Fleet, list[Effect]]
+
+
+def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
+    """The node's own facts after one signal."""
+    return _HEARD[type(signal)](fleet, signal, now)
+
+
+def _started(fleet: Fleet, signal: Started, now: Moment) -> Step:
+    facts = {"version": fleet.me.version, "epoch": str(fleet.me.epoch)}
+    return fleet, [Save((AddEntry(now.wall_ms, fleet.me.id, "start", fleet.me.id, facts),))]
+
+
+def _broker(fleet: Fleet, signal: BrokerChanged, now: Moment) -> Step:
+    broker = Broker(signal.state, signal.pid, signal.url, signal.note, now.wall_ms)
+    return msgspec.structs.replace(fleet, broker=broker), [Publish(BrokerMoved(signal.state, signal.note))]
+
+
+def _terminal(fleet: Fleet, signal: TerminalChanged, now: Moment) -> Step:
+    return _me(fleet, terminal=signal.state), []
+
+
+def _listening(fleet: Fleet, signal: Listening, now: Moment) -> Step:
+    return _me(fleet, addresses=signal.addresses), []
+
+
+def _looked(fleet: Fleet, signal: Looked, now: Moment) -> Step:
+    look = Heartbeat(
+        sent_ms=now.wall_ms,
+        version=fleet.me.version,
+        load=signal.load,
+        cwd=signal.cwd,
+        branch=signal.branch,
+        head=signal.head,
+        dirty=signal.dirty,
+        sessions=signal.sessions,
+    )
+    return _me(fleet, look=look), []
+
+
+def _lagged(fleet: Fleet, signal: LoopLagged, now: Moment) -> Step:
+    return _me(fleet, lag_s=signal.lag_s), []
+
+
+def _refreshed(fleet: Fleet, signal: Refreshed, now: Moment) -> Step:
+    return _me(fleet, prekey=(signal.key_epoch, signal.public)), []
+
+
+def _filled(fleet: Fleet, signal: StoreFilled, now: Moment) -> Step:
+    full = Finding(
+        "store.full",
+        "The disk is full",
+        Severity.CRITICAL,
+        f"{signal.free_mb} MB free; new messages are refused, mail under way goes on",
+        next_step="free some space; sending resumes by itself",
+    )
+    return _found(fleet, Found(full), now)
+
+
+def _freed(fleet: Fleet, signal: StoreFreed, now: Moment) -> Step:
+    return _found(fleet, Found(Finding("store.full", "", Severity.INFO), present=False), now)
+
+
+def _found(fleet: Fleet, signal: Found, now: Moment) -> Step:
+    """A finding is told once when it appears and once when it goes; finding it again keeps its first moment."""
+    finding = signal.finding
+    key = (finding.code, finding.subject)
+    known = fleet.findings.get(key)
+    if not signal.present:
+        if known is None:
+            return fleet, []
+        fleet = msgspec.structs.replace(fleet, findings=fleet.findings.delete(key))
+        return fleet, [Publish(Noticed(*key, present=False))]
+    at_ms = known.at_ms if known else now.wall_ms
+    findings = fleet.findings.set(key, msgspec.structs.replace(finding, at_ms=at_ms))
+    told: list[Effect] = [] if known else [Publish(Noticed(*key, present=True))]
+    return msgspec.structs.replace(fleet, findings=findings), told
+
+
+def _me(fleet: Fleet, **changes: Any) -> Fleet:
+    return msgspec.structs.replace(fleet, me=msgspec.structs.replace(fleet.me, **changes))
+
+
+_HEARD: dict[type, Callable[[Fleet, Any, Moment], Step]] = {
+    Started: _started,
+    BrokerChanged: _broker,
+    TerminalChanged: _terminal,
+    Listening: _listening,
+    Looked: _looked,
+    LoopLagged: _lagged,
+    Refreshed: _refreshed,
+    StoreFilled: _filled,
+    StoreFreed: _freed,
+    Found: _found,
+}

@@ -1,0 +1,91 @@
+"""The routing table: which steps hear which signal, and in which order.
+
+`turn` is the whole law of a node: one signal in, the next value and a list of effects out. What a step raises is heard
+in the same turn, so that a message, its effect and what follows from it are one transaction. It is pure, and it is all
+a simulator needs.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from engine import signals as s
+from engine.effects import Effect, Raise, Save
+from engine.evidence import refusals
+from engine.health import step as health
+from engine.me import step as me
+from engine.mail import inbox, outbox, relay
+from engine.membership import beat, roster, swim
+from engine.model.moment import Moment
+from engine.model.records import Record
+from engine.state import Fleet
+
+Step = Callable[[Fleet, s.Signal, Moment], tuple[Fleet, list[Effect]]]
+
+# In each row the order is a reason: receipts are read before new mail is answered, health before whoever asks it.
+ROOMS: dict[type, tuple[Step, ...]] = {
+    s.Started: (me.step, swim.step, beat.step, health.step, outbox.step),
+    s.Rang: (swim.step, beat.step, health.step, outbox.step),
+    s.Posted: (outbox.step,),
+    s.Loaded: (outbox.step,),
+    s.Arrived: (swim.step, health.step, outbox.step, inbox.step, beat.step),
+    s.Rejected: (refusals.step,),
+    s.Tried: (swim.step, health.step, outbox.step),
+    s.Readied: (health.step,),
+    s.Overtaken: (health.step,),
+    s.ChannelTurned: (outbox.step,),
+    s.ForwardCame: (relay.step,),
+    s.Transited: (relay.step,),
+    s.DatagramCame: (swim.step,),
+    s.LoopLagged: (me.step, swim.step, health.step),
+    s.BrokerChanged: (me.step, health.step),
+    s.TerminalChanged: (me.step,),
+    s.RosterOffered: (roster.step, health.step, swim.step, beat.step),
+    s.RosterMade: (roster.step, health.step, swim.step, beat.step),
+    s.MemberAsked: (roster.step,),
+    s.Listening: (me.step, health.step, beat.step),
+    s.Looked: (me.step, beat.step),
+    s.StoreFilled: (me.step, outbox.step),
+    s.StoreFreed: (me.step, outbox.step),
+    s.ChannelHeld: (health.step,),
+    s.ProbeAsked: (health.step,),
+    s.Found: (me.step,),
+    s.Refreshed: (me.step, beat.step),
+}
+
+# A turn that raises more than this is a circle, not a consequence.
+RAISED_LIMIT = 4_096
+
+
+def turn(fleet: Fleet, signal: s.Signal, now: Moment) -> tuple[Fleet, list[Effect]]:
+    """The fleet and the effects after one signal and all it raised, in order.
+
+    Raises `RuntimeError` when steps raise signals without end: a bug that must not spin.
+    """
+    heard = deque((signal,))
+    effects: list[Effect] = []
+    for _ in range(RAISED_LIMIT):
+        if not heard:
+            return fleet, effects
+        current = heard.popleft()
+        for step in ROOMS[type(current)]:
+            fleet, more = step(fleet, current, now)
+            for effect in more:
+                if isinstance(effect, Raise):
+                    heard.append(effect.signal)
+                else:
+                    effects.append(effect)
+    raise RuntimeError(f"signals without end after {type(signal).__name__}")
+
+
+def sorted_out(effects: list[Effect]) -> tuple[list[Record], list[Record], list[Effect]]:
+    """A turn's effects as (records others wait for, records nobody waits for, the rest): the rest is done only once the
+    first are durable, which is how "durable before visible, visible before acknowledged" holds for every room."""
+    strict: list[Record] = []
+    lazy: list[Record] = []
+    rest: list[Effect] = []
+    for effect in effects:
+        if isinstance(effect, Save):
+            (lazy if effect.lazy else strict).extend(effect.records)
+        else:
+            rest.append(effect)
+    return strict, lazy, rest
