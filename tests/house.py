@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine.signals": BASE,
     "engine.effects": BASE | {"engine.signals"},
     "engine.wire": BASE,
-    "engine.security": BASE,
+    "engine.security": BASE | {"engine.wire"},
     "engine.state": BASE | {"engine.config"},
     **dict.fromkeys(ROOMS, WORDS),
     "screens": WORDS | {"styles"},

@@ -1,0 +1,177 @@
+"""The seed on disk (edge): made on first start, read ever after, never overwritten.
+
+    FLEET HOME (0700)
+      device.key (0600)   one line: `fleet-device-key-1 <seed> <checksum>`, both base32
+      tls.crt, tls.key    derived from the seed for programs that want files; written anew when they differ
+
+Whoever reads the seed is this node, so looser modes refuse to start and say the `chmod`. A key that cannot be read is
+an error and never a reason to make another: a new key is a new node that no fleet knows. The file appears whole or not
+at all: written aside, fsynced, then linked to its name, which fails where another process was faster; then that one's
+key is taken.
+"""
+
+import contextlib
+import os
+import stat
+import tempfile
+from base64 import b32decode
+from binascii import Error
+from hashlib import sha256
+from pathlib import Path
+
+from engine.errors import Fault, FleetError
+from engine.security.identity import SEED_SIZE, Identity, base32
+
+KEY_NAME = "device.key"
+_FORM = "fleet-device-key-1"
+_SIZE_LIMIT = 4_096
+
+
+def load(home: Path, key_file: Path | None = None) -> bytes:
+    """The 32-byte seed of the node whose data is in `home`, made on first start.
+
+    `key_file` (`FLEET_KEY_FILE`) names a key that lives elsewhere and is only ever read. Raises `FleetError`
+    `node.home`, `node.key_mode`, `node.key`.
+    """
+    _prepare(home)
+    if key_file is not None:
+        return _read(key_file)
+    path = home / KEY_NAME
+    if not os.path.lexists(path):
+        _create(path, os.urandom(SEED_SIZE))
+    return _read(path)
+
+
+def write_tls(home: Path, identity: Identity) -> tuple[Path, Path]:
+    """Paths of certificate and private key, both 0600 PEM in `home`, as uvicorn and nats-server take them."""
+    pair = ((home / "tls.crt", identity.tls_cert_pem), (home / "tls.key", identity.tls_key_pem))
+    for path, pem in pair:
+        if not _holds(path, pem):
+            _replace(path, pem)
+    return pair[0][0], pair[1][0]
+
+
+def _prepare(home: Path) -> None:
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mode = home.stat()
+    except OSError as error:
+        raise _no_home(home, error) from None
+    _check_private(home, mode, "700")
+
+
+def _check_private(path: Path, found: os.stat_result, wanted: str) -> None:
+    if found.st_uid != os.geteuid():
+        raise FleetError(
+            "node.key_mode",
+            "The key belongs to another user",
+            f"{path} is owned by uid {found.st_uid}, this is uid {os.geteuid()}",
+            f"run as that user, or `chown -R {os.geteuid()} {path}`, or set FLEET_HOME to another directory",
+            Fault.WORLD,
+        )
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        raise FleetError(
+            "node.key_mode",
+            "Others can read the key",
+            f"{path} has mode {stat.S_IMODE(found.st_mode):04o}; it must be {wanted}",
+            f"chmod {wanted} {path}",
+            Fault.WORLD,
+        )
+
+
+def _create(path: Path, seed: bytes) -> None:
+    line = f"{_FORM} {base32(seed)} {_checksum(seed)}\n".encode()
+    try:
+        draft = _draft(path, line)
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, path)
+        finally:
+            draft.unlink()
+        _sync(path.parent)
+    except OSError as error:
+        raise _no_home(path.parent, error) from None
+
+
+def _replace(path: Path, data: bytes) -> None:
+    try:
+        _draft(path, data).replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise _no_home(path.parent, error) from None
+
+
+def _draft(path: Path, data: bytes) -> Path:
+    """A file of mode 0600 beside `path` that holds `data` on disk, under a name nobody else has."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return Path(name)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return path.read_bytes() == data and stat.S_IMODE(path.stat().st_mode) == 0o600
+    except OSError:
+        return False
+
+
+def _read(path: Path) -> bytes:
+    try:
+        # Not blocking: a pipe in the key's place must be an error, not a node that never starts.
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb") as file:
+            found = os.fstat(handle)
+            if not stat.S_ISREG(found.st_mode):
+                raise _damaged(path, "it is not a file")
+            _check_private(path, found, "600")
+            return _parsed(path, file.read(_SIZE_LIMIT))
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from None
+
+
+def _parsed(path: Path, data: bytes) -> bytes:
+    words = data.decode("ascii", "replace").split()
+    if not words or words[0] != _FORM:
+        raise _damaged(path, "it is empty" if not words else "it is not a key of this version of Fleet")
+    try:
+        seed = b32decode(words[1].upper() + "=" * (-len(words[1]) % 8))
+    except (IndexError, Error, ValueError):
+        raise _damaged(path, "it was cut short or changed") from None
+    if len(seed) != SEED_SIZE or words[2:] != [_checksum(seed)]:
+        raise _damaged(path, "it was cut short or changed")
+    return seed
+
+
+def _checksum(seed: bytes) -> str:
+    return base32(sha256(f"{_FORM} ".encode() + seed).digest()[:5])
+
+
+def _damaged(path: Path, why: str) -> FleetError:
+    return FleetError(
+        "node.key",
+        "The device key cannot be read",
+        f"{path}: {why}",
+        f"restore {path.name} from a backup; to become a new node instead, move it away and join the fleet again",
+        Fault.WORLD,
+    )
+
+
+def _no_home(home: Path, error: OSError) -> FleetError:
+    return FleetError(
+        "node.home",
+        "The data directory cannot be used",
+        f"{home}: {error.strerror or error}",
+        f"make it writable (`chmod 700 {home}`, free space), or set FLEET_HOME to a directory that is",
+        Fault.WORLD,
+    )
