@@ -7,7 +7,7 @@ was; a reader that falls behind is told how many it missed and goes on with the 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 
 from engine.model.event import Event
 
@@ -17,7 +17,7 @@ Numbered = tuple[int, Event]
 
 
 class Feed:
-    """One reader's view of the bus: `async for seq, event in feed`. `missed` counts what it was too slow for."""
+    """One reader's view of the bus: `async for seq, event in feed.events()`. `missed` counts what it was too slow for."""
 
     def __init__(self, bus: "Bus", after: int):
         self._bus = bus
@@ -29,7 +29,8 @@ class Feed:
         """There is something new."""
         self._woken.set()
 
-    async def __aiter__(self) -> AsyncIterator[Numbered]:
+    async def events(self) -> AsyncIterator[Numbered]:
+        """Everything from here on, as it comes."""
         while True:
             self._woken.clear()
             for seq, event in self._bus.replay(self._after):
@@ -62,12 +63,12 @@ class Bus:
         start = max(0, len(self._events) - behind)
         return iter([self._events[place] for place in range(start, len(self._events))])
 
-    @contextmanager
-    def subscribe(self, after: int | None = None) -> Iterator[Feed]:
+    @asynccontextmanager
+    async def subscribe(self, after: int | None = None) -> AsyncIterator[AsyncIterator[Numbered]]:
         """A feed of everything after `after` (None: from now on), until the block ends."""
         feed = Feed(self, self.last if after is None else after)
         self._feeds.add(feed)
         try:
-            yield feed
+            yield feed.events()
         finally:
             self._feeds.discard(feed)

@@ -10,6 +10,8 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from engine.effects import Deliver
 from engine.model.channel import Channel, Outcome, Verdict
 from engine.model.envelope import KINDS
@@ -22,14 +24,13 @@ WAITING_LIMIT = 4_096
 
 Carry = Callable[[bytes, float], Awaitable[Outcome]]
 Seal = Callable[[Deliver], bytes | None]
+Done = Callable[[Tried, bytes], None]
 
 
 class Carrier:
     """Gathers, seals and hands over; tells what each batch came to."""
 
-    def __init__(
-        self, peer: str, channel: Channel, batch: int, seal: Seal, carry: Carry, done: Callable[[Tried], None]
-    ):
+    def __init__(self, peer: str, channel: Channel, batch: int, seal: Seal, carry: Carry, done: Done):
         self.peer, self.channel, self._batch = peer, channel, batch
         self._seal, self._carry, self._done = seal, carry, done
         self._waiting: deque[Deliver] = deque(maxlen=WAITING_LIMIT)
@@ -82,7 +83,8 @@ class Carrier:
             if KINDS[one.envelope.kind].durable
         )
         took_ms = (time.perf_counter() - began) * 1000
-        self._done(Tried(self.peer, self.channel, numbers, outcome, took_ms, probe=not numbers))
+        heard = msgspec.structs.replace(outcome, reply=b"")
+        self._done(Tried(self.peer, self.channel, numbers, heard, took_ms, probe=not numbers), outcome.reply)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._flying.discard(task)

@@ -48,8 +48,8 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Arm(msgspec.Struct, frozen=True):
-    """Ring `key` at monotonic second `at`. Of several armings the earliest counts: whoever is rung too early arms again,
-    which costs nothing, while a ring put off would be a message put off."""
+    """Ring `key` at monotonic second `at`. Of several armings the earliest counts: whoever is rung too early arms
+    again, which costs nothing, while a ring put off would be a message put off."""
 
     key: str
     at: float
@@ -112,12 +112,6 @@ class RotateKey(msgspec.Struct, frozen=True):
     """Make a new sealing pre-key and keep the one before it."""
 
 
-class RaiseEpoch(msgspec.Struct, frozen=True):
-    """Our store went back in time: start a new epoch above `floor`."""
-
-    floor: int
-
-
 Effect = (
     Save
     | Raise
@@ -133,5 +127,4 @@ Effect = (
     | ApplyRoster
     | Look
     | RotateKey
-    | RaiseEpoch
 )

@@ -1,8 +1,8 @@
 """The one pair of hands: performs what turns ask, in their order (edge).
 
-A turn's strict records go to the store first; the rest of its effects, and those of every later turn, wait behind that
-commit in one line. So nothing is told, answered or sent ahead of the disk, and nothing overtakes. Only timers are set at
-once. Each arm of the table is one call; what a call means is decided elsewhere.
+A turn's strict records go to the store first; the rest of its effects, and those of every later turn, wait behind
+that commit in one line. So nothing is told, answered or sent ahead of the disk, and nothing overtakes. Only timers are
+set at once. Each arm of the table is one call; what a call means is decided elsewhere.
 """
 
 import asyncio
@@ -189,7 +189,7 @@ class Hands:
         carrier = self._carriers.get((peer, channel))
         if carrier is None:
             batch = self._newest.config.mail.batch
-            carrier = Carrier(peer, channel, batch, self._sealed, self._carry_to(peer, channel), self.post)
+            carrier = Carrier(peer, channel, batch, self._sealed, self._carry_to(peer, channel), self._tried)
             self._carriers[peer, channel] = carrier
         return carrier
 
@@ -198,11 +198,14 @@ class Hands:
             target = self.target(peer)
             if target is None:
                 return Outcome(Verdict.BARRED, "not a member any more", hard=True)
-            outcome = await self.transports[channel].deliver(data, target, budget_s)
-            self.door.replied(outcome.reply, channel, peer)
-            return outcome
+            return await self.transports[channel].deliver(data, target, budget_s)
 
         return carry
+
+    def _tried(self, tried: Tried, reply: bytes) -> None:
+        """How a delivery ended, then what came back with it: the receipt finds its try written down."""
+        self.post(tried)
+        self.door.replied(reply, tried.channel, tried.peer)
 
     def _sealed(self, delivery: Deliver) -> bytes | None:
         """The frame for one delivery; None when it is acknowledged already and nobody waits for it."""

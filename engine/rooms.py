@@ -12,8 +12,8 @@ from engine import signals as s
 from engine.effects import Effect, Raise, Save
 from engine.evidence import refusals
 from engine.health import step as health
+from engine.mail import epoch, inbox, outbox, relay
 from engine.me import step as me
-from engine.mail import inbox, outbox, relay
 from engine.membership import beat, roster, swim
 from engine.model.moment import Moment
 from engine.model.records import Record
@@ -27,7 +27,7 @@ ROOMS: dict[type, tuple[Step, ...]] = {
     s.Rang: (swim.step, beat.step, health.step, outbox.step),
     s.Posted: (outbox.step,),
     s.Loaded: (outbox.step,),
-    s.Arrived: (swim.step, health.step, outbox.step, inbox.step, beat.step),
+    s.Arrived: (epoch.step, swim.step, health.step, outbox.step, inbox.step, beat.step),
     s.Rejected: (refusals.step,),
     s.Tried: (swim.step, health.step, outbox.step),
     s.Readied: (health.step,),

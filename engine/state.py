@@ -47,8 +47,8 @@ class Broker(msgspec.Struct, frozen=True):
 
 
 class Mail(msgspec.Struct, frozen=True):
-    """Both directions. `waiting`: messages of ours not yet on their host. `dead`: given up, expired or refused since the
-    store began. `revision` rises with every change that a page of the log would show. `streams`: peer -> epoch ->
+    """Both directions. `waiting`: messages of ours not yet on their host. `dead`: given up, expired or refused since
+    the store began. `revision` rises with every change that a page of the log would show. `streams`: peer -> epoch ->
     stream. `floors`: peer -> its oldest open epoch. `forwards`: (receiver, message id) -> our id, of what we carry for
     others. `full`: the disk is; nothing new is accepted."""
 

@@ -13,16 +13,17 @@ It never sleeps, sends or saves: it asks (`engine.effects`).
 
 from collections.abc import Callable, Iterable
 from typing import Any
-from zlib import crc32
 
 import msgspec
 
-from engine.effects import Arm, Deliver, Effect, Load, Publish, Raise, Reload, Resolve, Save
+from engine.effects import Arm, Effect, Publish, Raise, Reload, Resolve, Save
 from engine.errors import ErrorFacts, Fault
-from engine.health.cascade import choose, hedge_s, trusted
+from engine.health.cascade import hedge_s
 from engine.mail import receipts
-from engine.model.channel import CHANNELS, Channel, Verdict
-from engine.model.envelope import FAILED, KINDS, OPEN_LIMIT, Envelope, Kind, Rung
+from engine.mail.flight import begin, onward
+from engine.mail.lanes import TIMER, armed, counted, ends_at, page, uncarried, with_lane
+from engine.model.channel import Channel, Verdict
+from engine.model.envelope import FAILED, OPEN_LIMIT, Envelope, Kind, Rung
 from engine.model.event import MessageMoved
 from engine.model.mail import AckLine, Lane, Parcel, Waiting
 from engine.model.moment import Moment
@@ -46,15 +47,10 @@ from engine.state import Fleet
 Step = tuple[Fleet, list[Effect]]
 Number = tuple[int, int]
 
-TIMER = "mail."
-
 
 def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
     """The outbox after one signal."""
     return _HEARD[type(signal)](fleet, signal, now)
-
-
-# ---------------------------------------------------------------------------------------------- a message comes in
 
 
 def _posted(fleet: Fleet, signal: Posted, now: Moment) -> Step:
@@ -67,9 +63,9 @@ def _posted(fleet: Fleet, signal: Posted, now: Moment) -> Step:
         waiting = Waiting(envelope, signal.via, signal.widened, expires_at=ends_at(envelope, now))
         fleet, envelope, opened = _open(fleet, waiting, now)
     else:
-        fleet = _with_lane(fleet, envelope.dst, msgspec.structs.replace(lane, backlog=lane.backlog + 1))
-        fleet, opened = _page(fleet, envelope.dst)
-    fleet = _counted(fleet, envelope, waiting=1)
+        fleet = with_lane(fleet, envelope.dst, msgspec.structs.replace(lane, backlog=lane.backlog + 1))
+        fleet, opened = page(fleet, envelope.dst)
+    fleet = counted(fleet, envelope, waiting=1)
     return fleet, [
         Save((AddOutbox(envelope, signal.via, signal.widened),)),
         Resolve(signal.ticket, value=envelope.msg_id),
@@ -87,24 +83,15 @@ DISK_FULL = ErrorFacts(
 )
 
 
-def ends_at(envelope: Envelope, now: Moment) -> float:
-    """The monotonic end of a message's life. Its age is taken once, at most its whole life, so that a clock that
-    jumps cannot expire everything."""
-    if not envelope.ttl_s:
-        return float("inf")
-    age_s = min(max(0.0, (now.wall_ms - envelope.created_ms) / 1000), float(envelope.ttl_s))
-    return now.mono + envelope.ttl_s - age_s
-
-
 def _open(fleet: Fleet, waiting: Waiting, now: Moment) -> tuple[Fleet, Envelope, list[Effect]]:
     """Give a message the next number of its lane and begin its first cascade."""
     dst = waiting.envelope.dst
     lane = fleet.mail.lanes.get(dst, Lane())
     envelope = msgspec.structs.replace(waiting.envelope, src_epoch=fleet.me.epoch, seq=lane.next_seq)
     lane = msgspec.structs.replace(lane, next_seq=lane.next_seq + 1)
-    begun, effects = _begin(fleet, msgspec.structs.replace(waiting, envelope=envelope), now)
+    begun, effects = begin(fleet, msgspec.structs.replace(waiting, envelope=envelope), now)
     lane = msgspec.structs.replace(lane, open=lane.open.set((envelope.src_epoch, envelope.seq), begun))
-    return _with_lane(fleet, dst, lane), envelope, [*effects, Arm(TIMER + dst, begun.due)]
+    return with_lane(fleet, dst, lane), envelope, [*effects, Arm(TIMER + dst, begun.due)]
 
 
 def _loaded(fleet: Fleet, signal: Loaded, now: Moment) -> Step:
@@ -114,7 +101,7 @@ def _loaded(fleet: Fleet, signal: Loaded, now: Moment) -> Step:
     fresh = [one for one in signal.waiting if not one.envelope.seq]
     if fresh or not again:
         lane = msgspec.structs.replace(lane, backlog=signal.left, loading=False)
-    fleet = _with_lane(fleet, signal.peer, lane)
+    fleet = with_lane(fleet, signal.peer, lane)
     records: list[Record] = []
     effects: list[Effect] = []
     for waiting in fresh:
@@ -131,74 +118,13 @@ def _loaded(fleet: Fleet, signal: Loaded, now: Moment) -> Step:
 
 def _reopen(fleet: Fleet, waiting: Waiting, now: Moment) -> Step:
     envelope = waiting.envelope
-    begun, effects = _begin(fleet, msgspec.structs.replace(waiting, expires_at=float("inf")), now)
+    begun, effects = begin(fleet, msgspec.structs.replace(waiting, expires_at=float("inf")), now)
     lane = fleet.mail.lanes.get(envelope.dst, Lane())
     lane = msgspec.structs.replace(lane, open=lane.open.set((envelope.src_epoch, envelope.seq), begun))
-    return _counted(_with_lane(fleet, envelope.dst, lane), envelope, waiting=1), [
+    return counted(with_lane(fleet, envelope.dst, lane), envelope, waiting=1), [
         *effects,
         Arm(TIMER + envelope.dst, begun.due),
     ]
-
-
-# ------------------------------------------------------------------------------------------------------ the cascade
-
-
-def _begin(fleet: Fleet, waiting: Waiting, now: Moment) -> tuple[Waiting, list[Effect]]:
-    """Start a cascade: the best channel, and the second with it unless the first has proved itself just now."""
-    waiting = msgspec.structs.replace(waiting, tried=(), flying=(), began_at=now.mono, cascades=waiting.cascades + 1)
-    order = _order(fleet, waiting)
-    if not order:
-        return _rested(fleet, waiting, now), []
-    first = fleet.health(waiting.envelope.dst, order[0])
-    together = 1 if trusted(first, now.mono, fleet.config.mail) else 2
-    effects: list[Effect] = []
-    for channel in order[:together]:
-        waiting, sent = _start(fleet, waiting, channel, now)
-        effects += sent
-    return waiting, effects
-
-
-def _start(fleet: Fleet, waiting: Waiting, channel: Channel, now: Moment) -> tuple[Waiting, list[Effect]]:
-    envelope = waiting.envelope
-    wait_s = hedge_s(fleet.health(envelope.dst, channel), fleet.config.mail)
-    started = msgspec.structs.replace(
-        waiting,
-        tried=(*waiting.tried, channel),
-        flying=(*waiting.flying, (channel, now.mono)),
-        due=min(now.mono + wait_s, waiting.expires_at),
-    )
-    acks = receipts.lines(fleet, envelope.dst)
-    return started, [Deliver(envelope.dst, channel, envelope, CHANNELS[channel].budget_s, acks)]
-
-
-def _order(fleet: Fleet, waiting: Waiting) -> tuple[Channel, ...]:
-    """The channels left to try. A relay that holds the message already is not asked again."""
-    order = choose(
-        fleet, waiting.envelope.dst, waiting.envelope.kind, via=waiting.via, widened=waiting.widened,
-        hop=waiting.envelope.hop,
-    )  # fmt: skip
-    done = {*waiting.tried, Channel.RELAY} if waiting.landed else set(waiting.tried)
-    return tuple(channel for channel in order if channel not in done)
-
-
-def _next(fleet: Fleet, waiting: Waiting, now: Moment) -> tuple[Waiting, list[Effect]]:
-    """The next channel of the cascade; or wait for those flying; or rest until the next cascade."""
-    ends = waiting.began_at + fleet.config.mail.cascade_s
-    order = _order(fleet, waiting) if now.mono < ends else ()
-    if order:
-        return _start(fleet, waiting, order[0], now)
-    if waiting.flying and now.mono < ends:
-        return msgspec.structs.replace(waiting, due=min(ends, waiting.expires_at)), []
-    return _rested(fleet, waiting, now), []
-
-
-def _rested(fleet: Fleet, waiting: Waiting, now: Moment) -> Waiting:
-    """Between cascades: full-jitter back-off (Brooker, "Exponential backoff and jitter"), the same in every replay."""
-    mail = fleet.config.mail
-    ceiling = min(mail.retry_max_s, mail.retry_s * 2 ** min(waiting.cascades, 10))
-    share = crc32(f"{waiting.envelope.msg_id}{waiting.cascades}".encode()) % 1000 / 1000
-    due = min(now.mono + max(0.05, ceiling * share), waiting.expires_at)
-    return msgspec.structs.replace(waiting, tried=(), flying=(), due=due)
 
 
 def _rang(fleet: Fleet, signal: Rang, now: Moment) -> Step:
@@ -229,23 +155,18 @@ def _moved_on(fleet: Fleet, peer: str, now: Moment, picked: Callable[[Waiting], 
             waiting, ended = _ended(waiting, Rung.EXPIRED, "its time to live ended", now)
             records += ended
             effects.append(Publish(MessageMoved(waiting.envelope.msg_id, peer, Rung.EXPIRED, None)))
-            fleet = _counted(_uncarried(fleet, one_over), one_over, waiting=-1, dead=1)
-        act = _next if waiting.tried else _begin
+            fleet = counted(uncarried(fleet, one_over), one_over, waiting=-1, dead=1)
+        act = onward if waiting.tried else begin
         open_[number], more = act(fleet, waiting, now)
         effects += more
     lane = msgspec.structs.replace(lane, open=open_.finish())
-    fleet = _with_lane(fleet, peer, lane)
+    fleet = with_lane(fleet, peer, lane)
     saved: list[Effect] = [Save(tuple(records))] if records else []
-    return fleet, [*saved, *effects, *_armed(peer, lane)]
+    return fleet, [*saved, *effects, *armed(peer, lane)]
 
 
 def _first(pair: tuple[Number, Waiting]) -> tuple[int, Number]:
     return -pair[1].envelope.urgency, pair[0]
-
-
-def _armed(peer: str, lane: Lane) -> list[Effect]:
-    soonest = min((waiting.due for waiting in lane.open.values()), default=float("inf"))
-    return [Arm(TIMER + peer, soonest)] if soonest < float("inf") else []
 
 
 def _ended(waiting: Waiting, rung: Rung, reason: str, now: Moment) -> tuple[Waiting, list[Record]]:
@@ -256,9 +177,6 @@ def _ended(waiting: Waiting, rung: Rung, reason: str, now: Moment) -> tuple[Wait
         waiting, envelope=skip, skipping=True, expires_at=float("inf"), tried=(), flying=(), via=None, landed=False
     )
     return over, [MoveRung(envelope.msg_id, rung, now.wall_ms, None, reason)]
-
-
-# ------------------------------------------------------------------------------------------- what became of the tries
 
 
 def _tried(fleet: Fleet, signal: Tried, now: Moment) -> Step:
@@ -281,18 +199,18 @@ def _tried(fleet: Fleet, signal: Tried, now: Moment) -> Step:
             open_[epoch, seq], more = _judged(fleet, waiting, signal, now)
             effects += more
     lane = msgspec.structs.replace(lane, open=open_.finish())
-    return _with_lane(fleet, signal.peer, lane), [*effects, *_armed(signal.peer, lane)]
+    return with_lane(fleet, signal.peer, lane), [*effects, *armed(signal.peer, lane)]
 
 
 def _judged(fleet: Fleet, waiting: Waiting, signal: Tried, now: Moment) -> tuple[Waiting, list[Effect]]:
     flying = tuple(one for one in waiting.flying if one[0] is not signal.channel)
     waiting = msgspec.structs.replace(waiting, flying=flying)
+    if signal.outcome.verdict is Verdict.CONFIRMED:
+        # The receipt that settles it is the next thing to be heard; should it not cover this one, `due` goes on.
+        return waiting, []
     if signal.outcome.verdict is Verdict.LANDED:
         return msgspec.structs.replace(waiting, landed=True), []
-    return _next(fleet, waiting, now)
-
-
-# --------------------------------------------------------------------------------------------------------- receipts
+    return onward(fleet, waiting, now)
 
 
 def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
@@ -335,14 +253,14 @@ def _acknowledged(fleet: Fleet, peer: str, acks: Iterable[AckLine], via: Channel
         records.append(MoveRung(waiting.envelope.msg_id, Rung.ON_HOST, now.wall_ms, channel))
         effects.append(Publish(MessageMoved(waiting.envelope.msg_id, peer, Rung.ON_HOST, channel)))
         effects += _overtaken(fleet, waiting, via, now)
-        fleet = _counted(_uncarried(fleet, waiting.envelope), waiting.envelope, waiting=-1)
+        fleet = counted(uncarried(fleet, waiting.envelope), waiting.envelope, waiting=-1)
     closed = open_.finish()
     if len(closed) == len(lane.open):
         return fleet, []
-    fleet = _with_lane(fleet, peer, msgspec.structs.replace(lane, open=closed))
-    fleet, page = _page(fleet, peer)
+    fleet = with_lane(fleet, peer, msgspec.structs.replace(lane, open=closed))
+    fleet, paged = page(fleet, peer)
     saved: list[Effect] = [Save(tuple(records), lazy=True)] if records else []
-    return fleet, [*saved, *effects, *page]
+    return fleet, [*saved, *effects, *paged]
 
 
 def _proved_by(waiting: Waiting, via: Channel) -> Channel:
@@ -376,8 +294,8 @@ def _noted(fleet: Fleet, peer: str, notes: Iterable[Note], via: Channel, now: Mo
         effects += [Save((record,)), Publish(MessageMoved(waiting.envelope.msg_id, peer, rung, via, note.reason))]
         lane = msgspec.structs.replace(lane, open=lane.open.delete((note.epoch, note.seq)))
         died = rung in FAILED
-        fleet = _uncarried(_with_lane(fleet, peer, lane), waiting.envelope)
-        fleet = _counted(fleet, waiting.envelope, waiting=-1 if died else 0, dead=1 if died else -1)
+        fleet = uncarried(with_lane(fleet, peer, lane), waiting.envelope)
+        fleet = counted(fleet, waiting.envelope, waiting=-1 if died else 0, dead=1 if died else -1)
     return fleet, effects
 
 
@@ -394,61 +312,24 @@ def _compared(fleet: Fleet, parcel: Parcel) -> Step:
     lane = fleet.mail.lanes.get(peer)
     if lane is None or key <= lane.heard:
         return fleet, []
-    fleet = _with_lane(fleet, peer, msgspec.structs.replace(lane, heard=key))
+    fleet = with_lane(fleet, peer, msgspec.structs.replace(lane, heard=key))
     mine = next((ack for ack in parcel.acks if ack.epoch == fleet.me.epoch), None) or AckLine(fleet.me.epoch, 0)
     lost = [seq for seq in receipts.missing(mine, lane.next_seq, OPEN_LIMIT) if (fleet.me.epoch, seq) not in lane.open]
     return fleet, [Reload(peer, fleet.me.epoch, tuple(lost))] if lost else []
-
-
-# ------------------------------------------------------------------------------------------------------------ house
 
 
 def _started(fleet: Fleet, signal: Started, now: Moment) -> Step:
     """After a restart every open number takes up its cascade again, and what waits in the store is fetched."""
     effects: list[Effect] = []
     for peer, lane in fleet.mail.lanes.items():
-        fleet, page = _page(fleet, peer)
-        effects += [*_armed(peer, lane), *page]
+        fleet, paged = page(fleet, peer)
+        effects += [*armed(peer, lane), *paged]
     return fleet, effects
-
-
-def _page(fleet: Fleet, peer: str) -> Step:
-    """Ask the store for more, once, when the lane is half empty and something waits there."""
-    lane = fleet.mail.lanes.get(peer, Lane())
-    if not lane.backlog or lane.loading or len(lane.open) > OPEN_LIMIT // 2:
-        return fleet, []
-    fleet = _with_lane(fleet, peer, msgspec.structs.replace(lane, loading=True))
-    return fleet, [Load(peer, OPEN_LIMIT - len(lane.open))]
 
 
 def _filled(fleet: Fleet, signal: StoreFilled | StoreFreed, now: Moment) -> Step:
     mail = msgspec.structs.replace(fleet.mail, full=isinstance(signal, StoreFilled))
     return msgspec.structs.replace(fleet, mail=mail), []
-
-
-def _with_lane(fleet: Fleet, peer: str, lane: Lane) -> Fleet:
-    mail = msgspec.structs.replace(fleet.mail, lanes=fleet.mail.lanes.set(peer, lane))
-    return msgspec.structs.replace(fleet, mail=mail)
-
-
-def _counted(fleet: Fleet, envelope: Envelope, waiting: int = 0, dead: int = 0) -> Fleet:
-    """The counts people see: messages of people, not the fleet's own."""
-    if not KINDS[envelope.kind].public:
-        return fleet
-    mail = fleet.mail
-    mail = msgspec.structs.replace(
-        mail, waiting=mail.waiting + waiting, dead=mail.dead + dead, revision=mail.revision + 1
-    )
-    return msgspec.structs.replace(fleet, mail=mail)
-
-
-def _uncarried(fleet: Fleet, envelope: Envelope) -> Fleet:
-    """What we carried for somebody else is over; the same message may be given to us anew."""
-    key = (envelope.dst, envelope.thread)
-    if envelope.kind is not Kind.FORWARD or key not in fleet.mail.forwards:
-        return fleet
-    mail = msgspec.structs.replace(fleet.mail, forwards=fleet.mail.forwards.delete(key))
-    return msgspec.structs.replace(fleet, mail=mail)
 
 
 _HEARD: dict[type, Callable[[Fleet, Any, Moment], Step]] = {

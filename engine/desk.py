@@ -1,0 +1,224 @@
+"""The desk: where faces hand mail in and ask what became of it (edge).
+
+Verbs only. It turns a name into node ids, a text into an envelope, and an id into its story; it decides nothing about
+delivery. An unknown recipient is an error here and now, never "queued".
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Protocol
+
+import msgspec
+
+from engine.bus import Bus
+from engine.clock import SystemClock
+from engine.errors import Fault, FleetError
+from engine.hands import Hands
+from engine.health.cascade import choose
+from engine.loop import Loop
+from engine.mail.story import tell
+from engine.model.channel import Channel
+from engine.model.envelope import BODY_LIMIT, FAILED, HEIGHT, KINDS, Envelope, Kind, Rung, Urgency
+from engine.model.event import MessageMoved
+from engine.model.peer import Peer, Standing
+from engine.model.roster import Member, Role
+from engine.model.story import Letter, Page, Query, Story
+from engine.signals import ChannelTurned, Posted
+from engine.state import Fleet
+
+# Addresses of several at once: everybody, or by role.
+ALL = "all"
+BY_ROLE = "role:"
+
+
+class Reader(Protocol):
+    """The store's pages, as the desk asks for them."""
+
+    async def story(self, msg_id: str, names: dict[str, str]) -> Story | None: ...
+    async def lines(self, query: Query, names: dict[str, str]) -> Page: ...
+    async def letters(self, limit: int, after: str, names: dict[str, str]) -> list[Letter]: ...
+    async def envelope(self, msg_id: str) -> Envelope | None: ...
+
+
+class Desk:
+    """Mail verbs of one node; every one raises `FleetError` for what it cannot do."""
+
+    def __init__(self, loop: Loop, hands: Hands, reader: Reader, bus: Bus, clock: SystemClock, flushed: "Flush"):
+        self._loop, self._hands, self._reader, self._bus, self._clock = loop, hands, reader, bus, clock
+        self._flushed = flushed
+
+    async def send(
+        self,
+        to: str,
+        body: str,
+        *,
+        kind: Kind = Kind.CONTEXT,
+        via: Channel | None = None,
+        widened: bool = False,
+        ttl_s: int | None = None,
+        urgency: Urgency | None = None,
+        thread: str = "",
+    ) -> list[Story]:
+        """Accept a message for each recipient; durable when this returns. `ttl_s` 0 lives for ever."""
+        payload = _checked(kind, body)
+        members = recipients(self._hands.visible, to)
+        spec = KINDS[kind]
+        waiting = [
+            self._post(member, payload, kind, spec.ttl_s if ttl_s is None else ttl_s, urgency, thread, via, widened)
+            for member in members
+        ]
+        return [
+            Story(await accepted, member.name, kind, Rung.ACCEPTED, None, ())
+            for member, accepted in zip(members, waiting, strict=True)
+        ]
+
+    def _post(
+        self,
+        member: Member,
+        payload: bytes,
+        kind: Kind,
+        ttl_s: int,
+        urgency: Urgency | None,
+        thread: str,
+        via: Channel | None,
+        widened: bool,
+    ) -> "asyncio.Future[str]":
+        fleet, now = self._hands.visible, self._clock.now()
+        ticket, accepted = self._hands.ticket()
+        envelope = Envelope(
+            src=fleet.me.id,
+            src_epoch=fleet.me.epoch,
+            seq=0,
+            dst=member.id,
+            msg_id=self._clock.new_id(now),
+            kind=kind,
+            urgency=KINDS[kind].urgency if urgency is None else urgency,
+            thread=thread,
+            created_ms=now.wall_ms,
+            ttl_s=ttl_s,
+            body=payload,
+        )
+        self._loop.post(Posted(envelope, ticket, via, widened))
+        return accepted
+
+    async def wait(self, msg_id: str, rung: Rung, timeout_s: float) -> Story:
+        """The story once the message reached `rung` or failed; `timeout.rung` when it did not within `timeout_s`."""
+        async with self._bus.subscribe() as feed:
+            story = await self.story(msg_id)
+            if _settled(story.rung, rung):
+                return story
+            try:
+                async with asyncio.timeout(timeout_s):
+                    async for _, event in feed:
+                        if isinstance(event, MessageMoved) and event.msg_id == msg_id and _settled(event.rung, rung):
+                            return await self.story(msg_id)
+            except TimeoutError:
+                pass
+        story = await self.story(msg_id)
+        why = f"after {timeout_s:g} s it is {story.rung}, not {rung}; it goes on by itself"
+        raise FleetError("timeout.rung", "The receipt did not come yet", why, f"fleet why {msg_id}", Fault.WORLD)
+
+    async def story(self, msg_id: str) -> Story:
+        """Where a message of ours is and how it came there."""
+        await self._flushed()
+        fleet = self._hands.visible
+        story = await self._reader.story(msg_id, _names(fleet))
+        if story is None:
+            raise FleetError("unknown.message", "No such message", msg_id, "`fleet messages` lists ids", Fault.THEIRS)
+        member = fleet.roster.named(story.to)
+        peer = fleet.peers.get(member.id) if member else None
+        return msgspec.structs.replace(story, story=tell(story, peer.standing if peer else Standing.UNKNOWN))
+
+    async def resend(self, msg_id: str) -> Story:
+        """Try a waiting message now instead of after its back-off. What is settled is not sent again: same id, once."""
+        story = await self.story(msg_id)
+        if story.rung is not Rung.ACCEPTED:
+            why = f"it is {story.rung}; sending it again could only be a second message"
+            raise FleetError("usage.settled", "The message is settled", why, "send a new one", Fault.THEIRS)
+        member = self._hands.visible.roster.named(story.to)
+        if member:
+            self._loop.post(ChannelTurned(member.id, Channel.NATS, usable=True))
+        return story
+
+    async def body(self, msg_id: str) -> str:
+        """The text of a message, either way; for the local user only."""
+        envelope = await self._reader.envelope(msg_id)
+        if envelope is None:
+            raise FleetError("unknown.message", "No such message", msg_id, "`fleet messages` lists ids", Fault.THEIRS)
+        return envelope.body.decode("utf-8", "replace")
+
+    async def messages(self, query: Query) -> Page:
+        """A page of the log, newest first."""
+        return await self._reader.lines(query, _names(self._hands.visible))
+
+    async def inbox(self, limit: int = 100, after: str = "", session: str = "") -> list[Letter]:
+        """Letters to this node, oldest first, after the letter with id `after`."""
+        return await self._reader.letters(limit, after, _names(self._hands.visible))
+
+    def preview(self, to: str, kind: Kind = Kind.CONTEXT) -> list[tuple[str, tuple[Channel, ...], str]]:
+        """Whom a message would reach: (name, channels in order, why not now)."""
+        fleet = self._hands.visible
+        return [_previewed(fleet, member, kind) for member in recipients(fleet, to)]
+
+
+class Flush(Protocol):
+    """Waits until everything handed to the store so far is durable."""
+
+    async def __call__(self) -> None: ...
+
+
+def recipients(fleet: Fleet, to: str) -> list[Member]:
+    """The present members an address names: a name, an id, `role:R` or `all`; never this node itself.
+
+    Raises `FleetError` `unknown.recipient` or `usage.self`.
+    """
+    others = [member for member in fleet.roster.members if member.present and member.id != fleet.me.id]
+    found = [member for member in others if _fits(member, to)]
+    if found:
+        return found
+    if to in (fleet.me.id, fleet.me.name):
+        raise FleetError("usage.self", "That is this machine", to, "name another one (`fleet peers`)", Fault.THEIRS)
+    raise FleetError("unknown.recipient", "No such recipient", _known(to, others), _next(others), Fault.THEIRS)
+
+
+def _fits(member: Member, to: str) -> bool:
+    if to == ALL:
+        return True
+    if to.startswith(BY_ROLE):
+        return member.role == to.removeprefix(BY_ROLE)
+    return to in (member.id, member.name)
+
+
+def _known(to: str, others: Iterable[Member]) -> str:
+    if to.startswith(BY_ROLE) and to.removeprefix(BY_ROLE) not in Role.__members__.values():
+        return f"`{to}`: roles are {', '.join(Role)}"
+    return f"`{to}` is none of: {', '.join(sorted(member.name for member in others)) or 'nobody yet'}"
+
+
+def _next(others: list[Member]) -> str:
+    return "`fleet peers` lists the names" if others else "`fleet invite` brings a machine into the fleet"
+
+
+def _checked(kind: Kind, body: str) -> bytes:
+    if not KINDS[kind].public:
+        allowed = ", ".join(one for one, spec in KINDS.items() if spec.public)
+        raise FleetError("usage.kind", "Not a kind for people", f"`{kind}`; kinds are {allowed}", "", Fault.THEIRS)
+    payload = body.encode()
+    if len(payload) > BODY_LIMIT:
+        why = f"{len(payload)} bytes, at most {BODY_LIMIT} travel in one message"
+        raise FleetError("usage.size", "The message is too large", why, "send a link or a path instead", Fault.THEIRS)
+    return payload
+
+
+def _settled(rung: Rung, wanted: Rung) -> bool:
+    return rung in FAILED or HEIGHT[rung] >= HEIGHT.get(wanted, 0)
+
+
+def _names(fleet: Fleet) -> dict[str, str]:
+    return {member.id: member.name for member in fleet.roster.members}
+
+
+def _previewed(fleet: Fleet, member: Member, kind: Kind) -> tuple[str, tuple[Channel, ...], str]:
+    order = choose(fleet, member.id, kind)
+    peer = fleet.peers.get(member.id, Peer(member.id))
+    return member.name, order, "" if order else f"{peer.standing.lower()}: it waits in the outbox"

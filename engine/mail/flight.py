@@ -1,0 +1,77 @@
+"""One message's walk over the channels: begin, hedge, go on, rest.
+
+    begin -> channel -> (slow, or failed) -> next channel -> ... -> (nothing left, or 30 s) -> rest -> begin
+
+Which channels and in which order is `engine.health.cascade`'s answer, asked anew at each step, so that a channel that
+broke on the way is not tried. Nothing here settles a message: only a receipt does (`engine.mail.outbox`).
+"""
+
+from zlib import crc32
+
+import msgspec
+
+from engine.effects import Deliver, Effect
+from engine.health.cascade import choose, hedge_s, trusted
+from engine.mail import receipts
+from engine.model.channel import CHANNELS, Channel
+from engine.model.mail import Waiting
+from engine.model.moment import Moment
+from engine.state import Fleet
+
+
+def begin(fleet: Fleet, waiting: Waiting, now: Moment) -> tuple[Waiting, list[Effect]]:
+    """Start a cascade: the best channel, and the second with it unless the first has proved itself just now."""
+    waiting = msgspec.structs.replace(waiting, tried=(), flying=(), began_at=now.mono, cascades=waiting.cascades + 1)
+    order = left_to_try(fleet, waiting)
+    if not order:
+        return rested(fleet, waiting, now), []
+    first = fleet.health(waiting.envelope.dst, order[0])
+    together = 1 if trusted(first, now.mono, fleet.config.mail) else 2
+    effects: list[Effect] = []
+    for channel in order[:together]:
+        waiting, sent = start(fleet, waiting, channel, now)
+        effects += sent
+    return waiting, effects
+
+
+def start(fleet: Fleet, waiting: Waiting, channel: Channel, now: Moment) -> tuple[Waiting, list[Effect]]:
+    envelope = waiting.envelope
+    wait_s = hedge_s(fleet.health(envelope.dst, channel), fleet.config.mail)
+    started = msgspec.structs.replace(
+        waiting,
+        tried=(*waiting.tried, channel),
+        flying=(*waiting.flying, (channel, now.mono)),
+        due=min(now.mono + wait_s, waiting.expires_at),
+    )
+    acks = receipts.lines(fleet, envelope.dst)
+    return started, [Deliver(envelope.dst, channel, envelope, CHANNELS[channel].budget_s, acks)]
+
+
+def left_to_try(fleet: Fleet, waiting: Waiting) -> tuple[Channel, ...]:
+    """The channels left to try. A relay that holds the message already is not asked again."""
+    order = choose(
+        fleet, waiting.envelope.dst, waiting.envelope.kind, via=waiting.via, widened=waiting.widened,
+        hop=waiting.envelope.hop,
+    )  # fmt: skip
+    done = {*waiting.tried, Channel.RELAY} if waiting.landed else set(waiting.tried)
+    return tuple(channel for channel in order if channel not in done)
+
+
+def onward(fleet: Fleet, waiting: Waiting, now: Moment) -> tuple[Waiting, list[Effect]]:
+    """The next channel of the cascade; or wait for those flying; or rest until the next cascade."""
+    ends = waiting.began_at + fleet.config.mail.cascade_s
+    order = left_to_try(fleet, waiting) if now.mono < ends else ()
+    if order:
+        return start(fleet, waiting, order[0], now)
+    if waiting.flying and now.mono < ends:
+        return msgspec.structs.replace(waiting, due=min(ends, waiting.expires_at)), []
+    return rested(fleet, waiting, now), []
+
+
+def rested(fleet: Fleet, waiting: Waiting, now: Moment) -> Waiting:
+    """Between cascades: full-jitter back-off (Brooker, "Exponential backoff and jitter"), the same in every replay."""
+    mail = fleet.config.mail
+    ceiling = min(mail.retry_max_s, mail.retry_s * 2 ** min(waiting.cascades, 10))
+    share = crc32(f"{waiting.envelope.msg_id}{waiting.cascades}".encode()) % 1000 / 1000
+    due = min(now.mono + max(0.05, ceiling * share), waiting.expires_at)
+    return msgspec.structs.replace(waiting, tried=(), flying=(), due=due)

@@ -1,0 +1,59 @@
+"""Lanes: the open numbers to one peer, and the counts people see of them."""
+
+import msgspec
+
+from engine.effects import Arm, Effect, Load
+from engine.model.envelope import KINDS, OPEN_LIMIT, Envelope, Kind
+from engine.model.mail import Lane
+from engine.model.moment import Moment
+from engine.state import Fleet
+
+TIMER = "mail."
+
+
+def with_lane(fleet: Fleet, peer: str, lane: Lane) -> Fleet:
+    mail = msgspec.structs.replace(fleet.mail, lanes=fleet.mail.lanes.set(peer, lane))
+    return msgspec.structs.replace(fleet, mail=mail)
+
+
+def counted(fleet: Fleet, envelope: Envelope, waiting: int = 0, dead: int = 0) -> Fleet:
+    """The counts people see: messages of people, not the fleet's own."""
+    if not KINDS[envelope.kind].public:
+        return fleet
+    mail = fleet.mail
+    mail = msgspec.structs.replace(
+        mail, waiting=mail.waiting + waiting, dead=mail.dead + dead, revision=mail.revision + 1
+    )
+    return msgspec.structs.replace(fleet, mail=mail)
+
+
+def uncarried(fleet: Fleet, envelope: Envelope) -> Fleet:
+    """What we carried for somebody else is over; the same message may be given to us anew."""
+    key = (envelope.dst, envelope.thread)
+    if envelope.kind is not Kind.FORWARD or key not in fleet.mail.forwards:
+        return fleet
+    mail = msgspec.structs.replace(fleet.mail, forwards=fleet.mail.forwards.delete(key))
+    return msgspec.structs.replace(fleet, mail=mail)
+
+
+def page(fleet: Fleet, peer: str) -> tuple[Fleet, list[Effect]]:
+    """Ask the store for more, once, when the lane is half empty and something waits there."""
+    lane = fleet.mail.lanes.get(peer, Lane())
+    if not lane.backlog or lane.loading or len(lane.open) > OPEN_LIMIT // 2:
+        return fleet, []
+    fleet = with_lane(fleet, peer, msgspec.structs.replace(lane, loading=True))
+    return fleet, [Load(peer, OPEN_LIMIT - len(lane.open))]
+
+
+def armed(peer: str, lane: Lane) -> list[Effect]:
+    soonest = min((waiting.due for waiting in lane.open.values()), default=float("inf"))
+    return [Arm(TIMER + peer, soonest)] if soonest < float("inf") else []
+
+
+def ends_at(envelope: Envelope, now: Moment) -> float:
+    """The monotonic end of a message's life. Its age is taken once, at most its whole life, so that a clock that
+    jumps cannot expire everything."""
+    if not envelope.ttl_s:
+        return float("inf")
+    age_s = min(max(0.0, (now.wall_ms - envelope.created_ms) / 1000), float(envelope.ttl_s))
+    return now.mono + envelope.ttl_s - age_s
