@@ -1,0 +1,185 @@
+"""The one value, seen from outside (pure): `Fleet` and a moment in, the shapes of `engine.api.views` out.
+
+It decides two things the value leaves open. How present a peer is that was not heard since this node started: graded
+by the age of its last stored word, and never ALIVE, because that was not measured. And which channel the next message
+would take: the best state, then the fastest class, then the lowest median.
+"""
+
+from collections.abc import Iterator
+from statistics import median
+
+from engine.api.views import (
+    BrokerView,
+    ChannelView,
+    DoorsView,
+    FleetView,
+    Health,
+    NodeView,
+    OutboxView,
+    PeerView,
+    RefusalsView,
+    Refused,
+    Status,
+)
+from engine.config import MembershipConfig
+from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState
+from engine.model.finding import Finding, Severity
+from engine.model.moment import Moment
+from engine.model.peer import Peer, Standing
+from engine.model.roster import Member
+from engine.state import Fleet
+
+# What this version can carry messages on; the others are not shown before they exist.
+BUILT = (Channel.NATS, Channel.HTTP, Channel.RELAY)
+# Which states a message may leave on, best first (`wire.md`, the cascade skips the rest).
+USABLE = {state: rank for rank, state in enumerate((ChannelState.HEALTHY, ChannelState.DEGRADED, ChannelState.UNKNOWN))}
+LOUD = (Severity.CRITICAL, Severity.HIGH)
+
+
+def status(fleet: Fleet, now: Moment, doors: DoorsView, home: str) -> Status:
+    """`GET /status`: this node, its fleet, its peers."""
+    return Status(
+        _node(fleet, now),
+        _fleet(fleet),
+        BrokerView(fleet.broker.state, fleet.broker.pid, fleet.broker.url, fleet.broker.note),
+        _outbox(fleet),
+        peers(fleet, now),
+        findings(fleet),
+        doors,
+        home,
+    )
+
+
+def peers(fleet: Fleet, now: Moment) -> list[PeerView]:
+    """Every other member the roster has ever had, by name; those that left or were revoked stand as LEFT."""
+    others = (member for member in fleet.roster.members if member.id != fleet.me.id)
+    return [_peer(fleet, member, now) for member in sorted(others, key=lambda one: one.name)]
+
+
+def channels(fleet: Fleet, only: str = "") -> dict[str, dict[Channel, ChannelView]]:
+    """`GET /channels`: peer name -> channel -> health, for the present members, or for one of them by name or id."""
+    return {
+        member.name: {channel: _channel(fleet.health(member.id, channel)) for channel in BUILT}
+        for member in sorted(fleet.roster.members, key=lambda one: one.name)
+        if member.id != fleet.me.id and member.present and only in ("", member.name, member.id)
+    }
+
+
+def health(fleet: Fleet, now: Moment) -> Health:
+    """`GET /health`: is this node well, in one look."""
+    found = findings(fleet)
+    loud = any(finding.severity in LOUD for finding in found)
+    me = fleet.me
+    return Health(
+        not loud and fleet.broker.state != "down",
+        me.name,
+        me.id,
+        me.version,
+        _uptime(fleet, now),
+        fleet.broker.state,
+        _outbox(fleet),
+        round(me.lag_s, 3),
+        found,
+    )
+
+
+def refusals(fleet: Fleet) -> RefusalsView:
+    """`GET /refusals`: what was refused at the door, counted."""
+    last = [Refused(at, reason, channel, src) for at, reason, channel, src in fleet.refusals.last]
+    return RefusalsView(dict(sorted(fleet.refusals.counts.items())), last)
+
+
+def findings(fleet: Fleet) -> list[Finding]:
+    """What a person should know, causes first: a finding whose cause is also found comes after it."""
+    present = {finding.code for finding in fleet.findings.values()}
+    order = list(Severity)
+
+    def place(finding: Finding) -> tuple[bool, int, str, str]:
+        explained = any(code in present for code in finding.depends_on)
+        return explained, order.index(finding.severity), finding.code, finding.subject
+
+    return sorted(fleet.findings.values(), key=place)
+
+
+def standing(peer: Peer | None, member: Member, config: MembershipConfig, now: Moment) -> Standing:
+    """One of ALIVE SUSPECT UNREACHABLE STALE OFFLINE LEFT."""
+    if not member.present:
+        return Standing.LEFT
+    if peer and peer.standing is not Standing.UNKNOWN:
+        return peer.standing
+    age = seen_s(peer, now)
+    grades = (
+        (config.unreachable_s, Standing.SUSPECT),
+        (config.stale_s, Standing.UNREACHABLE),
+        (config.offline_s, Standing.STALE),
+    )
+    return next((grade for limit, grade in grades if age is not None and age < limit), Standing.OFFLINE)
+
+
+def seen_s(peer: Peer | None, now: Moment) -> float | None:
+    """Seconds since a peer was last heard; None: never. Over a restart the wall clock is all there is."""
+    if peer is None:
+        return None
+    if peer.heard_mono is not None:
+        return round(max(0.0, now.mono - peer.heard_mono), 3)
+    return round(max(0, now.wall_ms - peer.heard_ms) / 1000, 3) if peer.heard_ms else None
+
+
+def best(fleet: Fleet, node_id: str) -> Channel | None:
+    """The channel the next message to a peer would take first; None when none can be used."""
+    usable = list(_usable(fleet, node_id))
+    return min(usable)[-1] if usable else None
+
+
+def _usable(fleet: Fleet, node_id: str) -> Iterator[tuple[int, int, float, int, Channel]]:
+    for channel in BUILT:
+        found, spec = fleet.health(node_id, channel), CHANNELS[channel]
+        if found.state in USABLE and not found.held:
+            yield USABLE[found.state], spec.speed, latency_ms(found) or 0.0, spec.number, channel
+
+
+def latency_ms(found: ChannelHealth) -> float | None:
+    """The median of the last round trips in milliseconds; None when there were none."""
+    return round(median(found.latencies), 3) if found.latencies else None
+
+
+def _node(fleet: Fleet, now: Moment) -> NodeView:
+    me = fleet.me
+    return NodeView(me.name, me.id, me.version, me.pid, _uptime(fleet, now), me.terminal)
+
+
+def _fleet(fleet: Fleet) -> FleetView:
+    roster = fleet.roster
+    return FleetView(roster.fleet_name, roster.fleet_id, roster.version, roster.chief.name if roster.chief else None)
+
+
+def _outbox(fleet: Fleet) -> OutboxView:
+    return OutboxView(fleet.mail.waiting, fleet.mail.dead, fleet.mail.full)
+
+
+def _uptime(fleet: Fleet, now: Moment) -> float:
+    return round(now.mono - fleet.me.started_mono, 3)
+
+
+def _peer(fleet: Fleet, member: Member, now: Moment) -> PeerView:
+    peer = fleet.peers.get(member.id)
+    beat = peer.beat if peer else None
+    return PeerView(
+        member.name,
+        member.id,
+        member.role,
+        standing(peer, member, fleet.config.membership, now),
+        seen_s(peer, now),
+        best(fleet, member.id) if member.present else None,
+        {channel: fleet.health(member.id, channel).state for channel in BUILT},
+        bool(member.revoked_ms),
+        beat.version if beat else "",
+        beat.branch if beat else "",
+        beat.head if beat else "",
+        beat.load if beat else None,
+        peer.offset_ms if peer else None,
+    )
+
+
+def _channel(found: ChannelHealth) -> ChannelView:
+    return ChannelView(found.state, latency_ms(found), len(found.fails), found.reason, found.held, found.since_ms)

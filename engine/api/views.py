@@ -1,0 +1,143 @@
+"""What the API says: the JSON shapes others rely on, as types.
+
+Field names are a promise (`docs/api.md`): a field may be added, never renamed. Messages, letters and invites have
+their shapes in `engine.model.story`. Times ending in `_ms` are wall milliseconds, in `_s` seconds.
+"""
+
+import msgspec
+
+from engine.errors import ErrorFacts
+from engine.model.channel import Channel, ChannelState
+from engine.model.finding import Finding
+from engine.model.peer import Standing
+from engine.model.roster import Role
+
+
+class NodeView(msgspec.Struct, frozen=True):
+    """The node that answers. `terminal`: attached, detached or none."""
+
+    name: str
+    id: str
+    version: str
+    pid: int
+    uptime_s: float
+    terminal: str
+
+
+class FleetView(msgspec.Struct, frozen=True):
+    """The fleet it is in. `chief`: a name, or null where nobody has the role."""
+
+    name: str
+    id: str
+    roster_version: int
+    chief: str | None
+
+
+class BrokerView(msgspec.Struct, frozen=True):
+    """Its own nats-server."""
+
+    state: str
+    pid: int
+    url: str
+    note: str = ""
+
+
+class OutboxView(msgspec.Struct, frozen=True):
+    """`waiting`: not yet on their host. `dead`: given up, expired or refused. `full`: no room for new ones."""
+
+    waiting: int
+    dead: int
+    full: bool = False
+
+
+class PeerView(msgspec.Struct, frozen=True):
+    """Another member. `seen_s`: since it was last heard (null: never). `best`: the channel the next message would take
+    (null: none works). `channels`: every channel this version has, by name."""
+
+    name: str
+    id: str
+    role: Role
+    standing: Standing
+    seen_s: float | None
+    best: Channel | None
+    channels: dict[Channel, ChannelState]
+    revoked: bool = False
+    version: str = ""
+    branch: str = ""
+    head: str = ""
+    load: float | None = None
+    clock_offset_ms: float | None = None
+
+
+class DoorsView(msgspec.Struct, frozen=True):
+    """Where the API listens: the Unix socket, and the loopback TCP port or null."""
+
+    socket: str
+    tcp: int | None = None
+
+
+class Status(msgspec.Struct, frozen=True):
+    """`fleet status`."""
+
+    node: NodeView
+    fleet: FleetView
+    broker: BrokerView
+    outbox: OutboxView
+    peers: list[PeerView]
+    findings: list[Finding]
+    api: DoorsView
+    home: str
+
+
+class ChannelView(msgspec.Struct, frozen=True):
+    """One (peer, channel). `latency_ms`: the median of the last round trips. `fails`: in the last five minutes."""
+
+    state: ChannelState
+    latency_ms: float | None
+    fails: int
+    reason: str
+    held: bool = False
+    since_ms: int = 0
+
+
+class Health(msgspec.Struct, frozen=True):
+    """`GET /health`. `ok` is false while something of severity high or critical is found or the broker is down."""
+
+    ok: bool
+    name: str
+    id: str
+    version: str
+    uptime_s: float
+    broker: str
+    outbox: OutboxView
+    lag_s: float
+    findings: list[Finding]
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """One refused frame: what it claimed to be is in `src`, and never to be believed."""
+
+    at: int
+    reason: str
+    channel: str
+    src: str
+
+
+class RefusalsView(msgspec.Struct, frozen=True):
+    """`GET /refusals`: counts by reason since the node started, and the last 32."""
+
+    counts: dict[str, int]
+    last: list[Refused]
+
+
+class ConfigView(msgspec.Struct, frozen=True):
+    """`GET /config`: what is in force, by `section.key`, and where each value came from."""
+
+    values: dict[str, object]
+    origins: dict[str, str]
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """Every error, whatever was asked."""
+
+    error: ErrorFacts

@@ -1,0 +1,53 @@
+"""What may be asked of the API."""
+
+import json
+from typing import Any
+
+import pytest
+
+from engine.api import asks
+from engine.errors import FleetError
+from engine.model.envelope import BODY_LIMIT, Kind, Rung
+
+
+def asked(**facts: Any) -> bytes:
+    return json.dumps({"to": "birch", "payload": {"body": "hi"}} | facts).encode()
+
+
+def test_a_message_needs_a_recipient_and_a_body() -> None:
+    """The rest has defaults: kind context, the kind's own lifetime, no waiting."""
+    ask = asks.message(asked())
+    assert (ask.to, ask.payload.body, ask.type, ask.ttl, ask.wait) == ("birch", "hi", Kind.CONTEXT, None, None)
+    assert asks.message(asked(type="alert", wait="on_host", later="unknown")).wait is Rung.ON_HOST
+
+
+BAD = {
+    "nothing": (b"", "usage.body", "to"),
+    "no JSON": (b"{", "usage.body", ""),
+    "no UTF-8": (b'{"to":"\xff"}', "usage.body", ""),
+    "a list": (b"[]", "usage.body", "object"),
+    "no body": (asked(payload={}), "usage.body", "$.payload"),
+    "a number for a body": (asked(payload={"body": 5}), "usage.body", "$.payload.body"),
+    "an unknown kind": (asked(type="gossip"), "usage.body", "$.type"),
+    "the fleet's own kind": (asked(type="heartbeat"), "usage.kind", "heartbeat"),
+    "an unknown channel": (asked(via="pigeon"), "usage.body", "$.via"),
+    "an endless wait": (asked(timeout=1e9), "usage.timeout", "timeout"),
+    "too much": (asked(payload={"body": "ü" * (BODY_LIMIT // 2 + 1)}), "usage.size", str(BODY_LIMIT)),
+}
+
+
+@pytest.mark.parametrize(("body", "code", "path"), BAD.values(), ids=BAD.keys())
+def test_what_does_not_fit_is_refused_by_its_path(body: bytes, code: str, path: str) -> None:
+    """The error names the field."""
+    with pytest.raises(FleetError) as caught:
+        asks.message(body)
+    assert caught.value.code == code
+    assert path in str(caught.value)
+
+
+def test_a_query_is_read_from_the_url() -> None:
+    """Numbers are numbers, unknown parameters are ignored, and a page has an upper size."""
+    query = asks.query({"limit": "99999", "kind": "task", "colour": "blue"})
+    assert (query.limit, query.kind, query.before) == (1_000, "task", 0)
+    with pytest.raises(FleetError):
+        asks.query({"limit": "many"})

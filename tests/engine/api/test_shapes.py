@@ -1,0 +1,98 @@
+"""The one value seen from outside."""
+
+import pytest
+from immutables import Map
+
+from engine.api import shapes
+from engine.api.views import DoorsView
+from engine.config import MembershipConfig
+from engine.model.channel import Channel, ChannelHealth, ChannelState
+from engine.model.finding import Finding, Severity
+from engine.model.moment import Moment
+from engine.model.peer import Peer, Standing
+from tests.engine.api.understudy import fleet, member
+
+NOW = Moment(1_000_000, 120.0)
+
+
+def test_status_has_the_promised_shape() -> None:
+    """`fleet status` shows this node, its fleet, its broker, its outbox, and every other member by name."""
+    seen = shapes.status(fleet(), NOW, DoorsView("/run/api.sock", 8855), "/home")
+    assert (seen.node.name, seen.node.pid, seen.node.uptime_s, seen.node.terminal) == ("atlas", 7, 20.0, "none")
+    assert (seen.fleet.name, seen.fleet.roster_version, seen.fleet.chief) == ("home", 3, "atlas")
+    assert (seen.broker.state, seen.outbox.waiting) == ("up", 0)
+    birch, cedar = seen.peers
+    assert (birch.name, birch.standing, birch.seen_s, birch.best) == ("birch", "ALIVE", 1.5, "nats")
+    assert birch.channels == {"nats": "HEALTHY", "http": "BROKEN", "relay": "UNKNOWN"}
+    assert (cedar.standing, cedar.seen_s, cedar.best) == ("LEFT", None, None)
+
+
+GRADES = [(0, "SUSPECT"), (9_999, "SUSPECT"), (10_000, "UNREACHABLE"), (90_000, "STALE"), (300_000, "OFFLINE")]
+
+
+@pytest.mark.parametrize(("age_ms", "grade"), GRADES)
+def test_a_peer_not_heard_since_the_start_is_graded_by_its_stored_age(age_ms: int, grade: str) -> None:
+    """Nobody is ALIVE who was not measured: the age of the last stored word grades it, from SUSPECT down."""
+    peer = Peer("id-birch", heard_ms=NOW.wall_ms - age_ms)
+    assert shapes.standing(peer, member("birch"), MembershipConfig(), NOW) == grade
+
+
+def test_a_peer_never_heard_is_offline() -> None:
+    """Without any word of it there is nothing to grade."""
+    assert shapes.standing(None, member("birch"), MembershipConfig(), NOW) is Standing.OFFLINE
+    assert shapes.standing(Peer("id-birch"), member("birch"), MembershipConfig(), NOW) is Standing.OFFLINE
+
+
+@pytest.mark.parametrize("end", [{"left_ms": 5}, {"revoked_ms": 5}])
+def test_whoever_left_or_was_revoked_has_left(end: dict[str, int]) -> None:
+    """What was last measured of a former member does not matter."""
+    peer = Peer("id-birch", Standing.ALIVE, heard_mono=119.0)
+    assert shapes.standing(peer, member("birch", **end), MembershipConfig(), NOW) is Standing.LEFT
+
+
+BEST = [
+    ({"nats": ("HEALTHY", 5.0), "http": ("HEALTHY", 1.0)}, "http"),
+    ({"nats": ("DEGRADED", 1.0), "http": ("HEALTHY", 9.0)}, "http"),
+    ({"nats": ("BROKEN", 1.0), "http": ("BROKEN", 1.0), "relay": ("UNKNOWN", None)}, "relay"),
+    ({"nats": ("BROKEN", 1.0), "http": ("QUARANTINED", 1.0), "relay": ("ABSENT", None)}, None),
+    ({}, "nats"),
+]
+
+
+@pytest.mark.parametrize(("states", "expected"), BEST)
+def test_the_best_channel_is_the_healthiest_then_the_fastest(
+    states: dict[str, tuple[str, float | None]], expected: str | None
+) -> None:
+    """State before speed; what the cascade would skip is never best; nothing usable is none."""
+    grid = {
+        ("id-birch", Channel(name)): ChannelHealth(ChannelState(state), latencies=(ms,) if ms else ())
+        for name, (state, ms) in states.items()
+    }
+    assert shapes.best(fleet(channels=Map(grid)), "id-birch") == expected
+
+
+def test_a_held_channel_is_never_best() -> None:
+    """A person took it out of the cascade."""
+    held = Map({("id-birch", Channel.NATS): ChannelHealth(ChannelState.HEALTHY, held=True)})
+    assert shapes.best(fleet(channels=held), "id-birch") is Channel.HTTP
+
+
+def test_channels_show_state_latency_failures_and_reason() -> None:
+    """`fleet channels`: the median of the round trips, the failures in the window, and why; present members only."""
+    grid = shapes.channels(fleet())
+    assert list(grid) == ["birch"]
+    nats, http = grid["birch"][Channel.NATS], grid["birch"][Channel.HTTP]
+    assert (nats.state, nats.latency_ms, nats.fails, nats.reason) == ("HEALTHY", 2.0, 0, "")
+    assert (http.state, http.latency_ms, http.fails, http.reason) == ("BROKEN", None, 2, "refused")
+    assert list(shapes.channels(fleet(), "id-birch")) == ["birch"]
+    assert shapes.channels(fleet(), "id-cedar") == {}
+
+
+def test_causes_come_before_symptoms() -> None:
+    """A finding that another one explains comes after it, whatever its severity."""
+    symptom = Finding("p1.broken", "No NATS", Severity.CRITICAL, depends_on=("broker.down",))
+    cause = Finding("broker.down", "Broker down", Severity.LOW)
+    found = Map({("p1.broken", ""): symptom, ("broker.down", ""): cause})
+    assert shapes.findings(fleet(findings=found)) == [cause, symptom]
+    assert shapes.health(fleet(findings=found), NOW).ok is False
+    assert shapes.health(fleet(), NOW).ok is True
