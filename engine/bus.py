@@ -17,7 +17,7 @@ Numbered = tuple[int, Event]
 
 
 class Feed:
-    """One reader's view of the bus: `async for seq, event in feed.events()`. `missed` counts what it was too slow for."""
+    """One reader's view of the bus. `missed` counts the events it was too slow for."""
 
     def __init__(self, bus: "Bus", after: int):
         self._bus = bus

@@ -1,0 +1,234 @@
+"""Admission: who comes into the fleet and who goes (edge).
+
+The verbs invite, join, revoke, leave and role. An admin's node issues the next roster; every other node asks one that
+does. What may follow what is decided by `engine.security.roster` and `engine.membership.invite`; here it is done: a code
+is made, a socket asked, a roster handed to the loop.
+"""
+
+import asyncio
+import os
+import ssl
+from collections.abc import Awaitable, Callable
+
+import httpx
+import msgspec
+
+from engine.clock import SystemClock
+from engine.errors import Fault, FleetError
+from engine.hands import Hands
+from engine.loop import Loop
+from engine.membership import invite as invites
+from engine.model.envelope import KINDS, Envelope, Kind
+from engine.model.roster import Member, Role, Roster
+from engine.model.story import Invite
+from engine.security import roster as rosters
+from engine.security.identity import Identity, tls_pin
+from engine.signals import Posted, RosterMade
+from engine.transports.tunnel import asking
+
+JOIN_BUDGET_S = 10.0
+
+
+class Admission:
+    """Membership verbs of one node; every one raises `FleetError` for what it cannot do.
+
+    `reach(inviting)` makes this node reachable for joiners, or no longer, and returns its `host:port` endpoints;
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        hands: Hands,
+        identity: Identity,
+        clock: SystemClock,
+        reach: Callable[[bool], Awaitable[tuple[str, ...]]],
+    ):
+        self._loop, self._hands, self._identity, self._clock, self._reach = loop, hands, identity, clock, reach
+        self._invites = invites.Invites()
+        self._closing: asyncio.TimerHandle | None = None
+
+    @property
+    def inviting(self) -> bool:
+        """Whether an invite still waits for its joiner."""
+        return self._invites.open_until(self._clock.now().wall_ms) > 0
+
+    async def invite(self, role: Role = Role.WORKER, ttl_s: int = 900) -> Invite:
+        """A single-use code, and this node listening for whoever brings it."""
+        self._admin_only("invite")
+        now = self._clock.now()
+        secret, expires_ms = os.urandom(invites.SECRET_SIZE), now.wall_ms + ttl_s * 1000
+        self._invites = invites.invite(self._invites, secret, role, expires_ms, now.wall_ms)
+        endpoints = await self._reach(True)
+        self._close_at(ttl_s)
+        roster = self._hands.visible.roster
+        return Invite(invites.make(self._identity, roster.fleet_id, endpoints, secret, expires_ms), expires_ms)
+
+    async def asked(self, data: bytes) -> bytes:
+        """A joiner's request at the peer port: its answer, once the roster that holds it is durable here."""
+        asked = invites.unpack_request(data)
+        now = self._clock.now()
+        pending = invites.check_request(self._invites, asked, now.wall_ms)
+        roster = self._loop.fleet.roster
+        if not pending.answered:
+            member = self._named_apart(invites.member(asked, pending))
+            roster = rosters.admit(roster, self._identity, member, now.wall_ms)
+            await self._issue(roster, f"{member.name} joined")
+        self._invites, answer = invites.answer(self._invites, asked, roster)
+        await self._reach(self.inviting)
+        return invites.pack(answer)
+
+    async def join(self, code: str) -> Roster:
+        """Leave the fleet of one this node is, and enter the one whose code this is."""
+        self._alone_only()
+        parsed = invites.parse(code)
+        fleet = self._hands.visible
+        request = invites.request(
+            parsed, self._identity, fleet.me.name, fleet.me.addresses, os.urandom(invites.NONCE_SIZE)
+        )
+        answer = await _ask(parsed, invites.pack(request))
+        roster = invites.check_answer(parsed, request, invites.unpack_answer(answer))
+        await self._issue(roster, f"joined {roster.fleet_name}")
+        return roster
+
+    async def revoke(self, name: str) -> None:
+        """No longer believe a member: refused on every channel as soon as the roster arrives."""
+        self._admin_only("revoke")
+        now, key = self._clock.now(), os.urandom(rosters.GOSSIP_KEY_SIZE)
+        await self._issue(
+            rosters.revoke(self._loop.fleet.roster, self._identity, name, now.wall_ms, key), f"{name} was revoked"
+        )
+
+    async def set_role(self, name: str, role: Role) -> None:
+        """Give a member another role."""
+        self._admin_only("role")
+        now = self._clock.now()
+        roster = rosters.set_role(self._loop.fleet.roster, self._identity, name, role, now.wall_ms)
+        await self._issue(roster, f"{name} is {role} now")
+
+    async def leave(self, fresh: Callable[[], Roster]) -> None:
+        """Tell the admin, then be a fleet of one again. `fresh` founds it."""
+        fleet = self._loop.fleet
+        others = [one for one in fleet.roster.members if one.present and one.id != fleet.me.id]
+        if not others:
+            raise FleetError("usage.alone", "This machine is in no fleet", "it is a fleet of one", "", Fault.THEIRS)
+        mine = fleet.member(fleet.me.id)
+        admins = [one for one in others if one.admin]
+        if mine is not None and mine.admin and not admins:
+            why = "it is the only admin, and the others could admit and revoke nobody"
+            step = "revoke the others first, or make another one chief"
+            raise FleetError("refused.last_admin", "The last admin cannot leave", why, step, Fault.THEIRS)
+        for admin in admins[:1]:
+            await self._say_goodbye(admin)
+        await self._issue(fresh(), "left the fleet")
+
+    async def _say_goodbye(self, admin: Member) -> None:
+        """A LEAVE to an admin; given a few seconds, because afterwards nobody here could still deliver it."""
+        fleet, now = self._hands.visible, self._clock.now()
+        ticket, accepted = self._hands.ticket()
+        envelope = Envelope(
+            src=fleet.me.id,
+            src_epoch=fleet.me.epoch,
+            seq=0,
+            dst=admin.id,
+            msg_id=self._clock.new_id(now),
+            kind=Kind.LEAVE,
+            created_ms=now.wall_ms,
+            ttl_s=KINDS[Kind.LEAVE].ttl_s,
+        )
+        self._loop.post(Posted(envelope, ticket))
+        msg_id = await accepted
+        deadline = asyncio.get_running_loop().time() + GOODBYE_S
+        while any(one.envelope.msg_id == msg_id for one in self._loop.fleet.mail.lanes[admin.id].open.values()):
+            if asyncio.get_running_loop().time() > deadline:
+                return
+            await asyncio.sleep(0.05)
+
+    async def _issue(self, roster: Roster, why: str) -> None:
+        ticket, durable = self._hands.ticket()
+        self._loop.post(RosterMade(roster, why, ticket))
+        await durable
+
+    def _admin_only(self, verb: str) -> None:
+        fleet = self._loop.fleet
+        mine = fleet.member(fleet.me.id)
+        if mine is None or not mine.admin:
+            admins = ", ".join(one.name for one in fleet.roster.members if one.admin and one.present)
+            step = f"run `fleet {verb}` on {admins}" if admins else "there is no admin left in this fleet"
+            raise FleetError("refused.not_admin", "Only an admin can do that", "", step, Fault.THEIRS)
+
+    def _alone_only(self) -> None:
+        fleet = self._loop.fleet
+        others = [one.name for one in fleet.roster.members if one.present and one.id != fleet.me.id]
+        if others:
+            why = f"it is in {fleet.roster.fleet_name} with {', '.join(others)}"
+            raise FleetError("refused.member", "This machine is in a fleet", why, "`fleet leave` first", Fault.THEIRS)
+
+    def _named_apart(self, member: Member) -> Member:
+        """A free name: two machines called `mac` become `mac` and `mac-2`."""
+        taken = {one.name for one in self._loop.fleet.roster.members if one.present and one.id != member.id}
+        names = (member.name, *(f"{member.name[:28]}-{number}" for number in range(2, 1000)))
+        return msgspec.structs.replace(member, name=next(name for name in names if name not in taken))
+
+    def _close_at(self, ttl_s: int) -> None:
+        loop = asyncio.get_running_loop()
+        if self._closing is not None:
+            self._closing.cancel()
+        self._closing = loop.call_later(ttl_s + 1, lambda: loop.create_task(self._reach(self.inviting)))
+
+
+GOODBYE_S = 5.0
+
+
+async def _ask(code: invites.InviteCode, request: bytes) -> bytes:
+    """Ask each endpoint of the code until one answers; only the node whose TLS key the code names is spoken to."""
+    failures: list[str] = []
+    for endpoint in code.endpoints:
+        try:
+            return await _ask_one(endpoint, code.pin, request)
+        except (httpx.HTTPError, ssl.SSLError, OSError) as error:
+            failures.append(f"{endpoint}: {str(error) or type(error).__name__}")
+    step = "check that the inviting node runs and is on a network this machine reaches, then ask for a new code"
+    raise FleetError("join.unreachable", "The inviting node did not answer", "; ".join(failures), step, Fault.WORLD)
+
+
+async def _ask_one(endpoint: str, pin: bytes, request: bytes) -> bytes:
+    async with asyncio.timeout(JOIN_BUDGET_S):
+        context = _trusting(await _checked(endpoint, pin))
+        async with httpx.AsyncClient(verify=context, trust_env=False) as client:
+            answer = await client.post(
+                f"https://{endpoint}/join", content=request, headers={"Content-Type": "application/octet-stream"}
+            )
+    if answer.status_code != httpx.codes.OK:
+        raise _told(answer)
+    return answer.content
+
+
+async def _checked(endpoint: str, pin: bytes) -> bytes:
+    """The certificate at an endpoint (DER), once its key is the one the invite names. Nothing is sent before that: the
+    answer to a join holds the fleet's gossip key."""
+    host, _, port = endpoint.rpartition(":")
+    _, writer = await asyncio.open_connection(host, int(port), ssl=asking())
+    shown: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    if tls_pin(shown) != pin:
+        why = f"{endpoint} shows another key than the invite names"
+        step = "do not go on: somebody may stand in between; ask for a new code over another way"
+        raise FleetError("trust.pin", "The inviting node is another", why, step, Fault.WORLD)
+    return shown
+
+
+def _trusting(certificate: bytes) -> ssl.SSLContext:
+    """A context that believes this one certificate and no other."""
+    context = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(certificate))
+    context.check_hostname = False
+    return context
+
+
+def _told(answer: httpx.Response) -> FleetError:
+    """The refusal the other side sent, as it said it."""
+    try:
+        said = answer.json()["error"]
+        return FleetError(said["code"], said["title"], said["detail"], said["next_step"], Fault.THEIRS)
+    except (ValueError, KeyError, TypeError):
+        why = f"HTTP status {answer.status_code}"
+        return FleetError("join.refused", "The inviting node refused", why, "ask for a new code", Fault.THEIRS)
