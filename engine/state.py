@@ -74,13 +74,17 @@ class Probe(msgspec.Struct, frozen=True):
 
 
 class Swim(msgspec.Struct, frozen=True):
-    """The gossip machine of this node; owned by `engine.membership`. Times are monotonic seconds. `order`: whom to ping,
-    a shuffled round. `turn`: place in it. `serial`: the last packet number used. `due`: when the next ping is. `wake`:
-    what the one timer is set to. `awaiting`: pings without an answer, by number. `relays`: pings made for others, our
-    number -> (asker's host, port, number, sent at). `health`: Lifeguard's local health multiplier, 0 is well. `news`:
-    what to gossip on, rumour -> times told. `falls`: when the standing of a peer that is not well falls next. `paths`:
-    the highest packet number of each peer, and the host and port it came from. `beats`: slices of heartbeats sent,
-    `beat_at`: when the last one was. `pushed_at`: when the roster was last pushed to everybody."""
+    """The gossip machine of this node; owned by `engine.membership`. Times are monotonic seconds.
+
+    `order`: whom to ping, a shuffled round. `turn`: place in it. `serial`: the last packet number used. `due`: when the
+    next ping is. `wake`: what the one timer is set to. `awaiting`: pings without an answer, by number. `relays`: pings
+    made for others, our number -> (asker's host, port, number, sent at). `health`: Lifeguard's local health multiplier,
+    0 is well. `news`: what to gossip on, rumour -> times told. `falls`: when the standing of a peer that is not well
+    falls next. `paths`: the highest packet number of each peer, and the host and port it came from. `marks`: the
+    highest (epoch, number) of each (peer, durable or not) that counted as a word from it. `heard_at`: the last word of
+    anybody. `beats`: slices of heartbeats sent, `beat_at`: when the last one was. `pushed_at`: when the roster was last
+    pushed to everybody.
+    """
 
     order: tuple[str, ...] = ()
     turn: int = 0
@@ -93,6 +97,8 @@ class Swim(msgspec.Struct, frozen=True):
     news: Map[bytes, int] = Map()
     falls: Map[str, float] = Map()
     paths: Map[str, tuple[int, str, int]] = Map()
+    marks: Map[tuple[str, bool], tuple[int, int]] = Map()
+    heard_at: float | None = None
     beats: int = 0
     beat_at: float = float("-inf")
     pushed_at: float = float("-inf")
