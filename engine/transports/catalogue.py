@@ -1,0 +1,35 @@
+"""Every channel that exists, in one literal table: to add one is a file and a line (edge: it names the edge's deeds).
+
+`Parts` is what the engine lays out for them; each takes what it needs and no more.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from engine.model.channel import Channel
+from engine.transports.base import Transport
+from engine.transports.http import Http
+from engine.transports.nats import Nats
+from engine.transports.peerport import PeerPort
+from engine.transports.relay import Candidates, Carry, Relay
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """`me`, `fleet_id`, `nkey_seed`: who we are. `port`: our door. `candidates`, `carry`: what `Relay` asks of the
+    engine. `on_link`: hears whether our broker is reached."""
+
+    me: str
+    fleet_id: str
+    nkey_seed: str
+    port: PeerPort
+    candidates: Candidates
+    carry: Carry
+    on_link: Callable[[bool], None]
+
+
+CATALOGUE: dict[Channel, Callable[[Parts], Transport]] = {
+    Channel.NATS: lambda parts: Nats(parts.me, parts.fleet_id, parts.nkey_seed, parts.on_link),
+    Channel.HTTP: lambda parts: Http(parts.port),
+    Channel.RELAY: lambda parts: Relay(parts.candidates, parts.carry),
+}

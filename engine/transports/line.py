@@ -1,0 +1,202 @@
+"""One kept connection to one peer's port, and how to get it (edge).
+
+The certificate is compared before the first byte of a request is written: to a stranger nothing is sent, and there is
+no plain text to fall back to. A line carries one request at a time; whoever stops waiting for an answer hangs up, so
+that a late answer can never be taken for the next one.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Sequence
+
+import h11
+
+from engine.model.envelope import CARRIAGE_LIMIT
+from engine.transports.conversation import HEAD_LIMIT, OCTETS, Answer, tune
+from engine.transports.tunnel import Tunnel, asking
+
+# The next address is tried beside the last when that has not answered in this time (RFC 8305, section 5).
+STAGGER_S = 0.25
+
+_CONTEXT = asking()
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+Trusts = Callable[[bytes], bool]
+Place = tuple[str, int]
+
+
+class Stranger(ConnectionError):
+    """The other end, at `place`, showed a certificate that is not trusted."""
+
+    def __init__(self, place: Place):
+        super().__init__("it showed a certificate that is not this peer's")
+        self.place = place
+
+
+class Line(asyncio.Protocol):
+    """One end of a connection to `place`. `opened` is done once the peer has proved who it is. `alive`: fit for a
+    request."""
+
+    def __init__(self, place: Place, trusts: Trusts):
+        self.place, self._trusts = place, trusts
+        self._transport: asyncio.Transport | None = None
+        self._tunnel = Tunnel(_CONTEXT, server_side=False)
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_LIMIT)
+        self._answer: asyncio.Future[Answer] | None = None
+        self._status, self._body = 0, bytearray()
+        self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.alive = True
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """TCP is there; TLS begins."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        if not self.alive:
+            return transport.abort()
+        tune(transport)
+        self._tunnel.feed(b"")
+        return self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the wire."""
+        try:
+            plain = self._tunnel.feed(data)
+            self._flush()
+            if self._tunnel.open and not self.opened.done():
+                self._recognise()
+            if plain:
+                self._http.receive_data(plain)
+                self._read()
+        except (ssl.SSLError, h11.RemoteProtocolError) as error:
+            self._end(ConnectionError(f"it does not speak our protocol: {type(error).__name__}"))
+
+    def eof_received(self) -> bool:
+        """They will say no more."""
+        self._end(ConnectionResetError("the peer hung up"))
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._end(exc or ConnectionResetError("the connection dropped"))
+
+    async def ask(self, method: str, path: str, body: bytes) -> Answer:
+        """One request, one answer. Raises `ConnectionError` when the line ends first; the line is gone then, as it is
+        when the caller stops waiting."""
+        self._answer = asyncio.get_running_loop().create_future()
+        headers = [("Host", "fleet"), ("Content-Type", OCTETS), ("Content-Length", str(len(body)))]
+        events = (h11.Request(method=method, target=path, headers=headers), h11.Data(body), h11.EndOfMessage())
+        try:
+            self._tunnel.write(b"".join(self._http.send(event) or b"" for event in events))
+            self._flush()
+            return await self._answer
+        except asyncio.CancelledError:
+            self.hang_up()
+            raise
+        finally:
+            self._answer = None
+
+    def hang_up(self) -> None:
+        """End it at once."""
+        self._end(ConnectionAbortedError("we hung up"))
+
+    def _recognise(self) -> None:
+        if self._trusts(self._tunnel.certificate()):
+            self.opened.set_result(None)
+        else:
+            self._end(Stranger(self.place))
+
+    def _read(self) -> None:
+        while True:
+            event = self._http.next_event()
+            if isinstance(event, h11.Response):
+                self._status, self._body = event.status_code, bytearray()
+            elif isinstance(event, h11.Data):
+                self._body += event.data
+                if len(self._body) > CARRIAGE_LIMIT:
+                    return self._end(ConnectionAbortedError("its answer is too large"))
+            elif isinstance(event, h11.EndOfMessage):
+                return self._heard()
+            else:
+                return None
+
+    def _heard(self) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(Answer(self._status, bytes(self._body)))
+        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
+            self._http.start_next_cycle()
+        else:
+            self._end(ConnectionResetError("the peer hung up"))
+
+    def _flush(self) -> None:
+        if self._transport is not None and (cipher := self._tunnel.outgoing()):
+            self._transport.write(cipher)
+
+    def _end(self, why: Exception) -> None:
+        if not self.alive:
+            return
+        self.alive = False
+        for waiting in (self.opened, self._answer):
+            if waiting is not None and not waiting.done():
+                waiting.set_exception(why)
+                waiting.exception()  # seen: nobody may be left to look at it
+        if self._transport is not None:
+            self._transport.abort()
+
+
+async def dial(places: Sequence[Place], trusts: Trusts) -> Line:
+    """A line to the first of these places that proves to be the peer, tried in order and, when one is slow, side by
+    side. Raises `Stranger` if one showed a wrong certificate and none the right one, else the first `OSError`.
+
+    A peer tells its loopback address too, for nodes beside it; anywhere else that leads back to ourselves. So a wrong
+    certificate there is an alarm only where loopback is all we know of the peer.
+    """
+    calls: list[asyncio.Task[Line]] = []
+    line: Line | None = None
+    try:
+        for place in places:
+            call = asyncio.create_task(_call(place, trusts))
+            calls.append(call)
+            if line := await _first(calls, STAGGER_S):
+                return line
+        while any(not call.done() for call in calls):
+            if line := await _first(calls, None):
+                return line
+    finally:
+        await _forget(calls, line)
+    failures = [failure for call in calls if (failure := call.exception())]
+    raise min(failures, key=lambda one: _gravity(one, places))
+
+
+def _gravity(failure: BaseException, places: Sequence[Place]) -> int:
+    """How early to tell a failure: an impostor, then anything else, then ourselves met on loopback."""
+    if not isinstance(failure, Stranger):
+        return 1
+    beside_us = failure.place[0] in _LOOPBACK and any(host not in _LOOPBACK for host, _ in places)
+    return 2 if beside_us else 0
+
+
+async def _call(place: Place, trusts: Trusts) -> Line:
+    line = Line(place, trusts)
+    try:
+        await asyncio.get_running_loop().create_connection(lambda: line, *place)
+        await line.opened
+    except BaseException:
+        line.hang_up()
+        raise
+    return line
+
+
+async def _first(calls: list[asyncio.Task[Line]], wait_s: float | None) -> Line | None:
+    """The first call that is through, waiting for the next to end; None when it failed or nothing ended in time."""
+    pending = [call for call in calls if not call.done()]
+    await asyncio.wait(pending, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+    return next((call.result() for call in calls if call.done() and not call.exception()), None)
+
+
+async def _forget(calls: list[asyncio.Task[Line]], kept: Line | None) -> None:
+    """End what is still ringing, and hang up a second one that got through in the same moment."""
+    for call in calls:
+        call.cancel()
+    for ended in await asyncio.gather(*calls, return_exceptions=True):
+        if isinstance(ended, Line) and ended is not kept:
+            ended.hang_up()

@@ -1,0 +1,46 @@
+"""P3: hand the sealed frames to a peer that reaches the other end (edge).
+
+The relay cannot read what it carries, and neither can this: the frames are sealed for their destination already, and
+wrapping them for the relay is the engine's deed (`carry`). What the relay says proves only that the relay has it, so
+the best ending here is LANDED; the destination's own receipt comes back later, on any channel.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from engine.model.channel import Channel, Outcome, Verdict
+from engine.transports.base import Arrivals, Target
+
+Candidates = Callable[[Target], list[str]]
+Carry = Callable[[str, str, bytes, float], Awaitable[Outcome]]
+
+
+class Relay:
+    """Channel P3. `candidates`: ids of peers that reach both ends, the chief first. `carry(relay, destination, frames,
+    budget_s)`: hand frames to a relay and wait for its word."""
+
+    channel = Channel.RELAY
+
+    def __init__(self, candidates: Candidates, carry: Carry):
+        self._candidates, self._carry = candidates, carry
+
+    def ready(self, target: Target) -> str | None:
+        """Why not: nobody stands between."""
+        return None if self._candidates(target) else "no peer reaches both"
+
+    async def listen(self, arrived: Arrivals) -> None:
+        """Nothing: what a relay brings arrives on the channel the relay used."""
+
+    async def deliver(self, data: bytes, target: Target, budget_s: float) -> Outcome:
+        """Give it to the first relay; LANDED when that one took it."""
+        relays = self._candidates(target)
+        if not relays:
+            return Outcome(Verdict.BARRED, "no peer reaches both", hard=True)
+        outcome = await self._carry(relays[0], target.id, data, budget_s)
+        if outcome.verdict is Verdict.CONFIRMED:
+            return msgspec.structs.replace(outcome, verdict=Verdict.LANDED, note=f"the relay {relays[0]} has it")
+        return msgspec.structs.replace(outcome, pin=False, note=f"relay {relays[0]}: {outcome.note}")
+
+    async def close(self) -> None:
+        """Nothing is kept."""
