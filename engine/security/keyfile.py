@@ -148,7 +148,7 @@ def _parsed(path: Path, data: bytes) -> bytes:
         seed = b32decode(words[1].upper() + "=" * (-len(words[1]) % 8))
     except (IndexError, Error, ValueError):
         raise _damaged(path, "it was cut short or changed") from None
-    if len(seed) != SEED_SIZE or words[2:] != [_checksum(seed)]:
+    if len(seed) != SEED_SIZE or words[1:] != [base32(seed), _checksum(seed)]:
         raise _damaged(path, "it was cut short or changed")
     return seed
 

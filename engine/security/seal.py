@@ -30,6 +30,7 @@ from engine.model.envelope import BODY_LIMIT, Envelope, Kind
 from engine.model.mail import AckLine, Parcel
 from engine.model.roster import Member, Roster
 from engine.security.identity import Identity
+from engine.security.role import may_send
 from engine.wire import TAG_SIZE, VERSION, Header, Refusal, dissect, head, oversized
 
 NONCE_SIZE = 12
@@ -131,7 +132,8 @@ class Sealer:
     def open(self, frame: bytes, now_ms: int) -> Parcel:
         """The parcel in one frame. `now_ms`: wall time, for memberships that expire.
 
-        Raises `Refusal`, in this order: shape, address, sender, tag; only then is anything decrypted.
+        Raises `Refusal`, in this order: shape, address, sender, tag; only then is anything decrypted, and its kind and
+        size held against the sender's role and the limits.
         """
         header, start = dissect(frame)
         if header.dst != self._identity.id:
@@ -143,7 +145,10 @@ class Sealer:
         if not hmac.compare_digest(mac.digest(), tag):
             raise Refusal("tampered", header.src)
         inside = self._opened(frame, header, start, peer)
-        return Parcel(_envelope(header, inside.body), tag, "", inside.acks)
+        envelope = _envelope(header, inside.body)
+        if not may_send(peer.member.role, envelope.kind):
+            raise Refusal("role", header.src, f"{peer.member.role} sent {envelope.kind}.")
+        return Parcel(envelope, tag, "", inside.acks)
 
     def _opened(self, frame: bytes, header: Header, start: int, peer: _Peer) -> _Inside:
         cipher = peer.opens.get(header.key_epoch) or self._opener(peer, header)
