@@ -104,6 +104,12 @@ class ApplyRoster(msgspec.Struct, frozen=True):
     roster: Roster
 
 
+class Dismiss(msgspec.Struct, frozen=True):
+    """As an admin, issue the roster in which this member has left at its own wish."""
+
+    node: str
+
+
 class Look(msgspec.Struct, frozen=True):
     """Look at this machine: load and git state."""
 
@@ -125,6 +131,7 @@ Effect = (
     | SendDatagram
     | AskReady
     | ApplyRoster
+    | Dismiss
     | Look
     | RotateKey
 )

@@ -82,8 +82,8 @@ class Swim(msgspec.Struct, frozen=True):
     0 is well. `news`: what to gossip on, rumour -> times told. `falls`: when the standing of a peer that is not well
     falls next. `paths`: the highest packet number of each peer, and the host and port it came from. `marks`: the
     highest (epoch, number) of each (peer, durable or not) that counted as a word from it. `heard_at`: the last word of
-    anybody. `beats`: slices of heartbeats sent, `beat_at`: when the last one was. `pushed_at`: when the roster was last
-    pushed to everybody.
+    anybody. `beats`: slices of heartbeats sent, `beat_at`: when the last one was, `told`: the branch and head it told.
+    `pushed_at`: when the roster was last pushed to everybody, `digest`: its hash.
     """
 
     order: tuple[str, ...] = ()
@@ -101,7 +101,9 @@ class Swim(msgspec.Struct, frozen=True):
     heard_at: float | None = None
     beats: int = 0
     beat_at: float = float("-inf")
+    told: str = ""
     pushed_at: float = float("-inf")
+    digest: bytes = b""
 
 
 class Refusals(msgspec.Struct, frozen=True):

@@ -1,0 +1,66 @@
+"""The way to a peer for what is only worth sending once: heartbeats, rosters, the fallback ping.
+
+A pulse is not hedged, not retried and not queued, so it takes the one channel most likely to work: HEALTHY before
+DEGRADED before untried before BROKEN, and of equal ones the lowest number. Channels that a person holds, that are
+quarantined or absent are never taken. Mail is carried by the cascade; this is not it.
+
+A pulse leaves without a number and gets one when it is sealed, so that the edge's own answers share the stream.
+"""
+
+from engine.effects import Deliver, Effect
+from engine.membership.suspicion import WELL
+from engine.model.channel import CHANNELS, Channel, ChannelState
+from engine.model.envelope import KINDS, Envelope, Kind, Urgency
+from engine.model.moment import Moment
+from engine.model.peer import Peer
+from engine.state import Fleet
+
+# How promising a channel in this state is; a state without a rank is not tried.
+RANKS: dict[ChannelState, int] = {
+    ChannelState.HEALTHY: 0,
+    ChannelState.DEGRADED: 1,
+    ChannelState.HEALING: 2,
+    ChannelState.UNKNOWN: 3,
+    ChannelState.BROKEN: 4,
+}
+# A peer that is away gets a pulse only over a channel that has worked: health probes the others, and gossip pings it.
+PROMISING = 1
+
+
+def pulse(
+    fleet: Fleet, peer_id: str, kind: Kind, body: bytes, now: Moment, prefer: Channel | None = None
+) -> list[Effect]:
+    """What carries `body` to a peer over the best channel; nothing where there is none worth trying."""
+    channel = best(fleet, peer_id, kind, prefer)
+    if channel is None:
+        return []
+    envelope = Envelope(
+        src=fleet.me.id,
+        src_epoch=fleet.me.epoch,
+        seq=0,
+        dst=peer_id,
+        msg_id=f"{kind}-{int(now.mono * 1e6)}",
+        kind=kind,
+        urgency=Urgency.LOW,
+        created_ms=now.wall_ms,
+        body=body,
+    )
+    return [Deliver(peer_id, channel, envelope, CHANNELS[channel].budget_s)]
+
+
+def best(fleet: Fleet, peer_id: str, kind: Kind, prefer: Channel | None = None) -> Channel | None:
+    """The channel for a pulse of `kind`, or None when there is none worth trying. `prefer` wins unless it is BROKEN."""
+    limit = PROMISING if _away(fleet.peers.get(peer_id)) else RANKS[ChannelState.BROKEN]
+    ranked = [
+        (RANKS[health.state], CHANNELS[channel].number, channel)
+        for channel in KINDS[kind].channels
+        if (health := fleet.health(peer_id, channel)).state in RANKS and not health.held
+    ]
+    if prefer and any(channel is prefer and rank < RANKS[ChannelState.BROKEN] for rank, _, channel in ranked):
+        return prefer
+    rank, _, channel = min(ranked, default=(limit + 1, 0, None))
+    return channel if rank <= limit else None
+
+
+def _away(peer: Peer | None) -> bool:
+    return peer is not None and peer.standing not in WELL
