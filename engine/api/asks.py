@@ -109,8 +109,7 @@ def read(body: bytes, ask: type[Ask]) -> Ask:
 def message(body: bytes) -> MessageAsk:
     """A message that a person may send. Raises `FleetError` `usage.body`, `usage.kind`, `usage.size`."""
     ask = read(body, MessageAsk)
-    if not KINDS[ask.type].public:
-        raise refused("kind", "Not a kind people send", f"`{ask.type}` is the fleet's own", f"use {', '.join(PUBLIC)}")
+    kind(ask.type)
     size = len(ask.payload.body.encode())
     if size > BODY_LIMIT:
         raise refused("size", "The message is too large", f"{size} bytes; at most {BODY_LIMIT}", "split it")
@@ -127,6 +126,13 @@ def query(params: Mapping[str, str], most: int = 1_000) -> Query:
     except msgspec.ValidationError as error:
         raise refused("body", "The request does not fit", str(error)) from None
     return msgspec.structs.replace(found, limit=max(1, min(found.limit, most)))
+
+
+def kind(word: str) -> Kind:
+    """A kind that people send, by its word. Raises `FleetError` `usage.kind`."""
+    if word not in PUBLIC:
+        raise refused("kind", "Not a kind people send", f"`{word}`", f"use {', '.join(PUBLIC)}")
+    return Kind(word)
 
 
 def number(params: Mapping[str, str], name: str, default: int, low: int = 0, high: int = 1 << 62) -> int:

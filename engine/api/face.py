@@ -3,7 +3,7 @@
 Everything here is called on the engine's own loop, which is also the API's.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
@@ -19,10 +19,11 @@ from engine.state import Fleet
 
 
 class Bus(Protocol):
-    """Events with their numbers; a reader that is too slow gets the latest only."""
+    """Events with their numbers, `last` the newest; a reader that is too slow gets the latest only."""
 
-    def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[tuple[int, Event]]]: ...
-    def replay(self, since_seq: int) -> Iterable[tuple[int, Event]]: ...
+    last: int
+
+    def subscribe(self, after: int | None = None) -> AbstractAsyncContextManager[AsyncIterator[tuple[int, Event]]]: ...
 
 
 class Face(Protocol):
@@ -61,13 +62,15 @@ class Face(Protocol):
     async def probe(self, peer: str, channel: Channel | None) -> None: ...
     async def check(self, peer: str) -> dict[str, dict[str, object]]: ...
     async def hold(self, peer: str, channel: Channel, held: bool) -> None: ...
+    def preview(self, to: str, kind: Kind = Kind.CONTEXT) -> list[tuple[str, tuple[Channel, ...], str]]: ...
     async def drain(self) -> None: ...
     def request_stop(self) -> None: ...
 
 
 class Node(msgspec.Struct, frozen=True):
-    """What every answer is made from: the engine, and where the API listens."""
+    """What every answer is made from: the engine, where the API listens, and where each setting came from."""
 
     engine: Face
     socket: str
     port: int | None
+    origins: dict[str, str]

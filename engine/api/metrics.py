@@ -35,7 +35,7 @@ def text(fleet: Fleet, now: Moment) -> str:
 def metrics(fleet: Fleet, now: Moment) -> Iterator[Metric]:
     """Every family, each measured from the value and nothing else."""
     me, mail = fleet.me, fleet.mail
-    peers = [peer for peer in shapes.peers(fleet, now) if peer.standing is not Standing.LEFT]
+    peers = [peer for peer in shapes.peers(fleet, now, {}) if peer.standing is not Standing.LEFT]
     grid = shapes.channels(fleet)
     cells = [(peer, channel, cell) for peer, row in grid.items() for channel, cell in row.items()]
     yield _gauge("info", "Constant 1; who this is.", ({"name": me.name, "id": me.id, "version": me.version}, 1))

@@ -20,9 +20,11 @@ from starlette.routing import Route
 from engine.api import asks, metrics, shapes, sse, stream
 from engine.api.face import Node
 from engine.api.faults import http_status
-from engine.api.views import DoorsView, Status, Trouble
+from engine.api.views import ConfigView, DoorsView, PeerView, Reach, Status, Trouble
 from engine.clock import SystemClock
 from engine.errors import Fault, FleetError
+from engine.model.channel import Channel
+from engine.model.envelope import Kind
 from engine.state import Fleet
 
 log = logging.getLogger("fleet.api")
@@ -85,8 +87,21 @@ async def body_of(request: Request) -> bytes:
 
 def status_of(node: Node) -> Status:
     """`fleet status`, now."""
-    engine = node.engine
-    return shapes.status(engine.fleet, SystemClock().now(), DoorsView(node.socket, node.port), str(engine.home))
+    engine, doors = node.engine, DoorsView(node.socket, node.port)
+    return shapes.status(engine.fleet, SystemClock().now(), doors, str(engine.home), best_of(node))
+
+
+def peers_of(node: Node) -> list[PeerView]:
+    """`fleet peers`, now."""
+    return shapes.peers(node.engine.fleet, SystemClock().now(), best_of(node))
+
+
+def best_of(node: Node) -> dict[str, Channel]:
+    """The channel the next message to each member would take, by name, as the cascade itself has it."""
+    try:
+        return {name: order[0] for name, order, _ in node.engine.preview("all") if order}
+    except FleetError:
+        return {}  # nobody to send to
 
 
 # --- looking ----------------------------------------------------------------------------------------------------------
@@ -97,7 +112,7 @@ async def status(node: Node, request: Request) -> Response:
 
 
 async def peers(node: Node, request: Request) -> Response:
-    return answer(shapes.peers(node.engine.fleet, SystemClock().now()))
+    return answer(peers_of(node))
 
 
 async def channels(node: Node, request: Request) -> Response:
@@ -116,6 +131,18 @@ async def prometheus(node: Node, request: Request) -> Response:
 
 async def refusals(node: Node, request: Request) -> Response:
     return answer(shapes.refusals(node.engine.fleet))
+
+
+async def config(node: Node, request: Request) -> Response:
+    sections = msgspec.to_builtins(node.engine.fleet.config)
+    values = {f"{name}.{key}": value for name, keys in sections.items() for key, value in keys.items()}
+    return answer(ConfigView(values, node.origins))
+
+
+async def preview(node: Node, request: Request) -> Response:
+    params = request.query_params
+    reach = node.engine.preview(params.get("to", "all"), asks.kind(params.get("type", Kind.CONTEXT)))
+    return answer([Reach(*line) for line in reach])
 
 
 async def messages(node: Node, request: Request) -> Response:
@@ -186,7 +213,7 @@ async def join(node: Node, request: Request) -> Response:
 async def revoke(node: Node, request: Request) -> Response:
     ask = asks.read(await body_of(request), asks.NameAsk)
     await node.engine.revoke(ask.name)
-    return answer(shapes.peers(node.engine.fleet, SystemClock().now()))
+    return answer(peers_of(node))
 
 
 async def leave(node: Node, request: Request) -> Response:
@@ -243,6 +270,8 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", "/metrics", prometheus),
     ("GET", "/events", events),
     ("GET", "/refusals", refusals),
+    ("GET", "/config", config),
+    ("GET", "/preview", preview),
     ("POST", "/message", message),
     ("POST", "/messages/stream", message_stream),
     ("POST", "/resend", resend),

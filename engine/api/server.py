@@ -38,8 +38,12 @@ PORT_FILE = "api.port"
 class Server:
     """The API of one engine, from `start` to `stop`. `port`: the TCP port, or None."""
 
-    def __init__(self, engine: Face, socket_path: Path, tcp_port: int | None = None) -> None:
+    def __init__(
+        self, engine: Face, socket_path: Path, tcp_port: int | None = None, origins: dict[str, str] | None = None
+    ) -> None:
+        """`tcp_port`: None for no TCP, else the first port to try. `origins`: where each setting came from."""
         self._engine = engine
+        self._origins = origins or {}
         self._path = socket_path
         self._wanted = tcp_port
         self._doors: list[asyncio.Server] = []
@@ -50,7 +54,7 @@ class Server:
         """Answer from now on. Raises `FleetError` `node.socket` or `node.port` where a door cannot be opened."""
         tcp = None if self._wanted is None else _loopback(self._wanted)
         self.port = tcp.getsockname()[1] if tcp else None
-        inner = app(Node(self._engine, str(self._path), self.port))
+        inner = app(Node(self._engine, str(self._path), self.port, self._origins))
         await self._open(_unix(self._path), inner, LocalConnection)
         if tcp and self.port:
             await self._open(tcp, Guarded(inner, self.port, self._engine.token), Connection)

@@ -1,11 +1,11 @@
 """The one value, seen from outside (pure): `Fleet` and a moment in, the shapes of `engine.api.views` out.
 
-It decides two things the value leaves open. How present a peer is that was not heard since this node started: graded
-by the age of its last stored word, and never ALIVE, because that was not measured. And which channel the next message
-would take: the best state, then the fastest class, then the lowest median.
+It decides one thing the value leaves open: how present a peer is that was not heard since this node started. It is
+graded by the age of its last stored word, and never ALIVE, because that was not measured. Which channel the next
+message would take is the cascade's to say, and comes in as an argument.
 """
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from statistics import median
 
 from engine.api.views import (
@@ -22,7 +22,7 @@ from engine.api.views import (
     Status,
 )
 from engine.config import MembershipConfig
-from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState
+from engine.model.channel import Channel, ChannelHealth
 from engine.model.finding import Finding, Severity
 from engine.model.moment import Moment
 from engine.model.peer import Peer, Standing
@@ -31,29 +31,30 @@ from engine.state import Fleet
 
 # What this version can carry messages on; the others are not shown before they exist.
 BUILT = (Channel.NATS, Channel.HTTP, Channel.RELAY)
-# Which states a message may leave on, best first (`wire.md`, the cascade skips the rest).
-USABLE = {state: rank for rank, state in enumerate((ChannelState.HEALTHY, ChannelState.DEGRADED, ChannelState.UNKNOWN))}
 LOUD = (Severity.CRITICAL, Severity.HIGH)
 
 
-def status(fleet: Fleet, now: Moment, doors: DoorsView, home: str) -> Status:
+Best = Mapping[str, Channel]
+
+
+def status(fleet: Fleet, now: Moment, doors: DoorsView, home: str, best: Best) -> Status:
     """`GET /status`: this node, its fleet, its peers."""
     return Status(
         _node(fleet, now),
         _fleet(fleet),
         BrokerView(fleet.broker.state, fleet.broker.pid, fleet.broker.url, fleet.broker.note),
         _outbox(fleet),
-        peers(fleet, now),
+        peers(fleet, now, best),
         findings(fleet),
         doors,
         home,
     )
 
 
-def peers(fleet: Fleet, now: Moment) -> list[PeerView]:
+def peers(fleet: Fleet, now: Moment, best: Best) -> list[PeerView]:
     """Every other member the roster has ever had, by name; those that left or were revoked stand as LEFT."""
     others = (member for member in fleet.roster.members if member.id != fleet.me.id)
-    return [_peer(fleet, member, now) for member in sorted(others, key=lambda one: one.name)]
+    return [_peer(fleet, member, now, best.get(member.name)) for member in sorted(others, key=lambda one: one.name)]
 
 
 def channels(fleet: Fleet, only: str = "") -> dict[str, dict[Channel, ChannelView]]:
@@ -125,19 +126,6 @@ def seen_s(peer: Peer | None, now: Moment) -> float | None:
     return round(max(0, now.wall_ms - peer.heard_ms) / 1000, 3) if peer.heard_ms else None
 
 
-def best(fleet: Fleet, node_id: str) -> Channel | None:
-    """The channel the next message to a peer would take first; None when none can be used."""
-    usable = list(_usable(fleet, node_id))
-    return min(usable)[-1] if usable else None
-
-
-def _usable(fleet: Fleet, node_id: str) -> Iterator[tuple[int, int, float, int, Channel]]:
-    for channel in BUILT:
-        found, spec = fleet.health(node_id, channel), CHANNELS[channel]
-        if found.state in USABLE and not found.held:
-            yield USABLE[found.state], spec.speed, latency_ms(found) or 0.0, spec.number, channel
-
-
 def latency_ms(found: ChannelHealth) -> float | None:
     """The median of the last round trips in milliseconds; None when there were none."""
     return round(median(found.latencies), 3) if found.latencies else None
@@ -161,7 +149,7 @@ def _uptime(fleet: Fleet, now: Moment) -> float:
     return round(now.mono - fleet.me.started_mono, 3)
 
 
-def _peer(fleet: Fleet, member: Member, now: Moment) -> PeerView:
+def _peer(fleet: Fleet, member: Member, now: Moment, best: Channel | None) -> PeerView:
     peer = fleet.peers.get(member.id)
     beat = peer.beat if peer else None
     return PeerView(
@@ -170,7 +158,7 @@ def _peer(fleet: Fleet, member: Member, now: Moment) -> PeerView:
         member.role,
         standing(peer, member, fleet.config.membership, now),
         seen_s(peer, now),
-        best(fleet, member.id) if member.present else None,
+        best if member.present else None,
         {channel: fleet.health(member.id, channel).state for channel in BUILT},
         bool(member.revoked_ms),
         beat.version if beat else "",

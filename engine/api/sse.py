@@ -11,30 +11,21 @@ import msgspec
 
 from engine.api.face import Bus
 from engine.api.views import Status
-from engine.model.event import Event
 
 _encode = msgspec.json.Encoder().encode
 
 
 async def feed(bus: Bus, since: int | None, snapshot: Callable[[], Status]) -> AsyncIterator[bytes]:
     """The frames of one reader, without end. `since`: the number of the last event it has."""
-    async with bus.subscribe() as events:
-        yield frame("snapshot", _encode(snapshot()))
-        last = since or 0
-        if since is not None:
-            for seq, event in bus.replay(since):
-                yield frame(_name(event), _encode(event), seq)
-                last = seq
+    if since is not None and since > bus.last:
+        since = None  # a number of the node's last life; this one counts anew
+    async with bus.subscribe(since) as events:
+        yield frame("snapshot", _encode(snapshot()), bus.last if since is None else None)
         async for seq, event in events:
-            if seq > last:
-                yield frame(_name(event), _encode(event), seq)
+            yield frame(type(event).__name__, _encode(event), seq)
 
 
 def frame(name: str, data: bytes, seq: int | None = None) -> bytes:
     """One event as the standard writes it; JSON has no line breaks, so the data is one line."""
     number = b"" if seq is None else b"id: %d\n" % seq
     return b"%sevent: %s\ndata: %s\n\n" % (number, name.encode(), data)
-
-
-def _name(event: Event) -> str:
-    return type(event).__name__

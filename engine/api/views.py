@@ -137,6 +137,14 @@ class ConfigView(msgspec.Struct, frozen=True):
     origins: dict[str, str]
 
 
+class Reach(msgspec.Struct, frozen=True):
+    """One line of `GET /preview`: whom a message would reach, over which channels in order, or why not now."""
+
+    to: str
+    channels: tuple[Channel, ...]
+    reason: str
+
+
 class Trouble(msgspec.Struct, frozen=True):
     """Every error, whatever was asked."""
 

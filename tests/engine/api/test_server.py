@@ -42,7 +42,18 @@ def over_tcp(up: Stage, method: str, path: str, headers: dict[str, str], body: b
     return response.status, json.loads(response.read())
 
 
-LOOKS = ["/status", "/peers", "/channels", "/messages", "/inbox", "/health", "/refusals", "/body/m1"]
+LOOKS = [
+    "/status",
+    "/peers",
+    "/channels",
+    "/messages",
+    "/inbox",
+    "/health",
+    "/refusals",
+    "/body/m1",
+    "/config",
+    "/preview",
+]
 
 
 @pytest.mark.parametrize("path", LOOKS)

@@ -6,7 +6,7 @@ from immutables import Map
 from engine.api import shapes
 from engine.api.views import DoorsView
 from engine.config import MembershipConfig
-from engine.model.channel import Channel, ChannelHealth, ChannelState
+from engine.model.channel import Channel
 from engine.model.finding import Finding, Severity
 from engine.model.moment import Moment
 from engine.model.peer import Peer, Standing
@@ -17,7 +17,7 @@ NOW = Moment(1_000_000, 120.0)
 
 def test_status_has_the_promised_shape() -> None:
     """`fleet status` shows this node, its fleet, its broker, its outbox, and every other member by name."""
-    seen = shapes.status(fleet(), NOW, DoorsView("/run/api.sock", 8855), "/home")
+    seen = shapes.status(fleet(), NOW, DoorsView("/run/api.sock", 8855), "/home", {"birch": Channel.NATS})
     assert (seen.node.name, seen.node.pid, seen.node.uptime_s, seen.node.terminal) == ("atlas", 7, 20.0, "none")
     assert (seen.fleet.name, seen.fleet.roster_version, seen.fleet.chief) == ("home", 3, "atlas")
     assert (seen.broker.state, seen.outbox.waiting) == ("up", 0)
@@ -48,33 +48,6 @@ def test_whoever_left_or_was_revoked_has_left(end: dict[str, int]) -> None:
     """What was last measured of a former member does not matter."""
     peer = Peer("id-birch", Standing.ALIVE, heard_mono=119.0)
     assert shapes.standing(peer, member("birch", **end), MembershipConfig(), NOW) is Standing.LEFT
-
-
-BEST = [
-    ({"nats": ("HEALTHY", 5.0), "http": ("HEALTHY", 1.0)}, "http"),
-    ({"nats": ("DEGRADED", 1.0), "http": ("HEALTHY", 9.0)}, "http"),
-    ({"nats": ("BROKEN", 1.0), "http": ("BROKEN", 1.0), "relay": ("UNKNOWN", None)}, "relay"),
-    ({"nats": ("BROKEN", 1.0), "http": ("QUARANTINED", 1.0), "relay": ("ABSENT", None)}, None),
-    ({}, "nats"),
-]
-
-
-@pytest.mark.parametrize(("states", "expected"), BEST)
-def test_the_best_channel_is_the_healthiest_then_the_fastest(
-    states: dict[str, tuple[str, float | None]], expected: str | None
-) -> None:
-    """State before speed; what the cascade would skip is never best; nothing usable is none."""
-    grid = {
-        ("id-birch", Channel(name)): ChannelHealth(ChannelState(state), latencies=(ms,) if ms else ())
-        for name, (state, ms) in states.items()
-    }
-    assert shapes.best(fleet(channels=Map(grid)), "id-birch") == expected
-
-
-def test_a_held_channel_is_never_best() -> None:
-    """A person took it out of the cascade."""
-    held = Map({("id-birch", Channel.NATS): ChannelHealth(ChannelState.HEALTHY, held=True)})
-    assert shapes.best(fleet(channels=held), "id-birch") is Channel.HTTP
 
 
 def test_channels_show_state_latency_failures_and_reason() -> None:

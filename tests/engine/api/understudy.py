@@ -13,6 +13,7 @@ from immutables import Map
 
 from engine.api.client import Client
 from engine.api.server import Server
+from engine.bus import Bus
 from engine.config import Config
 from engine.errors import FleetError
 from engine.model.channel import Channel, ChannelHealth, ChannelState
@@ -49,36 +50,18 @@ def fleet(**facts: Any) -> Fleet:
     return Fleet(**(given | facts))
 
 
-class Tape:
-    """A bus of what was put on it."""
+class Heard(Bus):
+    """The real bus, which tells a test when somebody listens."""
 
     def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.readers: list[asyncio.Queue[tuple[int, Event]]] = []
+        super().__init__()
         self.came = threading.Event()
 
-    def publish(self, event: Event) -> None:
-        self.events.append(event)
-        for reader in self.readers:
-            reader.put_nowait((len(self.events), event))
-
-    def replay(self, since_seq: int) -> list[tuple[int, Event]]:
-        return list(enumerate(self.events, 1))[since_seq:]
-
     @asynccontextmanager
-    async def subscribe(self) -> AsyncIterator[AsyncIterator[tuple[int, Event]]]:
-        queue: asyncio.Queue[tuple[int, Event]] = asyncio.Queue()
-        self.readers.append(queue)
-        self.came.set()
-        try:
-            yield _drained(queue)
-        finally:
-            self.readers.remove(queue)
-
-
-async def _drained(queue: "asyncio.Queue[tuple[int, Event]]") -> AsyncIterator[tuple[int, Event]]:
-    while True:
-        yield await queue.get()
+    async def subscribe(self, after: int | None = None) -> AsyncIterator[AsyncIterator[tuple[int, Event]]]:
+        async with super().subscribe(after) as events:
+            self.came.set()
+            yield events
 
 
 class Understudy:
@@ -88,7 +71,7 @@ class Understudy:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.bus = Tape()
+        self.bus = Heard()
         self.fleet = fleet()
         self.asked: list[tuple[Any, ...]] = []
         self.stories: dict[str, Story] = {}
@@ -154,6 +137,9 @@ class Understudy:
     async def hold(self, peer: str, channel: Channel, held: bool) -> None:
         self.asked.append(("hold", peer, channel, held))
 
+    def preview(self, to: str, kind: Kind = Kind.CONTEXT) -> list[tuple[str, tuple[Channel, ...], str]]:
+        return [("birch", (Channel.NATS, Channel.HTTP), "")]
+
     async def drain(self) -> None:
         self.asked.append(("drain",))
 
@@ -180,10 +166,12 @@ def stage(tcp_port: int | None = None) -> Iterator[Stage]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     engine = Understudy(home)
-    server = Server(engine, home / "api.sock", tcp_port)
+    path = home / "run" / "api.sock"
+    path.parent.mkdir(mode=0o700)
+    server = Server(engine, path, tcp_port, {"node.name": "default"})
     try:
         asyncio.run_coroutine_threadsafe(server.start(), loop).result(10)
-        yield Stage(engine, server, loop, home / "api.sock")
+        yield Stage(engine, server, loop, path)
     finally:
         asyncio.run_coroutine_threadsafe(server.stop(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
