@@ -95,12 +95,14 @@ def test_every_code_can_be_read(endpoints: tuple[str, ...], secret: bytes) -> No
     assert parse(f" {broken.upper()}\n") == parse(text)
 
 
-def test_every_letter_of_a_code_counts() -> None:
-    """A mistyped letter anywhere is noticed."""
-    for at in range(len("fleet1-"), len(TEXT)):
-        for letter in "a7":
-            if TEXT[at] != letter:
-                refused("usage.invite", lambda: parse(TEXT[:at] + letter + TEXT[at + 1 :]))  # noqa: B023
+@pytest.mark.parametrize("host", ["a", "ab", "abc", "abcd", "abcde"])
+def test_every_letter_of_a_code_counts(host: str) -> None:
+    """A mistyped letter anywhere is noticed, in the spare bits of the last one too."""
+    text = make(A, ALONE.fleet_id, (host,), SECRET, END)
+    for at in range(len("fleet1-"), len(text)):
+        for letter in "ab7" if at < len(text) - 1 else "abcdefghijklmnopqrstuvwxyz234567":
+            if text[at] != letter:
+                refused("usage.invite", lambda: parse(text[:at] + letter + text[at + 1 :]))  # noqa: B023
 
 
 def test_every_cut_of_a_code_is_noticed() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import FleetError
+from engine.security import gossip
 from engine.security.gossip import DATAGRAM_LIMIT, GossipSeal
 
 OLD, NEW, OTHER = b"o" * 32, b"n" * 32, b"x" * 32
@@ -43,8 +44,13 @@ def test_a_key_is_replaced_without_an_outage() -> None:
     assert steps[3].unwrap(steps[0].wrap(b"x")) is None
 
 
-def test_limits() -> None:
-    """Without a key nothing is said or heard, and a packet has a largest size."""
+def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a key nothing is said or heard, and a packet has a largest size, at both ends."""
+    with monkeypatch.context() as careless:
+        careless.setattr(gossip, "DATAGRAM_LIMIT", 10 * DATAGRAM_LIMIT)
+        large = GossipSeal((NEW,)).wrap(bytes(DATAGRAM_LIMIT))
+        assert GossipSeal((NEW,)).unwrap(large)
+    assert GossipSeal((NEW,)).unwrap(large) is None
     assert GossipSeal(()).unwrap(GossipSeal((NEW,)).wrap(b"x")) is None
     for ring, packet in (((), b"x"), ((NEW,), bytes(DATAGRAM_LIMIT))):
         with pytest.raises(FleetError) as caught:
