@@ -1,14 +1,15 @@
 """Admission: who comes into the fleet and who goes (edge).
 
 The verbs invite, join, revoke, leave and role. An admin's node issues the next roster; every other node asks one that
-does. What may follow what is decided by `engine.security.roster` and `engine.membership.invite`; here it is done: a code
-is made, a socket asked, a roster handed to the loop.
+does. What may follow what is decided by `engine.security.roster` and `engine.membership.invite`; here it is done: a
+code is made, a socket asked, a roster handed to the loop.
 """
 
 import asyncio
 import os
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import httpx
 import msgspec
@@ -24,6 +25,7 @@ from engine.model.story import Invite
 from engine.security import roster as rosters
 from engine.security.identity import Identity, tls_pin
 from engine.signals import Posted, RosterMade
+from engine.transports.peerport import Joining
 from engine.transports.tunnel import asking
 
 JOIN_BUDGET_S = 10.0
@@ -32,7 +34,8 @@ JOIN_BUDGET_S = 10.0
 class Admission:
     """Membership verbs of one node; every one raises `FleetError` for what it cannot do.
 
-    `reach(inviting)` makes this node reachable for joiners, or no longer, and returns its `host:port` endpoints;
+    `reach(joining)` makes this node reachable for joiners, whom `joining` answers, or (None) no longer, and returns its
+    `host:port` endpoints.
     """
 
     def __init__(
@@ -41,16 +44,14 @@ class Admission:
         hands: Hands,
         identity: Identity,
         clock: SystemClock,
-        reach: Callable[[bool], Awaitable[tuple[str, ...]]],
+        reach: Callable[[Joining | None], Coroutine[Any, Any, tuple[str, ...]]],
     ):
         self._loop, self._hands, self._identity, self._clock, self._reach = loop, hands, identity, clock, reach
         self._invites = invites.Invites()
+        # One roster after another: two built on the same one would be a fork.
+        self._issuing = asyncio.Lock()
         self._closing: asyncio.TimerHandle | None = None
-
-    @property
-    def inviting(self) -> bool:
-        """Whether an invite still waits for its joiner."""
-        return self._invites.open_until(self._clock.now().wall_ms) > 0
+        self._closed: asyncio.Task[tuple[str, ...]] | None = None
 
     async def invite(self, role: Role = Role.WORKER, ttl_s: int = 900) -> Invite:
         """A single-use code, and this node listening for whoever brings it."""
@@ -58,7 +59,7 @@ class Admission:
         now = self._clock.now()
         secret, expires_ms = os.urandom(invites.SECRET_SIZE), now.wall_ms + ttl_s * 1000
         self._invites = invites.invite(self._invites, secret, role, expires_ms, now.wall_ms)
-        endpoints = await self._reach(True)
+        endpoints = await self._reach(self.asked)
         self._close_at(ttl_s)
         roster = self._hands.visible.roster
         return Invite(invites.make(self._identity, roster.fleet_id, endpoints, secret, expires_ms), expires_ms)
@@ -66,15 +67,14 @@ class Admission:
     async def asked(self, data: bytes) -> bytes:
         """A joiner's request at the peer port: its answer, once the roster that holds it is durable here."""
         asked = invites.unpack_request(data)
-        now = self._clock.now()
-        pending = invites.check_request(self._invites, asked, now.wall_ms)
-        roster = self._loop.fleet.roster
-        if not pending.answered:
-            member = self._named_apart(invites.member(asked, pending))
-            roster = rosters.admit(roster, self._identity, member, now.wall_ms)
-            await self._issue(roster, f"{member.name} joined")
-        self._invites, answer = invites.answer(self._invites, asked, roster)
-        await self._reach(self.inviting)
+        async with self._issuing:
+            now = self._clock.now()
+            pending = invites.check_request(self._invites, asked, now.wall_ms)
+            if not pending.answered:
+                member = self._named_apart(invites.member(asked, pending))
+                roster = rosters.admit(self._loop.fleet.roster, self._identity, member, now.wall_ms)
+                await self._issue(roster, f"{member.name} joined")
+            self._invites, answer = invites.answer(self._invites, asked, self._loop.fleet.roster)
         return invites.pack(answer)
 
     async def join(self, code: str) -> Roster:
@@ -93,20 +93,29 @@ class Admission:
     async def revoke(self, name: str) -> None:
         """No longer believe a member: refused on every channel as soon as the roster arrives."""
         self._admin_only("revoke")
-        now, key = self._clock.now(), os.urandom(rosters.GOSSIP_KEY_SIZE)
-        await self._issue(
-            rosters.revoke(self._loop.fleet.roster, self._identity, name, now.wall_ms, key), f"{name} was revoked"
-        )
+        async with self._issuing:
+            now, key = self._clock.now(), os.urandom(rosters.GOSSIP_KEY_SIZE)
+            roster = rosters.revoke(self._loop.fleet.roster, self._identity, name, now.wall_ms, key)
+            await self._issue(roster, f"{name} was revoked")
 
     async def set_role(self, name: str, role: Role) -> None:
         """Give a member another role."""
         self._admin_only("role")
-        now = self._clock.now()
-        roster = rosters.set_role(self._loop.fleet.roster, self._identity, name, role, now.wall_ms)
-        await self._issue(roster, f"{name} is {role} now")
+        async with self._issuing:
+            now = self._clock.now()
+            roster = rosters.set_role(self._loop.fleet.roster, self._identity, name, role, now.wall_ms)
+            await self._issue(roster, f"{name} is {role} now")
 
-    async def leave(self, fresh: Callable[[], Roster]) -> None:
-        """Tell the admin, then be a fleet of one again. `fresh` founds it."""
+    async def dismiss(self, node: str) -> None:
+        """A member asked to go: issue the roster that says so."""
+        async with self._issuing:
+            now = self._clock.now()
+            roster = rosters.mark_left(self._loop.fleet.roster, self._identity, node, now.wall_ms)
+            if roster is not self._loop.fleet.roster:
+                await self._issue(roster, f"{self._loop.fleet.name_of(node)} left")
+
+    async def leave(self, fresh: Roster) -> None:
+        """Tell the admin, then be a fleet of one again: `fresh`."""
         fleet = self._loop.fleet
         others = [one for one in fleet.roster.members if one.present and one.id != fleet.me.id]
         if not others:
@@ -119,7 +128,7 @@ class Admission:
             raise FleetError("refused.last_admin", "The last admin cannot leave", why, step, Fault.THEIRS)
         for admin in admins[:1]:
             await self._say_goodbye(admin)
-        await self._issue(fresh(), "left the fleet")
+        await self._issue(fresh, "left the fleet")
 
     async def _say_goodbye(self, admin: Member) -> None:
         """A LEAVE to an admin; given a few seconds, because afterwards nobody here could still deliver it."""
@@ -170,10 +179,16 @@ class Admission:
         return msgspec.structs.replace(member, name=next(name for name in names if name not in taken))
 
     def _close_at(self, ttl_s: int) -> None:
+        """Answer joiners until the last code has expired: whoever comes late or second is told why it is refused."""
         loop = asyncio.get_running_loop()
+        ends = loop.time() + ttl_s + 1
         if self._closing is not None:
+            ends = max(ends, self._closing.when())
             self._closing.cancel()
-        self._closing = loop.call_later(ttl_s + 1, lambda: loop.create_task(self._reach(self.inviting)))
+        self._closing = loop.call_at(ends, self._close)
+
+    def _close(self) -> None:
+        self._closed = asyncio.get_running_loop().create_task(self._reach(None))
 
 
 GOODBYE_S = 5.0

@@ -6,7 +6,6 @@ while it waited is not sent at all. Each try is sealed anew: its tag is its own.
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 
@@ -74,7 +73,8 @@ class Carrier:
         return deliveries, frames
 
     async def _try(self, deliveries: list[Deliver], frames: list[bytes]) -> None:
-        began = time.perf_counter()
+        clock = asyncio.get_running_loop().time
+        began = clock()
         budget_s = max(delivery.budget_s for delivery in deliveries)
         outcome = await self._carry(b"".join(frames) if len(frames) > 1 else frames[0], budget_s)
         numbers = tuple(
@@ -82,7 +82,7 @@ class Carrier:
             for one in deliveries
             if KINDS[one.envelope.kind].durable
         )
-        took_ms = (time.perf_counter() - began) * 1000
+        took_ms = (clock() - began) * 1000
         heard = msgspec.structs.replace(outcome, reply=b"")
         self._done(Tried(self.peer, self.channel, numbers, heard, took_ms, probe=not numbers), outcome.reply)
 

@@ -5,7 +5,7 @@ delivery. An unknown recipient is an error here and now, never "queued".
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -23,6 +23,7 @@ from engine.model.event import MessageMoved
 from engine.model.peer import Peer, Standing
 from engine.model.roster import Member, Role
 from engine.model.story import Letter, Page, Query, Story
+from engine.security.role import may_send
 from engine.signals import ChannelTurned, Posted
 from engine.state import Fleet
 
@@ -34,18 +35,17 @@ BY_ROLE = "role:"
 class Reader(Protocol):
     """The store's pages, as the desk asks for them."""
 
-    async def story(self, msg_id: str, names: dict[str, str]) -> Story | None: ...
-    async def lines(self, query: Query, names: dict[str, str]) -> Page: ...
-    async def letters(self, limit: int, after: str, names: dict[str, str]) -> list[Letter]: ...
-    async def envelope(self, msg_id: str) -> Envelope | None: ...
+    async def story(self, msg_id: str, names: Mapping[str, str]) -> Story | None: ...
+    async def lines(self, query: Query, names: Mapping[str, str]) -> Page: ...
+    async def letters(self, limit: int, after: str, session: str) -> tuple[Letter, ...]: ...
+    async def body(self, msg_id: str) -> bytes | None: ...
 
 
 class Desk:
     """Mail verbs of one node; every one raises `FleetError` for what it cannot do."""
 
-    def __init__(self, loop: Loop, hands: Hands, reader: Reader, bus: Bus, clock: SystemClock, flushed: "Flush"):
+    def __init__(self, loop: Loop, hands: Hands, reader: Reader, bus: Bus, clock: SystemClock):
         self._loop, self._hands, self._reader, self._bus, self._clock = loop, hands, reader, bus, clock
-        self._flushed = flushed
 
     async def send(
         self,
@@ -60,8 +60,9 @@ class Desk:
         thread: str = "",
     ) -> list[Story]:
         """Accept a message for each recipient; durable when this returns. `ttl_s` 0 lives for ever."""
-        payload = _checked(kind, body)
-        members = recipients(self._hands.visible, to)
+        fleet = self._hands.visible
+        payload = _checked(fleet, kind, body)
+        members = recipients(fleet, to)
         spec = KINDS[kind]
         waiting = [
             self._post(member, payload, kind, spec.ttl_s if ttl_s is None else ttl_s, urgency, thread, via, widened)
@@ -120,7 +121,7 @@ class Desk:
 
     async def story(self, msg_id: str) -> Story:
         """Where a message of ours is and how it came there."""
-        await self._flushed()
+        await self._hands.flush()
         fleet = self._hands.visible
         story = await self._reader.story(msg_id, _names(fleet))
         if story is None:
@@ -142,10 +143,10 @@ class Desk:
 
     async def body(self, msg_id: str) -> str:
         """The text of a message, either way; for the local user only."""
-        envelope = await self._reader.envelope(msg_id)
-        if envelope is None:
+        body = await self._reader.body(msg_id)
+        if body is None:
             raise FleetError("unknown.message", "No such message", msg_id, "`fleet messages` lists ids", Fault.THEIRS)
-        return envelope.body.decode("utf-8", "replace")
+        return body.decode(errors="replace")
 
     async def messages(self, query: Query) -> Page:
         """A page of the log, newest first."""
@@ -153,18 +154,14 @@ class Desk:
 
     async def inbox(self, limit: int = 100, after: str = "", session: str = "") -> list[Letter]:
         """Letters to this node, oldest first, after the letter with id `after`."""
-        return await self._reader.letters(limit, after, _names(self._hands.visible))
+        names = _names(self._hands.visible)
+        letters = await self._reader.letters(limit, after, session)
+        return [msgspec.structs.replace(one, sender=names.get(one.sender, one.sender)) for one in letters]
 
     def preview(self, to: str, kind: Kind = Kind.CONTEXT) -> list[tuple[str, tuple[Channel, ...], str]]:
         """Whom a message would reach: (name, channels in order, why not now)."""
         fleet = self._hands.visible
         return [_previewed(fleet, member, kind) for member in recipients(fleet, to)]
-
-
-class Flush(Protocol):
-    """Waits until everything handed to the store so far is durable."""
-
-    async def __call__(self) -> None: ...
 
 
 def recipients(fleet: Fleet, to: str) -> list[Member]:
@@ -199,10 +196,14 @@ def _next(others: list[Member]) -> str:
     return "`fleet peers` lists the names" if others else "`fleet invite` brings a machine into the fleet"
 
 
-def _checked(kind: Kind, body: str) -> bytes:
+def _checked(fleet: Fleet, kind: Kind, body: str) -> bytes:
     if not KINDS[kind].public:
         allowed = ", ".join(one for one, spec in KINDS.items() if spec.public)
         raise FleetError("usage.kind", "Not a kind for people", f"`{kind}`; kinds are {allowed}", "", Fault.THEIRS)
+    mine = fleet.member(fleet.me.id)
+    if mine is not None and not may_send(mine.role, kind):
+        why = f"this node is {mine.role}, and peers take no {kind} from one"
+        raise FleetError("refused.role", "This role may not send that", why, "ask an admin for another role")
     payload = body.encode()
     if len(payload) > BODY_LIMIT:
         why = f"{len(payload)} bytes, at most {BODY_LIMIT} travel in one message"

@@ -48,7 +48,7 @@ from engine.wire import frames, peek
 class Keeper(Protocol):
     """The store, as the hands use it."""
 
-    def submit(self, records: Sequence[Record], *, lazy: bool = False) -> "asyncio.Future[None]": ...
+    def submit(self, records: Sequence[Record]) -> "asyncio.Future[None]": ...
 
 
 class Reader(Protocol):
@@ -65,6 +65,9 @@ class Target(msgspec.Struct, frozen=True):
     addresses: tuple[Address, ...]
     tls_cert: bytes
 
+
+# What nobody waits for joins the next transaction, or makes one of its own after this long.
+LINGER_S = 0.02
 
 Waiting = tuple["asyncio.Future[None] | None", list[Effect], Fleet]
 
@@ -88,6 +91,8 @@ class Hands:
         self._newest = fleet
         self._store, self._reader, self._sealer, self._bus, self._now = store, reader, sealer, bus, now
         self._line: deque[Waiting] = deque()
+        self._lazy: list[Record] = []
+        self._lingering: asyncio.TimerHandle | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tickets: dict[int, asyncio.Future[str]] = {}
         self._carriers: dict[tuple[str, Channel], Carrier] = {}
@@ -113,14 +118,28 @@ class Hands:
         """Do what one turn asked; `fleet` is its value, visible once its records are durable."""
         self._newest = fleet
         strict, lazy, rest = sorted_out(effects)
-        if lazy:
-            self._store.submit(lazy, lazy=True)
-        saved = self._store.submit(strict) if strict else None
+        self._lazy += lazy
+        saved = self._submit(strict) if strict else None
+        if self._lazy and self._lingering is None:
+            loop = asyncio.get_running_loop()
+            self._lingering = loop.call_later(LINGER_S, self._submit, [])
         if saved is not None:
             saved.add_done_callback(self._committed)
         waiting = [effect for effect in rest if not self._armed(effect)]
         self._line.append((saved, waiting, fleet))
         self._advance()
+
+    def _submit(self, strict: list[Record]) -> "asyncio.Future[None]":
+        """One transaction: what lingered, which happened before, and what others wait for."""
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
+        records, self._lazy = [*self._lazy, *strict], []
+        return self._store.submit(records)
+
+    async def flush(self) -> None:
+        """Return once everything that was asked to be kept so far is durable."""
+        await self._submit([])
 
     def _committed(self, saved: "asyncio.Future[None]") -> None:
         if not saved.cancelled() and saved.exception() is None:
@@ -180,10 +199,22 @@ class Hands:
     # -------------------------------------------------------------------------------------------------- sending
 
     def _deliver(self, effect: Deliver) -> None:
+        if effect.envelope.kind is Kind.ROSTER:
+            self._part(effect)
+            return
         if effect.channel not in self.transports:
             self.post(Tried(effect.peer, effect.channel, (), NO_TRANSPORT, 0.0))
             return
         self._carrier(effect.peer, effect.channel).take(effect)
+
+    def _part(self, effect: Deliver) -> None:
+        """A roster leaves in this breath: the next effect may be that its reader is trusted no more."""
+        member, transport = self.visible.member(effect.peer), self.transports.get(effect.channel)
+        frame = self._seal(effect.envelope, ())
+        if member is None or transport is None or frame is None:
+            return
+        target = Target(effect.peer, self.visible.addresses_of(effect.peer), member.bundle.tls_cert)
+        self._spawn(transport.deliver(frame, target, effect.budget_s))
 
     def _carrier(self, peer: str, channel: Channel) -> Carrier:
         carrier = self._carriers.get((peer, channel))
@@ -198,7 +229,8 @@ class Hands:
             target = self.target(peer)
             if target is None:
                 return Outcome(Verdict.BARRED, "not a member any more", hard=True)
-            return await self.transports[channel].deliver(data, target, budget_s)
+            outcome = await self.transports[channel].deliver(data, target, budget_s)
+            return SILENT if outcome.verdict is Verdict.CONFIRMED and not outcome.reply else outcome
 
         return carry
 
@@ -315,6 +347,8 @@ class Hands:
                 future.set_exception(STOPPING.raised())
 
 
+# A peer that opened nothing of what it was sent answers with nothing: it does not know us, or not any more.
+SILENT = Outcome(Verdict.REFUSED, "the peer refused what it got")
 STOPPING = ErrorFacts(
     "node.stopping", "The node is stopping", "it takes nothing new", "start it again with `fleet up`", Fault.WORLD
 )

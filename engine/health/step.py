@@ -12,6 +12,7 @@ from zlib import crc32
 
 import msgspec
 
+from engine.config import HealthConfig
 from engine.effects import Arm, AskReady, Deliver, Effect, Publish, Raise, Save
 from engine.health.cascade import hedge_s
 from engine.health.table import USABLE, Event, advance
@@ -137,16 +138,13 @@ def _rang(fleet: Fleet, signal: Rang, now: Moment) -> Step:
 
 def _held(fleet: Fleet, signal: ChannelHeld, now: Moment) -> Step:
     health = msgspec.structs.replace(fleet.health(signal.peer, signal.channel), held=signal.held)
-    entry = AddEntry(
-        now.wall_ms, fleet.me.id, "hold" if signal.held else "unhold", signal.peer, {"channel": signal.channel}
-    )
+    verb = "hold" if signal.held else "release"
+    entry = AddEntry(now.wall_ms, fleet.me.id, verb, signal.peer, {"channel": str(signal.channel)})
     usable = not signal.held and health.state in USABLE
     return _put(fleet, signal.peer, signal.channel, health), [
         Save((entry,)),
         Raise(ChannelTurned(signal.peer, signal.channel, usable)),
-        Publish(
-            ChannelMoved(signal.peer, signal.channel, health.state, health.state, "held" if signal.held else "released")
-        ),
+        Publish(ChannelMoved(signal.peer, signal.channel, health.state, health.state, f"a person: {verb}")),
     ]
 
 
@@ -272,22 +270,18 @@ def _fail(
     fails = (*(at for at in health.fails if now.mono - at < config.window_s), now.mono)[-16:]
     streak = health.streak + 1
     enough = hard or streak >= config.streak or len(fails) >= config.streak
-    broken_already = health.state in (ChannelState.HEALING, ChannelState.BROKEN)
-    backoff = (
-        min(max(health.backoff_s, config.backoff_s / 2) * 2, config.backoff_max_s)
-        if broken_already
-        else config.backoff_s
-    )
-    health = msgspec.structs.replace(
-        health,
-        fails=fails,
-        streak=streak,
-        good=0,
-        backoff_s=backoff,
-        retry_at=now.mono + _jittered(backoff, peer, streak),
-    )
+    backoff = _backoff(health, config)
+    retry_at = now.mono + _jittered(backoff, peer, streak)
+    health = msgspec.structs.replace(health, fails=fails, streak=streak, good=0, backoff_s=backoff, retry_at=retry_at)
     fleet, effects = _move(fleet, peer, channel, health, Event.ENOUGH if enough else Event.FAIL, now, reason)
     return fleet, [*effects, Arm(TIMER, max(now.mono, fleet.health(peer, channel).retry_at))]
+
+
+def _backoff(health: ChannelHealth, config: HealthConfig) -> float:
+    """Doubled each time healing fails; from the beginning when a working channel breaks."""
+    if health.state not in (ChannelState.HEALING, ChannelState.BROKEN):
+        return config.backoff_s
+    return min(max(health.backoff_s, config.backoff_s / 2) * 2, config.backoff_max_s)
 
 
 def _jittered(backoff: float, peer: str, streak: int) -> float:

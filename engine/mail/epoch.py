@@ -20,7 +20,8 @@ from engine.model.records import OpenNumber, PutMeta, Record
 from engine.signals import Arrived, Found, Signal
 from engine.state import Fleet
 
-META_KEY = "epoch"
+# Where the store keeps the epoch of the last start (`engine.store.rows`).
+META_KEY = "store.epoch"
 
 
 def step(fleet: Fleet, signal: Signal, now: Moment) -> tuple[Fleet, list[Effect]]:

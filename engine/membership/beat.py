@@ -16,7 +16,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from engine.effects import Arm, Effect, Look, Save
+from engine.effects import ApplyRoster, Arm, Effect, Look, Save
 from engine.errors import FleetError
 from engine.membership import presence, probes, roster, way
 from engine.membership.packet import Claim, Rumour
@@ -181,7 +181,9 @@ def _heard(fleet: Fleet, parcel: Parcel, now: Moment) -> Step:
     fleet, effects = presence.believe(fleet, Rumour(Claim.ALIVE, peer.id, beat.incarnation), now)
     # New addresses are kept at once: they are how a peer is found again after a restart of ours.
     saved: list[Effect] = [Save((PutPeer(peer),), lazy=True)] if moved else []
-    return fleet, [*saved, *effects, *_compared(fleet, peer, beat, now)]
+    # Brokers are called at those addresses too.
+    followed: list[Effect] = [ApplyRoster(fleet.roster)] if moved else []
+    return fleet, [*saved, *effects, *followed, *_compared(fleet, peer, beat, now)]
 
 
 def _read(envelope: Envelope) -> Heartbeat | None:

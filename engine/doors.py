@@ -1,0 +1,199 @@
+"""The doors of a node: peer port, gossip socket, broker, and the channels that use them (edge).
+
+They open on the usual ports or the next free ones, on loopback until there is company, and follow the roster: another
+fleet, other peers, other addresses. What comes in goes to `engine.door`; what they are told to do they do. Nobody waits
+for P1: it is there as soon as its broker is.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from engine import exposure
+from engine.broker.config import Files, Spec, planned
+from engine.broker.supervise import Broker, files_in
+from engine.core import Core
+from engine.errors import FleetError
+from engine.membership.datagram import Datagrams
+from engine.model.channel import Channel
+from engine.model.finding import Finding, Severity
+from engine.model.roster import Address, Roster
+from engine.security.gossip import GossipSeal
+from engine.security.identity import Identity
+from engine.signals import BrokerChanged, Found, Listening
+from engine.state import Fleet
+from engine.transports.base import Transport
+from engine.transports.http import Http
+from engine.transports.nats import Nats
+from engine.transports.peerport import Joining, PeerPort
+
+log = logging.getLogger(__name__)
+
+
+class Doors:
+    """What this node listens on. `spawn` holds a task until it ends; `now_ms` is the wall clock."""
+
+    def __init__(
+        self,
+        home: Path,
+        identity: Identity,
+        files: tuple[Path, Path],
+        core: Core,
+        spawn: Callable[[Coroutine[Any, Any, Any]], None],
+        now_ms: Callable[[], int],
+    ):
+        fleet = core.loop.fleet
+        self._identity, self._core, self._spawn, self._now_ms = identity, core, spawn, now_ms
+        self._config = fleet.config
+        self._files: Files = files_in(home / "broker", *files)
+        self._port = PeerPort(identity.id, fleet.me.version, *files, fleet.config.net.http_port)
+        self._datagrams = Datagrams(GossipSeal(fleet.roster.keyring), core.loop.post)
+        self._broker = Broker(home / "broker", self._planned(), self._broker_changed)
+        self._nats: Nats | None = None
+        self._trusted = fleet.roster.fleet_id
+        self._following = asyncio.Lock()
+        self._joining: Joining | None = None
+
+    async def open(self) -> None:
+        """Listen. Raises `FleetError` when the peer port or the gossip socket cannot be opened at all."""
+        bind, net = self._bind(), self._config.net
+        await asyncio.gather(self._port.rebind((bind,)), self._datagrams.bind(bind, net.udp_port), self._open_broker())
+        await self._connect()
+        self._tell_where(bind)
+
+    async def close(self) -> None:
+        """Stop listening, last of all the broker."""
+        for transport in self._core.hands.transports.values():
+            await transport.close()
+        await self._port.close()
+        self._datagrams.close()
+        await self._broker.stop()
+
+    # ---------------------------------------------------------------------------------------------------- broker
+
+    async def _open_broker(self) -> None:
+        """Our own broker, or the external one the configuration names. Without one P1 is absent and the rest works."""
+        if self._config.broker.url:
+            self._core.loop.post(BrokerChanged("external", url=self._config.broker.url))
+        elif self._config.broker.enabled:
+            try:
+                await self._broker.start()
+            except FleetError as error:
+                self._core.loop.post(BrokerChanged("absent", note=error.title))
+                self._core.loop.post(Found(_finding(error)))
+
+    def _broker_changed(self, changed: BrokerChanged) -> None:
+        self._core.loop.post(changed)
+        if changed.url and self._nats is not None:
+            self._nats.aim(changed.url)
+
+    def _planned(self) -> Spec:
+        return planned(self._core.loop.fleet, self._files, self._now_ms())
+
+    # -------------------------------------------------------------------------------------------------- channels
+
+    async def _connect(self) -> None:
+        """The channels of the fleet this node is in now."""
+        http = Http(self._port)
+        transports: dict[Channel, Transport] = {Channel.HTTP: http}
+        if self._config.broker.enabled or self._config.broker.url:
+            seed = self._identity.nkey_seed.decode()
+            self._nats = Nats(self._identity.id, self._core.loop.fleet.roster.fleet_id, seed, self._linked)
+            transports[Channel.NATS] = self._nats
+            self._spawn(self._reach_broker(self._nats))
+        self._core.carry_over(transports)
+        await http.listen(self._core.door.arrived)
+
+    async def _reach_broker(self, channel: Nats) -> None:
+        url = self._config.broker.url or self._broker.url
+        if url:
+            channel.aim(url)
+        while channel is self._nats:
+            try:
+                await channel.listen(self._core.door.arrived)
+            except FleetError as error:
+                log.warning("%s: %s", error.title, error.detail)
+                await asyncio.sleep(AGAIN_S)
+            else:
+                return
+
+    def _linked(self, up: bool) -> None:
+        """The client reached its broker: P1 to everybody is worth a look."""
+        broker = self._core.loop.fleet.broker
+        if up:
+            self._core.loop.post(BrokerChanged(broker.state, broker.pid, broker.url, broker.note))
+
+    # -------------------------------------------------------------------------------------------------- following
+
+    def trust(self, roster: Roster) -> None:
+        """A roster is in force: gossip by its key at once; brokers, listeners and channels follow."""
+        elsewhere = roster.fleet_id != self._trusted
+        self._trusted = roster.fleet_id
+        self._datagrams.trust(GossipSeal(roster.keyring))
+        self._spawn(self._follow(elsewhere))
+
+    async def _follow(self, elsewhere: bool) -> None:
+        async with self._following:
+            if self._config.broker.enabled and not self._config.broker.url:
+                await self._broker.apply(self._planned())
+            if elsewhere:
+                if self._nats is not None:
+                    await self._nats.close()
+                await self._connect()
+            await self._listen_where_needed()
+
+    async def reach(self, joining: Joining | None) -> tuple[str, ...]:
+        """Be reachable for joiners, whom `joining` answers, or (None) no longer; `host:port` of the peer port."""
+        self._joining = joining
+        await self._listen_where_needed()
+        return tuple(f"{one.host}:{one.http}" for one in self._tell_where(self._bind()))
+
+    async def _listen_where_needed(self) -> None:
+        bind = self._bind()
+        if (bind,) != self._port.hosts:
+            await self._port.rebind((bind,))
+            await self._datagrams.bind(bind, self._datagrams.port)
+        self._port.join = self._joining
+        self._tell_where(bind)
+
+    def _bind(self) -> str:
+        fleet: Fleet = self._core.loop.fleet
+        return exposure.bind_host(self._config.net, fleet.roster, fleet.me.id, self._joining is not None)
+
+    def _tell_where(self, bind: str) -> tuple[Address, ...]:
+        ports = self._broker.ports
+        where = exposure.advertised(
+            self._config.net,
+            bind,
+            _interfaces(),
+            http=self._port.port,
+            nats=ports.cluster,
+            leaf=ports.leaf,
+            udp=self._datagrams.port,
+        )
+        if where != self._core.loop.fleet.me.addresses:
+            self._core.loop.post(Listening(where))
+        return where
+
+    def send(self, host: str, port: int, packet: bytes) -> None:
+        """One gossip packet."""
+        self._datagrams.send(host, port, packet)
+
+
+# A broker that does not let us in is asked again; what it says is in its log and in `fleet status`.
+AGAIN_S = 1.0
+
+
+def _interfaces() -> list[str]:
+    """This machine's IPv4 addresses of interfaces that are up."""
+    up = {name for name, stats in psutil.net_if_stats().items() if stats.isup}
+    found = ((name, address) for name, addresses in psutil.net_if_addrs().items() for address in addresses)
+    return [address.address for name, address in found if name in up and address.family.name == "AF_INET"]
+
+
+def _finding(error: FleetError) -> Finding:
+    return Finding(error.code, error.title, Severity.HIGH, error.detail, next_step=error.next_step)

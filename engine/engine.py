@@ -1,0 +1,284 @@
+"""The engine: one node, put together, started and stopped (edge).
+
+    keys -> store -> first value -> core -> doors -> Started           stop: drain -> doors -> loop -> store
+
+It decides nothing about mail or health: rooms do. It owns the order of starting and stopping, the deeds that need its
+parts, and the node's own pulse: how long the loop was away. The verbs are the desk's (mail) and the admission's
+(members); here they have one address.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from engine.admission import Admission
+from engine.clock import SystemClock
+from engine.config import Resolved
+from engine.core import Core
+from engine.desk import Desk
+from engine.door import SEEN_LIMIT
+from engine.doors import Doors
+from engine.effects import ApplyRoster, Dismiss, Look, RotateKey, SendDatagram
+from engine.errors import Fault, FleetError
+from engine.evidence.ledger import link
+from engine.first import first
+from engine.membership.look import look
+from engine.model.records import PutMeta, PutRoster
+from engine.model.roster import Roster
+from engine.security import keyfile, prekeys
+from engine.security.identity import Identity
+from engine.security.roster import found, name_from
+from engine.security.seal import Sealer
+from engine.signals import LoopLagged, Refreshed, Signal, Started, StoreFilled, StoreFreed, TerminalChanged
+from engine.state import Fleet, Me
+from engine.store.read import Reader
+from engine.store.store import Alarms, Store
+from engine.switchboard import Switchboard
+
+log = logging.getLogger(__name__)
+
+PREKEYS = "prekeys"
+TOKEN = "token"
+# The loop is asked once a second whether it still runs; an answer this much late is a stall worth telling.
+PULSE_S, STALL_S = 1.0, 0.5
+DRAIN_S = 5.0
+PRUNE_EVERY_S = 3_600.0
+DAY_MS = 86_400_000
+
+
+class Engine:
+    """One node. Made and run on one asyncio loop; `fleet` may be read from any thread."""
+
+    def __init__(self, home: Path, resolved: Resolved, version: str, key_file: Path | None = None):
+        self.home, self.resolved, self.version = home, resolved, version
+        self.token = ""
+        self._config, self._key_file = resolved.config, key_file
+        self._clock = SystemClock()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.stop_asked = asyncio.Event()
+
+    @property
+    def fleet(self) -> Fleet:
+        """The newest value that is durable."""
+        return self.core.hands.visible
+
+    # ------------------------------------------------------------------------------------------------ start, stop
+
+    async def start(self) -> None:
+        """Be a node of the fleet this home belongs to, a new fleet of one in an empty home. Raises `FleetError`."""
+        identity = Identity(keyfile.load(self.home, self._key_file))
+        files = keyfile.write_tls(self.home, identity)
+        self.token = _token(self.home / TOKEN)
+        self._store = Store(self.home, link, self._config.store)
+        fleet = await self._remembered(identity)
+        self.core = self._assembled(identity, fleet)
+        self._doors = Doors(self.home, identity, files, self.core, self._spawn, lambda: self._clock.now().wall_ms)
+        self._offer_verbs(identity)
+        self._runner = asyncio.create_task(self.core.loop.run())
+        self._runner.add_done_callback(self._crashed)
+        self.core.door.remember(await self._reader.recent_tags(SEEN_LIMIT))
+        await self._doors.open()
+        self.heard(Started())
+        self._spawn(self._pulse())
+        self._spawn(self._forget())
+        log.info("started as %s, version %s", fleet.me.name, self.version)
+
+    def _offer_verbs(self, identity: Identity) -> None:
+        """What a face may ask for, under the one address it knows."""
+        loop, hands = self.core.loop, self.core.hands
+        self.bus = self.core.bus
+        desk = Desk(loop, hands, self._reader, self.bus, self._clock)
+        self.send, self.wait, self.story, self.resend = desk.send, desk.wait, desk.story, desk.resend
+        self.messages, self.inbox, self.body, self.preview = desk.messages, desk.inbox, desk.body, desk.preview
+        self._admission = members = Admission(loop, hands, identity, self._clock, self._doors.reach)
+        self.invite, self.join, self.revoke = members.invite, members.join, members.revoke
+        self.set_role = members.set_role
+        board = Switchboard(loop, hands)
+        self.probe, self.hold, self.check = board.probe, board.hold, board.check
+
+    async def leave(self) -> None:
+        """Say goodbye, and be a fleet of one again."""
+        await self._admission.leave(self._founded(self._identity))
+
+    async def stop(self, drain_s: float = DRAIN_S) -> None:
+        """Give what is under way `drain_s` seconds, then close everything; what was accepted stays in the store."""
+        await self.drain(drain_s)
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._doors.close()
+        self._runner.cancel()
+        await self.core.hands.flush()
+        self.core.hands.stop()
+        await self._reader.close()
+        await asyncio.to_thread(self._store.close)
+
+    async def drain(self, limit_s: float = DRAIN_S) -> None:
+        """Return when nothing of ours is on its way to a peer that is there, or after `limit_s`."""
+        ends = time.monotonic() + limit_s
+        while time.monotonic() < ends and self._flying():
+            await asyncio.sleep(0.05)
+
+    def _flying(self) -> bool:
+        lanes = self.core.loop.fleet.mail.lanes.values()
+        return any(waiting.flying for lane in lanes for waiting in lane.open.values())
+
+    def request_stop(self) -> None:
+        """Ask whoever runs this node to stop it."""
+        self.stop_asked.set()
+
+    # --------------------------------------------------------------------------------------------------- together
+
+    async def _remembered(self, identity: Identity) -> Fleet:
+        """The store opened, and the value it gives; the first roster is founded and durable before anything else."""
+        now, loop = self._clock.now(), asyncio.get_running_loop()
+        restored = await asyncio.to_thread(self._store.open, now.wall_ms)
+        self._store.start(
+            Alarms(
+                on_full=lambda free_mb: _from_thread(loop, self.heard, StoreFilled(free_mb)),
+                on_freed=lambda: _from_thread(loop, self.heard, StoreFreed()),
+                on_fatal=_end_at_once,
+            )
+        )
+        self._reader = await Reader.open(self._store.path)
+        roster = restored.roster or self._founded(identity)
+        if restored.roster is None:
+            await self._store.submit([PutRoster(roster)])
+        mine = roster.member(identity.id)
+        self._prekeys = prekeys.from_bytes(restored.meta.get(PREKEYS, b""))
+        me = Me(
+            id=identity.id,
+            name=mine.name if mine else self._wanted_name(),
+            epoch=restored.birth.epoch,
+            version=self.version,
+            pid=os.getpid(),
+            started_ms=now.wall_ms,
+            started_mono=now.mono,
+            prekey=self._prekeys.announced,
+        )
+        return first(restored, roster, me, self._config, now)
+
+    def _founded(self, identity: Identity) -> Roster:
+        return found(identity, self._wanted_name(), "home", self._clock.now().wall_ms, os.urandom)
+
+    def _wanted_name(self) -> str:
+        return name_from(self._config.node.name or socket.gethostname().partition(".")[0])
+
+    def _assembled(self, identity: Identity, fleet: Fleet) -> Core:
+        self._identity = identity
+        self._sealer = Sealer(identity, fleet.roster.fleet_id, os.urandom)
+        self._sealer.trust(fleet.roster)
+        self._sealer.own_prekeys(self._prekeys.private)
+        for peer in fleet.peers.values():
+            if peer.beat and peer.beat.prekey:
+                self._sealer.prekey(peer.id, *peer.beat.prekey)
+        deeds: dict[type, Callable[[Any], None]] = {
+            ApplyRoster: lambda effect: self._trust(effect.roster),
+            Dismiss: lambda effect: self._spawn(self._admission.dismiss(effect.node)),
+            Look: lambda effect: self._spawn(self._look()),
+            RotateKey: lambda effect: self._rotate(),
+            SendDatagram: lambda effect: self._doors.send(effect.host, effect.port, effect.packet),
+        }
+        return Core(fleet, store=self._store, reader=self._reader, sealer=self._sealer, clock=self._clock, deeds=deeds)
+
+    # ------------------------------------------------------------------------------------------------------ deeds
+
+    def _trust(self, roster: Roster) -> None:
+        self._sealer.trust(roster)
+        self._doors.trust(roster)
+
+    async def _look(self) -> None:
+        self.heard(await look(self._config.node.workdir or os.getcwd()))
+        if prekeys.due(self._prekeys, self._clock.now().wall_ms):
+            self._rotate()
+
+    def _rotate(self) -> None:
+        """A new sealing key, announced once it is durable: mail sealed to a key that was lost could never be opened."""
+        self._prekeys = prekeys.rotate(self._prekeys, os.urandom(32), self._clock.now().wall_ms)
+        self._sealer.own_prekeys(self._prekeys.private)
+        self._spawn(self._announce(self._prekeys))
+
+    async def _announce(self, keys: prekeys.PreKeys) -> None:
+        await self._store.submit([PutMeta(PREKEYS, prekeys.to_bytes(keys))])
+        if keys.announced:
+            self.heard(Refreshed(*keys.announced))
+
+    async def _forget(self) -> None:
+        """Settled mail older than the configuration keeps is forgotten, in small steps."""
+        while True:
+            await asyncio.sleep(PRUNE_EVERY_S)
+            await self._store.prune(self._clock.now().wall_ms - self._config.store.keep_days * DAY_MS)
+
+    async def _pulse(self) -> None:
+        """Tell the loop when it was away: a stall, or a machine that slept."""
+        clock, slept = asyncio.get_running_loop().time, _asleep_s()
+        while True:
+            began = clock()
+            await asyncio.sleep(PULSE_S)
+            away_s = clock() - began - PULSE_S + _asleep_s() - slept
+            slept = _asleep_s()
+            if away_s > STALL_S:
+                self.heard(LoopLagged(away_s))
+
+    def terminal(self, state: str, size: tuple[int, int] = (0, 0)) -> None:
+        """A terminal was lent or given back."""
+        self.heard(TerminalChanged(state, size))
+
+    def heard(self, signal: Signal) -> None:
+        """Let the loop hear something; on the engine's own thread."""
+        self.core.loop.post(signal)
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a task of the engine failed", exc_info=error)
+
+    def _crashed(self, runner: "asyncio.Task[None]") -> None:
+        """Without its loop a node would only look alive: it ends, and what was accepted is in the store."""
+        if not runner.cancelled() and (error := runner.exception()) is not None:
+            log.critical("the engine's loop failed", exc_info=error)
+            _end_at_once(FleetError("engine.crashed", "The engine failed", repr(error), "", Fault.OURS))
+
+
+def _from_thread(loop: asyncio.AbstractEventLoop, heard: Callable[[Signal], None], signal: Signal) -> None:
+    loop.call_soon_threadsafe(heard, signal)
+
+
+# sysexits.h, EX_IOERR: a supervisor sees that it was the disk or a bug, not a request.
+EXIT_FATAL = 74
+
+
+def _end_at_once(error: FleetError) -> None:
+    """Nothing may be acknowledged any more, so nothing may run any more."""
+    log.critical("%s: %s", error.title, error.detail)
+    logging.shutdown()
+    os._exit(EXIT_FATAL)
+
+
+def _asleep_s() -> float:
+    """Seconds this machine has slept since it booted; 0 where the system does not say (macOS counts sleep already)."""
+    boottime = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.clock_gettime(boottime) - time.monotonic() if boottime is not None else 0.0
+
+
+def _token(path: Path) -> str:
+    """The bearer token of the loopback API, made at the first start; readable by this user alone."""
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        token = secrets.token_urlsafe(32)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(token + "\n")
+        return token

@@ -1,0 +1,63 @@
+"""The switchboard: a person looks at single channels to a peer, tries them, or takes them out (edge)."""
+
+import asyncio
+from typing import Any
+
+from engine.desk import recipients
+from engine.errors import Fault, FleetError
+from engine.hands import Hands
+from engine.loop import Loop
+from engine.model.channel import CHANNELS, Channel
+from engine.signals import ChannelHeld, ProbeAsked
+from engine.state import Fleet
+
+# How often the value is looked at while a round trip is awaited.
+GLANCE_S = 0.01
+
+
+class Switchboard:
+    """Channel verbs of one node. `peer` is a name or an id; every verb raises `FleetError` `unknown.recipient`."""
+
+    def __init__(self, loop: Loop, hands: Hands):
+        self._loop, self._hands = loop, hands
+
+    async def probe(self, peer: str, channel: Channel | None = None) -> None:
+        """Ask for a round trip on one channel, or on every one, and do not wait for it."""
+        self._loop.post(ProbeAsked(self._id(peer), channel))
+
+    async def hold(self, peer: str, channel: Channel, held: bool) -> None:
+        """Take a channel out of the cascade, or put it back."""
+        node = self._id(peer)
+        if (node, channel) not in self._loop.fleet.channels:
+            why = f"{channel} to {peer} is not set up on this node"
+            raise FleetError("usage.channel", "No such channel here", why, "see `fleet channels`", Fault.THEIRS)
+        self._loop.post(ChannelHeld(node, channel, held))
+
+    async def check(self, peer: str) -> dict[str, dict[str, Any]]:
+        """One measured round trip on every channel that exists: {channel: {"state","outcome","ms","reason"}}."""
+        node = self._id(peer)
+        channels = [channel for channel in Channel if (node, channel) in self._loop.fleet.channels]
+        results = await asyncio.gather(*(self._round_trip(node, channel) for channel in channels))
+        return dict(zip(map(str, channels), results, strict=True))
+
+    async def _round_trip(self, node: str, channel: Channel) -> dict[str, Any]:
+        before = self._loop.fleet.health(node, channel)
+        began = asyncio.get_running_loop().time()
+        self._loop.post(ProbeAsked(node, channel))
+        ends = began + CHANNELS[channel].budget_s
+        while asyncio.get_running_loop().time() < ends:
+            await asyncio.sleep(GLANCE_S)
+            now = self._loop.fleet.health(node, channel)
+            if now.ok_at != before.ok_at and now.ok_at is not None and now.ok_at >= began:
+                return _told(self._loop.fleet, node, channel, "confirmed", now.latencies[-1])
+            if now.fails != before.fails:
+                return _told(self._loop.fleet, node, channel, "lost", None)
+        return _told(self._loop.fleet, node, channel, "lost", None)
+
+    def _id(self, peer: str) -> str:
+        return recipients(self._loop.fleet, peer)[0].id
+
+
+def _told(fleet: Fleet, node: str, channel: Channel, outcome: str, ms: float | None) -> dict[str, Any]:
+    health = fleet.health(node, channel)
+    return {"state": str(health.state), "outcome": outcome, "ms": ms, "reason": health.reason}

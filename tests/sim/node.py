@@ -1,0 +1,185 @@
+"""One simulated node: the product's core, doors of the virtual network, and a store in memory that can crash.
+
+`start` builds it from what its store kept; `crash` drops everything else, between any two instructions of the loop.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from random import Random
+from typing import Any
+
+from engine.config import Config
+from engine.core import Core
+from engine.desk import Desk
+from engine.effects import ApplyRoster, Dismiss, Look, RotateKey, SendDatagram
+from engine.evidence.ledger import link
+from engine.first import first
+from engine.model.channel import Channel
+from engine.model.records import Record
+from engine.model.roster import Address, Roster
+from engine.security.identity import Identity
+from engine.security.seal import Sealer
+from engine.signals import BrokerChanged, DatagramCame, Listening, Started
+from engine.state import Fleet, Me
+from engine.store.memory import MemoryStore
+from tests.sim.net import Net, SimTransport
+from tests.sim.virtual import VirtualClock, VirtualLoop
+
+# A commit takes this long, in virtual seconds.
+FSYNC_S = (0.0005, 0.004)
+
+
+class SimKeeper:
+    """The store as the hands use it: what is submitted is durable a moment later, or lost in a crash."""
+
+    def __init__(self, loop: VirtualLoop, disk: MemoryStore, random: Random):
+        self._loop, self.disk, self._random = loop, disk, random
+        self._queue: list[tuple[Sequence[Record], asyncio.Future[None]]] = []
+        self._busy = False
+
+    def submit(self, records: Sequence[Record]) -> "asyncio.Future[None]":
+        """Keep these with all that waits when the disk is free: group commit."""
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._queue.append((records, done))
+        if not self._busy:
+            self._begin()
+        return done
+
+    def _begin(self) -> None:
+        self._busy = True
+        batch, self._queue = self._queue, []
+        self._loop.call_later(self._random.uniform(*FSYNC_S), self._end, batch)
+
+    def _end(self, batch: list[tuple[Sequence[Record], "asyncio.Future[None]"]]) -> None:
+        if self._random is _CRASHED:
+            return
+        for records, _ in batch:
+            self.disk.submit(records)
+        self.disk.commit()
+        for _, done in batch:
+            if not done.done():
+                done.set_result(None)
+        self._busy = False
+        if self._queue:
+            self._begin()
+
+    def crash(self) -> None:
+        """Whatever was not committed never was."""
+        self._random, self._queue = _CRASHED, []
+        self.disk.lose()
+
+
+_CRASHED: Any = object()
+
+
+class SimReader:
+    """The memory store's pages, asynchronously as the product's reader."""
+
+    def __init__(self, keeper: SimKeeper):
+        self._keeper = keeper
+
+    def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
+        async def ask(*args: Any, **kwargs: Any) -> Any:
+            await asyncio.sleep(0)
+            return getattr(self._keeper.disk, name)(*args, **kwargs)
+
+        return ask
+
+
+class SimNode:
+    """A node that can be started, stopped dead, and started again. `port` stands for all its addresses."""
+
+    def __init__(self, loop: VirtualLoop, net: Net, random: Random, number: int, config: Config):
+        self._loop, self._net, self._random = loop, net, Random(random.random())
+        self.port = 9000 + number
+        self.name = f"n{number}"
+        self.identity = Identity(self._random.randbytes(32))
+        self.clock = VirtualClock(loop, number)
+        self.disk = MemoryStore(link)
+        self._config = config
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.up = False
+        self.applied: list[str] = []
+
+    @property
+    def id(self) -> str:
+        """The node's id."""
+        return self.identity.id
+
+    @property
+    def fleet(self) -> Fleet:
+        """What a face would see now."""
+        return self.core.hands.visible
+
+    def start(self, roster: Roster) -> None:
+        """Be a node of `roster`, or of the one the store remembers."""
+        now = self.clock.now()
+        restored = self.disk.open(now.wall_ms)
+        roster = restored.roster or roster
+        me = Me(self.id, self.name, restored.birth.epoch, "sim", started_ms=now.wall_ms, started_mono=now.mono)
+        self._keeper = SimKeeper(self._loop, self.disk, Random(self._random.random()))
+        self._sealer = Sealer(self.identity, roster.fleet_id, self._random.randbytes)
+        self._sealer.trust(roster)
+        deeds: dict[type, Callable[[Any], None]] = {
+            ApplyRoster: lambda effect: self._sealer.trust(effect.roster),
+            Dismiss: lambda effect: None,
+            Look: lambda effect: None,
+            RotateKey: lambda effect: None,
+            SendDatagram: lambda effect: self._send(effect.host, effect.port, effect.packet),
+        }
+        self.core = Core(
+            first(restored, roster, me, self._config, now),
+            store=self._keeper,
+            reader=SimReader(self._keeper),
+            sealer=self._sealer,
+            clock=self.clock,
+            deeds=deeds,
+        )
+        self.desk = Desk(self.core.loop, self.core.hands, SimReader(self._keeper), self.core.bus, self.clock)
+        self.core.door.remember(self.disk.recent_tags(1000))
+        self._listen()
+        self.up = True
+
+    def _listen(self) -> None:
+        transports = {channel: SimTransport(self._net, self.id, channel) for channel in (Channel.NATS, Channel.HTTP)}
+        self.core.carry_over(dict(transports))
+        for channel in transports:
+            self._net.listen(self.id, channel, self.core.door.arrived)
+        self._net.listen_datagrams(self.port, self._came)
+        self._spawn(self.core.loop.run())
+        post = self.core.loop.post
+        post(BrokerChanged("up"))
+        post(Listening((Address("127.0.0.1", self.port, self.port, 0, self.port),)))
+        post(Started())
+
+    def crash(self) -> None:
+        """kill -9: only what was committed is left."""
+        self.up = False
+        self._net.vanish(self.id, self.port)
+        self._keeper.crash()
+        self.core.hands.stop()
+        for task in self._tasks:
+            task.cancel()
+        self._tasks.clear()
+
+    def _send(self, host: str, port: int, packet: bytes) -> None:
+        self._net.datagram((self.id, self.port), (self._net.owner(port), port), packet)
+
+    def _came(self, packet: bytes, host: str, port: int) -> None:
+        self.core.loop.post(DatagramCame(packet, host, port))
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            raise task.exception() or RuntimeError
+
+    def bodies(self) -> list[str]:
+        """What is in the inbox, durably."""
+        return [letter.body for letter in self.disk.letters(1_000_000)]
+
+
