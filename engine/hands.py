@@ -338,6 +338,8 @@ class Hands:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        if self._lingering is not None:
+            self._lingering.cancel()
         for carrier in self._carriers.values():
             carrier.stop()
         for task in self._tasks:
