@@ -19,8 +19,20 @@ from pathlib import Path
 
 import msgspec
 
-from engine.broker import place
-from engine.broker.config import LOOPBACK, Change, Files, Ports, Spec, authorities, change, listening, render
+from engine.broker import machine
+from engine.broker.config import (
+    LOOPBACK,
+    Change,
+    Files,
+    Place,
+    Ports,
+    Spec,
+    authorities,
+    change,
+    listening,
+    place,
+    render,
+)
 from engine.broker.patience import WINDOW_S, pause_s, recent
 from engine.errors import FleetError
 from engine.signals import BrokerChanged
@@ -33,7 +45,13 @@ _RELOAD_S = 2.0
 _STOP_S = 2.0
 _LINE_LIMIT = 1 << 20
 
-READY = "Server is ready"
+# Clients are let in before routes are: a broker of the mesh is up when it can hear both.
+READY = {
+    Place.ALONE: "Server is ready",
+    Place.LEAF: "Server is ready",
+    Place.MESH: "Listening for route connections",
+    Place.HUB: "Listening for route connections",
+}
 RELOADED = "Reloaded server configuration"
 NOT_RELOADED = "Failed to reload"
 
@@ -78,11 +96,12 @@ class Broker:
     async def start(self) -> None:
         """Start it; returns once it is ready, or has failed and is being tried again. Raises `FleetError` `node.broker`
         when there is no nats-server, `node.home` when its files cannot be written."""
-        self._program, self._bind = place.program(), place.dies_with_us()
+        self._program, self._bind = machine.program(), machine.dies_with_us()
         with _writable(self._folder):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._write()
-        await asyncio.to_thread(place.end_orphan, self._pid_file, self._config)
+        await asyncio.to_thread(machine.end_orphan, self._pid_file, self._config)
+        self._settled.clear()
         self._keeper = asyncio.create_task(self._keep())
         await self._settle()
 
@@ -134,7 +153,7 @@ class Broker:
             return str(error)
         try:
             with contextlib.suppress(OSError):
-                place.write_private(self._pid_file, str(self._process.pid))
+                machine.write_private(self._pid_file, str(self._process.pid))
             assert self._process.stderr is not None
             async for line in self._process.stderr:
                 self._hear(line.decode(errors="replace").strip())
@@ -147,9 +166,9 @@ class Broker:
     def _take_ports(self) -> None:
         """Settle the ports of this life. Those for a part we may play later are reserved: peers know them already."""
         self._release()
-        self._spec = msgspec.structs.replace(self._spec, ports=place.free_ports(self.ports, self._spec))
+        self._spec = msgspec.structs.replace(self._spec, ports=machine.free_ports(self.ports, self._spec))
         silent = [port for port in (self.ports.cluster, self.ports.leaf) if port not in listening(self._spec)]
-        self._reserved = [held for port in silent if (held := place.reserve(self._spec.listen, port))]
+        self._reserved = [held for port in silent if (held := machine.reserve(self._spec.listen, port))]
 
     def _release(self) -> None:
         for held in self._reserved:
@@ -174,7 +193,7 @@ class Broker:
 
     def _hear(self, line: str) -> None:
         self._tail.append(line)
-        if READY in line:
+        if READY[place(self._spec)] in line:
             self._say("up")
             self._settled.set()
         elif self._reload and not self._reload.done() and (RELOADED in line or NOT_RELOADED in line):
@@ -205,8 +224,8 @@ class Broker:
             await asyncio.wait_for(self._settled.wait(), _READY_S)
 
     def _write(self) -> None:
-        place.write_private(Path(self._spec.files.authorities), authorities(self._spec))
-        place.write_private(self._config, render(self._spec))
+        machine.write_private(Path(self._spec.files.authorities), authorities(self._spec))
+        machine.write_private(self._config, render(self._spec))
 
     def _say(self, state: str, note: str = "") -> None:
         self.state = state
