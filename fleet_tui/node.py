@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 STOP = "stop"  # `app.exit(STOP)` ends the node with the app
 SHOW_WITHIN_S = 5.0  # how long a screen that was taken over may need to end before the next terminal is refused
-STOP_WITHIN_S = 10.0  # how long a screen may delay the end of the node
+STOP_WITHIN_S = 5.0  # how long a screen may delay the end of the node
 
 
 class EngineHandle(Protocol):
@@ -71,14 +71,16 @@ def run(
     make_app: MakeApp,
     ready: Callable[[], None] = lambda: None,
     warm: Callable[[], object] = lambda: None,
+    shown_on: Callable[[str], None] = lambda name: None,
 ) -> int:
     """Be `home`'s node until asked to stop; returns the exit status. From the main thread.
 
     `ready` is called once the engine is. `warm` runs meanwhile: what the first screen needs can be imported there.
-    Raises `FleetError`: `home.taken`, or what the engine could not do.
+    `shown_on` is told the name of each terminal that is lent, and an empty one when it is given back. Anything in the
+    process may ask it to stop by SIGTERM. Raises `FleetError`: `home.taken`, or what the engine could not do.
     """
     with lock.claim(home) as ours:
-        node = Node(home, make_app, foreground=foreground)
+        node = Node(home, make_app, shown_on, foreground=foreground)
     try:
         with journal(home, also_stderr=foreground) as faults, node.listening(faults):
             node.serve(make_engine, ready, warm)
@@ -113,9 +115,9 @@ def run_here(home: Path, *, make_engine: MakeEngine, make_app: MakeApp) -> int:
 class Node:
     """Which terminal shows what, and until when. `serve` is the main thread; the other verbs are called by others."""
 
-    def __init__(self, home: Path, make_app: MakeApp, *, foreground: bool) -> None:
+    def __init__(self, home: Path, make_app: MakeApp, shown_on: Callable[[str], None], *, foreground: bool) -> None:
         """Listens at once: made with the gate shut, so that whoever finds the home taken can connect."""
-        self._home, self._make_app = home, make_app
+        self._home, self._make_app, self._shown_on = home, make_app, shown_on
         self._stops = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP} if foreground else {signal.SIGTERM}
         self._asked: SimpleQueue[Loan | None] = SimpleQueue()  # None: stop
         self._shown: Loan | None = None
@@ -174,8 +176,10 @@ class Node:
         self._cancel_timers()
         if not self._asked.empty():  # it came between `_next` and here, and saw nobody to end
             loan.end(End.STOPPED if self._stopping else End.TAKEN_OVER)
+        self._shown_on(loan.terminal.name)
         result, error = self._run(loan.terminal)
         self._shown = None
+        self._shown_on("")
         if error is not None:
             path = save_crash(self._home, error)
             log.error("the screen crashed: %s", path)
