@@ -52,7 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 ARROWS = {
     ("engine.mail", "engine.health.cascade"): "which channel next is health's formula, and mail's question",
     ("fleet_tui", "engine.api.client"): "a command asks the running node over its socket",
-    ("fleet_tui.node", "engine.api.server"): "the process is put together in one place: engine, API, terminal",
+    ("fleet_tui.parts", "engine.api.server"): "the process is put together in one place: engine, API, terminal",
 }
 
 # --- what purity forbids ----------------------------------------------------------------------------------------------

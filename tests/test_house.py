@@ -103,7 +103,7 @@ FINE = {
     "own room": ("engine.mail.outbox", PURE + "from engine.mail.compose import compose"),
     "the hands know rooms": ("engine.hands", EDGE + "import asyncio\nfrom engine.store import write"),
     "the program asks the node": ("fleet_tui.cli", PURE + "from engine.api.client import ask"),
-    "the process is put together": ("fleet_tui.node", EDGE + "from engine.api.server import serve"),
+    "the process is put together": ("fleet_tui.parts", EDGE + "from engine.api.server import serve"),
     "the edge may wait": ("engine.loop", EDGE + "import asyncio, time\nasync def run():\n    await asyncio.sleep(0)"),
     "a task that is kept": ("engine.loop", EDGE + "import asyncio\ntask = asyncio.create_task(f())"),
     "a screen may wait": ("screens.peers", PURE + "async def on_mount(self):\n    await self.recompose()"),

@@ -18,8 +18,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from engine.api import asks, metrics, shapes, sse, stream
-from engine.api.face import Node
 from engine.api.faults import http_status
+from engine.api.node import Node
 from engine.api.views import ConfigView, DoorsView, PeerView, Reach, Status, Trouble
 from engine.clock import SystemClock
 from engine.errors import Fault, FleetError
@@ -136,7 +136,7 @@ async def refusals(node: Node, request: Request) -> Response:
 async def config(node: Node, request: Request) -> Response:
     sections = msgspec.to_builtins(node.engine.fleet.config)
     values = {f"{name}.{key}": value for name, keys in sections.items() for key, value in keys.items()}
-    return answer(ConfigView(values, node.origins))
+    return answer(ConfigView(values, dict(node.origins)))
 
 
 async def preview(node: Node, request: Request) -> Response:
@@ -170,7 +170,7 @@ async def body(node: Node, request: Request) -> Response:
 async def events(node: Node, request: Request) -> Response:
     since = request.headers.get("last-event-id") or request.query_params.get("since")
     after = None if since is None else asks.number({"since": since}, "since", 0)
-    feed = sse.feed(node.engine.bus, after, lambda: status_of(node))
+    feed = sse.feed(node.engine, after, lambda: status_of(node))
     return StreamingResponse(feed, headers={"Cache-Control": "no-store"}, media_type="text/event-stream")
 
 
@@ -254,7 +254,7 @@ async def down(node: Node, request: Request) -> Response:
         msgspec.json.encode({"pid": node.engine.fleet.me.pid, "waiting": waiting}),
         202,
         media_type="application/json",
-        background=BackgroundTask(node.engine.request_stop),
+        background=BackgroundTask(node.stop, ask.now),
     )
 
 

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.config import Config
@@ -22,9 +22,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from engine.api import gate
-from engine.api.face import Face, Node
+from engine.api.node import Node
 from engine.api.routes import app, trouble
 from engine.errors import Fault, FleetError
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
 
 # A request's head, the start of the next one on a kept connection, and a stalled reader, each get this long.
 PATIENCE_S = 10.0
@@ -39,11 +42,18 @@ class Server:
     """The API of one engine, from `start` to `stop`. `port`: the TCP port, or None."""
 
     def __init__(
-        self, engine: Face, socket_path: Path, tcp_port: int | None = None, origins: dict[str, str] | None = None
+        self,
+        engine: "Engine",
+        socket_path: Path,
+        tcp_port: int | None = None,
+        origins: dict[str, str] | None = None,
+        stop: Callable[[bool], None] | None = None,
     ) -> None:
-        """`tcp_port`: None for no TCP, else the first port to try. `origins`: where each setting came from."""
+        """`tcp_port`: None for no TCP, else the first port to try. `origins`: where each setting came from. `stop`:
+        asks the process to end, True for at once; without it the engine is asked."""
         self._engine = engine
         self._origins = origins or {}
+        self._stop = stop or (lambda now: engine.request_stop())
         self._path = socket_path
         self._wanted = tcp_port
         self._doors: list[asyncio.Server] = []
@@ -54,7 +64,7 @@ class Server:
         """Answer from now on. Raises `FleetError` `node.socket` or `node.port` where a door cannot be opened."""
         tcp = None if self._wanted is None else _loopback(self._wanted)
         self.port = tcp.getsockname()[1] if tcp else None
-        inner = app(Node(self._engine, str(self._path), self.port, self._origins))
+        inner = app(Node(self._engine, str(self._path), self.port, self._origins, self._stop))
         await self._open(_unix(self._path), inner, LocalConnection)
         if tcp and self.port:
             await self._open(tcp, Guarded(inner, self.port, self._engine.token), Connection)

@@ -6,17 +6,21 @@ costs history and never truth.
 """
 
 from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine.api.face import Bus
 from engine.api.views import Status
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
 
 _encode = msgspec.json.Encoder().encode
 
 
-async def feed(bus: Bus, since: int | None, snapshot: Callable[[], Status]) -> AsyncIterator[bytes]:
+async def feed(engine: "Engine", since: int | None, snapshot: Callable[[], Status]) -> AsyncIterator[bytes]:
     """The frames of one reader, without end. `since`: the number of the last event it has."""
+    bus = engine.bus
     if since is not None and since > bus.last:
         since = None  # a number of the node's last life; this one counts anew
     async with bus.subscribe(since) as events:

@@ -7,17 +7,20 @@ neither side holds more than it can chew; the order of acceptance is the order o
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import msgspec
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from engine.api import asks
-from engine.api.face import Face
 from engine.api.views import Trouble
 from engine.errors import ErrorFacts, Fault, FleetError
 from engine.model.envelope import Rung
 from engine.model.story import Story
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
 
 # Enough to fill one group commit; a caller that waits for receipts has as many in flight.
 WINDOW = 256
@@ -39,7 +42,7 @@ class Duplex(StreamingResponse):
         await self.stream_response(send)
 
 
-async def sent(engine: Face, ask: asks.MessageAsk) -> list[Story]:
+async def sent(engine: "Engine", ask: asks.MessageAsk) -> list[Story]:
     """Accept one message for each recipient; they are durable when this returns. Raises `FleetError`."""
     return await engine.send(
         ask.to,
@@ -53,7 +56,7 @@ async def sent(engine: Face, ask: asks.MessageAsk) -> list[Story]:
     )
 
 
-async def awaited(engine: Face, story: Story, rung: Rung, timeout_s: float) -> Story:
+async def awaited(engine: "Engine", story: Story, rung: Rung, timeout_s: float) -> Story:
     """The story once it is on `rung`, or as far as it came, with the reason: accepted work goes on."""
     try:
         return await engine.wait(story.id, rung, timeout_s)
@@ -76,7 +79,7 @@ async def lines(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes
         yield rest
 
 
-async def answers(engine: Face, asked: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def answers(engine: "Engine", asked: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """One line of JSON for each line asked, in order, each as soon as it and all before it are known."""
     flying: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue(WINDOW)
     reader = asyncio.create_task(_read(engine, asked, flying))
@@ -93,7 +96,9 @@ async def answers(engine: Face, asked: AsyncIterator[bytes]) -> AsyncIterator[by
                 left.cancel()
 
 
-async def _read(engine: Face, asked: AsyncIterator[bytes], flying: "asyncio.Queue[asyncio.Task[bytes] | None]") -> None:
+async def _read(
+    engine: "Engine", asked: AsyncIterator[bytes], flying: "asyncio.Queue[asyncio.Task[bytes] | None]"
+) -> None:
     try:
         async for line in asked:
             await flying.put(asyncio.create_task(_answer(engine, line)))
@@ -101,7 +106,7 @@ async def _read(engine: Face, asked: AsyncIterator[bytes], flying: "asyncio.Queu
         await flying.put(None)
 
 
-async def _answer(engine: Face, line: bytes) -> bytes:
+async def _answer(engine: "Engine", line: bytes) -> bytes:
     try:
         ask = asks.message(line)
         stories = await sent(engine, ask)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from immutables import Map
 
@@ -108,7 +108,7 @@ class Understudy:
         return Page(lines, rows, 25, 25 - rows[-1] - 1 if rows and rows[-1] < 24 else 0)
 
     async def inbox(self, limit: int, after: str, session: str) -> list[Letter]:
-        return [Letter("m1", "birch", Kind.CONTEXT, "hello", 5)]
+        return [] if after else [Letter("m1", "birch", Kind.CONTEXT, "hello", 5)]
 
     async def invite(self, role: Role, ttl_s: int) -> Invite:
         return Invite(f"{role}-code", ttl_s)
@@ -168,7 +168,7 @@ def stage(tcp_port: int | None = None) -> Iterator[Stage]:
     engine = Understudy(home)
     path = home / "run" / "api.sock"
     path.parent.mkdir(mode=0o700)
-    server = Server(engine, path, tcp_port, {"node.name": "default"})
+    server = Server(cast(Any, engine), path, tcp_port, {"node.name": "default"})
     try:
         asyncio.run_coroutine_threadsafe(server.start(), loop).result(10)
         yield Stage(engine, server, loop, path)

@@ -1,0 +1,180 @@
+"""The command line (edge): arguments in, one command called, an exit status out.
+
+    0 done   1 failed   2 usage   3 no node running   4 refused   5 timed out, and the work goes on
+
+Whatever goes wrong leaves in the same form: what happened, why, and the next step on stderr; with `--json` as
+`{"error":{…}}` on stdout too, where the answer would have been. No traceback reaches a person: one that nobody expected
+is saved and its file named. Why argparse: `docs/decisions/0030-argparse.md`.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+from typing import Any, NoReturn
+
+from engine.errors import Fault, FleetError, exit_code
+from fleet_tui import __version__
+from fleet_tui.call import Call
+from fleet_tui.verbs import BY_NAME, VERBS, Verb
+
+INTERRUPTED = 130
+GLOBAL: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
+    (("--home",), {"metavar": "DIR", "help": "whose node (default: FLEET_HOME, else this user's own)"}),
+    (("--json",), {"action": "store_true", "help": "answer in JSON"}),
+    (("--readonly",), {"action": "store_true", "help": "look only: nothing is changed, on any machine"}),
+    (("--plain",), {"action": "store_true", "help": "print instead of painting"}),
+    (("--ascii",), {"action": "store_true", "help": "no signs beyond ASCII"}),
+)
+DEFAULTS: dict[str, Any] = {
+    "home": None,
+    "json": False,
+    "readonly": False,
+    "plain": False,
+    "ascii": False,
+    "yes": False,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do one command; returns the exit status."""
+    given = sys.argv[1:] if argv is None else list(argv)
+    call: Call | None = None
+    try:
+        args = _parsed(given)
+        call = Call(args)
+        return _done(call)
+    except FleetError as error:
+        return complain(error, as_json="--json" in given)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has enough; the interpreter must not complain when it closes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        return complain(_of_the_machine(error), as_json="--json" in given)
+    except Exception as error:  # noqa: BLE001 - the last frame of a command: whatever it was is told
+        return complain(_nobody_expected(error, call), as_json="--json" in given)
+
+
+def complain(error: FleetError, *, as_json: bool) -> int:
+    """Tell what went wrong; returns the exit status."""
+    if as_json:
+        import json
+
+        text = json.dumps({"error": facts(error)}, ensure_ascii=False)
+        if not (sys.stdout.isatty() and sys.stderr.isatty()):
+            print(text, flush=True)
+    else:
+        text = f"fleet: {error.title}" + (f": {error.detail}" if error.detail else "")
+        text += f"\n  {error.next_step}" if error.next_step else ""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+    return exit_code(error.code)
+
+
+def facts(error: FleetError) -> dict[str, str]:
+    """The five parts of an error as JSON has them."""
+    said = error.facts()
+    return {name: str(getattr(said, name)) for name in ("code", "title", "detail", "next_step", "fault")}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line, from the table of verbs."""
+    shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    for flags, how in GLOBAL:
+        shared.add_argument(*flags, **how)
+    top = _Parser(
+        prog="fleet",
+        description="A control room for AI coding sessions on many machines. Without a command it opens on this "
+        "machine's node, which it starts if none runs.",
+        epilog="`fleet COMMAND --help` tells more; exit codes: 0 done, 1 failed, 2 usage, 3 no node, 4 refused, "
+        "5 timed out while work goes on.",
+        parents=[shared],
+    )
+    top.add_argument("--version", action="version", version=f"fleet {__version__}")
+    top.add_argument("--daemon", action="store_true", help="this machine's node, headless, in the foreground")
+    top.add_argument("--tcp", action="store_true", help="with --daemon: the control API on loopback TCP too")
+    top.add_argument("--no-detach", action="store_true", help="the control room and the node in this one process")
+    commands: Any = top.add_subparsers(
+        dest="command", metavar="COMMAND", title="commands", prog="fleet", parser_class=_VerbParser
+    )
+    for verb in VERBS:
+        sub = commands.add_parser(verb.name, help=verb.help, description=verb.help, parents=[shared])
+        for flags, how in verb.args:
+            sub.add_argument(*flags, **how)
+    return top
+
+
+def _parsed(given: Sequence[str]) -> argparse.Namespace:
+    return parser().parse_args(given, argparse.Namespace(**DEFAULTS))
+
+
+def _done(call: Call) -> int:
+    verb = BY_NAME.get(call.args.command or "")
+    if verb is None:
+        return int(import_module("fleet_tui.commands.room").run(call))
+    if verb.changes and call.readonly:
+        raise FleetError(
+            "refused.readonly", "Nothing is changed here", f"`{verb.name}` with --readonly", "leave --readonly out"
+        )
+    return _run(verb, call)
+
+
+def _run(verb: Verb, call: Call) -> int:
+    module, _, function = verb.run.partition(":")
+    return int(getattr(import_module(f"fleet_tui.commands.{module}"), function)(call) or 0)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Mistakes in the arguments leave like every other error."""
+
+    def error(self, message: str) -> NoReturn:
+        title = "The command does not fit"
+        raise FleetError("usage.arguments", title, _shorter(message), f"`{self.prog} --help` shows what does")
+
+
+class _VerbParser(_Parser):
+    """A command's own arguments, flags and words in any order: `send birch --wait on_host hello`."""
+
+    _sorting = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """argparse itself would give `hello` to nobody, because `TEXT …` may be empty (bpo-15112)."""
+        if self._sorting:
+            return super().parse_known_args(args, namespace)
+        self._sorting = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._sorting = False
+
+
+def _shorter(message: str) -> str:
+    """argparse lists thirty commands where the one that was meant would do."""
+    if "argument COMMAND: invalid choice: " not in message:
+        return message
+    import difflib
+
+    said = message.split("'")[1]
+    near = difflib.get_close_matches(said, BY_NAME, 1)
+    return f"there is no command `{said}`" + (f"; did you mean `{near[0]}`?" if near else "")
+
+
+def _of_the_machine(error: OSError) -> FleetError:
+    where = f"{error.filename}: " if error.filename else ""
+    next_step = "see that the disk has room and the path is yours, or choose another with --home"
+    return FleetError("world.os", "The machine said no", f"{where}{error.strerror or error}", next_step, Fault.WORLD)
+
+
+def _nobody_expected(error: Exception, call: Call | None) -> FleetError:
+    detail = type(error).__name__
+    if call is not None:
+        from fleet_tui.crash import save_crash
+
+        with suppress(OSError):
+            detail = f"{detail}; the traceback is in {save_crash(call.home, error)}"
+    return FleetError("internal", "Fleet made a mistake", detail, "please report it", Fault.OURS)

@@ -1,0 +1,185 @@
+"""Mail from the command line (edge): send, why, resend, messages, inbox."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from engine.errors import Fault, FleetError, exit_code
+from fleet_tui import plain
+from fleet_tui.call import Call
+
+SHOWN = 50
+# Beyond what it was asked to wait, a node may take this long to answer.
+MARGIN_S = 30.0
+GROUPS = ("all", "role:")
+
+
+def send(call: Call) -> int:
+    """One message, or with `--stdin` one a line; with `--wait`, until it is on that rung."""
+    if call.args.dry_run:
+        return _preview(call)
+    if call.args.stdin:
+        return _send_lines(call)
+    ask = _ask(call, _text(call))
+    answer = call.node.post("/message", ask, (call.args.timeout if call.args.wait else 0) + MARGIN_S)
+    stories = answer.get("messages", [answer])
+    call.show(stories if call.args.to.startswith(GROUPS) else answer, map(plain.sent, stories))
+    if call.args.wait is None:
+        call.tell(f"safe in the outbox; `fleet why {stories[0]['id']}` tells what became of it")
+    return _outcome(call, stories)
+
+
+def why(call: Call) -> int:
+    """The story of one message of ours."""
+    story = call.node.why(call.args.id)
+    call.show(story, plain.why(story))
+    return 0
+
+
+def resend(call: Call) -> int:
+    """Try a waiting message now; the id stays, so it can never arrive twice."""
+    story = call.node.post("/resend", {"id": call.args.id})
+    call.show(story, plain.why(story))
+    return 0
+
+
+def messages(call: Call) -> int:
+    """The log, oldest of those shown first; with `--follow`, on and on."""
+    events = call.node.events() if call.args.follow else None
+    if events:
+        next(events)  # the snapshot: from here on nothing is missed
+    asked = {name: getattr(call.args, name) for name in ("peer", "kind", "dir", "rung", "text")}
+    limit = _limit(call)
+    lines = list(call.node.lines(limit, **asked))[::-1]
+    if events:
+        rows = [plain.message(line) for line in lines]
+        for line, text in zip(lines, _aligned(rows), strict=True):
+            call.row(line, text)
+        return _follow_messages(call, events, asked)
+    call.show(lines, _aligned([plain.message(line) for line in lines]))
+    if not lines:
+        call.tell("Nothing sent or received yet, or nothing that matches. `fleet send TO TEXT` sends.")
+    elif limit == len(lines):
+        call.tell(f"the newest {limit}; `--limit` shows more")
+    return 0
+
+
+def inbox(call: Call) -> int:
+    """The messages for this machine, oldest first."""
+    events = call.node.events() if call.args.follow else None
+    if events:
+        next(events)
+    limit = _limit(call)
+    letters = list(_letters(call, call.args.after))
+    shown = letters if limit is None else letters[len(letters) - min(limit, len(letters)) :]
+    if events:
+        for letter in shown:
+            call.row(letter, "\n".join(plain.letter(letter)))
+        return _follow_inbox(call, events, letters[-1]["id"] if letters else call.args.after)
+    call.show(shown, (line for letter in shown for line in plain.letter(letter)))
+    if not letters:
+        call.tell("Nothing for this machine yet.")
+    elif len(shown) < len(letters):
+        call.tell(f"the newest {len(shown)} of {len(letters)}; `--limit` shows more")
+    return 0
+
+
+def _text(call: Call) -> str:
+    text = " ".join(call.args.text)
+    if text == "-":
+        return sys.stdin.buffer.read().decode("utf-8", "replace")
+    if not text:
+        said = "say what to send, or `-` for standard input, or `--stdin` for a message a line"
+        raise FleetError("usage.arguments", "The message is missing", said, "`fleet send --help` shows examples")
+    return text
+
+
+def _ask(call: Call, body: str) -> dict[str, Any]:
+    args = call.args
+    return {
+        "to": args.to,
+        "type": args.kind,
+        "payload": {"body": body},
+        "via": args.via,
+        "any": args.any,
+        "ttl": args.ttl,
+        "thread": args.thread,
+        "wait": args.wait,
+        "timeout": args.timeout,
+    }
+
+
+def _send_lines(call: Call) -> int:
+    if call.args.text:
+        raise FleetError(
+            "usage.arguments", "Two messages at once", "TEXT and --stdin", "give one of them", Fault.THEIRS
+        )
+    count, worst = 0, 0
+    for answer in call.node.stream(_ask(call, line) for line in _lines()):
+        count += 1
+        error = answer.get("error")
+        call.row(answer, plain.sent(answer) if "id" in answer else f"{error['title']}: {error['detail']}")
+        worst = worst or (exit_code(error["code"]) if error else 0)
+    call.tell(f"{count} sent" if not worst else f"{count} tried, not all as asked")
+    return worst
+
+
+def _lines() -> Iterator[str]:
+    for raw in sys.stdin.buffer:
+        if line := raw.decode("utf-8", "replace").rstrip("\r\n"):
+            yield line
+
+
+def _preview(call: Call) -> int:
+    reach = call.node.get("/preview", to=call.args.to, type=call.args.kind)
+    rows = ((one["to"], ", ".join(one["channels"]) or "–", one["reason"]) for one in reach)
+    call.show(reach, plain.table(rows, ("to", "over", "")))
+    return 0
+
+
+def _outcome(call: Call, stories: Iterable[dict[str, Any]]) -> int:
+    """The exit status of a wait; what was not reached is told on stderr."""
+    errors = [story["error"] for story in stories if "error" in story]
+    for error in errors:
+        call.tell(f"fleet: {error['title']}: {error['detail']}", f"  {error['next_step']}")
+    return max((exit_code(error["code"]) for error in errors), default=0)
+
+
+def _limit(call: Call) -> int | None:
+    if call.args.limit is None:
+        return None if call.as_json and not call.args.follow else SHOWN
+    return int(call.args.limit)
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    return list(plain.table(rows))
+
+
+def _follow_messages(call: Call, events: Iterator[tuple[str, Any]], asked: dict[str, Any]) -> int:
+    for name, event in events:
+        if name in ("MessageMoved", "MessageCame"):
+            wanted = asked | {"text": event["msg_id"]}
+            for line in call.node.lines(1, **wanted):
+                if not asked["text"] or asked["text"] in json_words(line):
+                    call.row(line, plain.INDENT + plain.GAP.join(plain.message(line)))
+    return 0
+
+
+def json_words(line: dict[str, Any]) -> str:
+    """What the filter `--text` looks at in a line."""
+    return " ".join(str(line[name]) for name in ("peer", "kind", "rung", "channel", "id"))
+
+
+def _follow_inbox(call: Call, events: Iterator[tuple[str, Any]], after: str) -> int:
+    for name, _ in events:
+        if name == "MessageCame":
+            for letter in _letters(call, after):
+                after = letter["id"]
+                call.row(letter, "\n".join(plain.letter(letter)))
+    return 0
+
+
+def _letters(call: Call, after: str) -> Iterator[dict[str, Any]]:
+    while page := call.node.get("/inbox", after=after):
+        yield from page
+        after = page[-1]["id"]

@@ -1,0 +1,64 @@
+"""Members from the command line (edge): init, invite, join, revoke, leave, peers, role."""
+
+from fleet_tui import plain
+from fleet_tui.call import Call
+from fleet_tui.commands import home
+from screens import format
+
+# A code is checked with its issuer over the network, on every address it names.
+JOIN_S = 90.0
+
+
+def init(call: Call) -> int:
+    """Make the home and name the machine; the node makes keys and a fleet of one at its first start."""
+    made = home.make(call.home, call.args.name)
+    call.show(made, [f"{made['name']} lives in {made['home']}", "Next: `fleet` opens the control room."])
+    return 0
+
+
+def invite(call: Call) -> int:
+    """A single-use code, and the one command for the other side."""
+    made = call.node.post("/invite", {"role": call.args.role, "ttl": call.args.ttl})
+    until = format.clock(made["expires_at"])
+    call.show(made, ["On the other machine:", "", f"  fleet join {made['code']}", "", f"Valid once, until {until}."])
+    return 0
+
+
+def join(call: Call) -> int:
+    """Join the fleet that a code is from."""
+    status = call.node.post("/join", {"code": call.args.code}, JOIN_S)
+    fleet, node = status["fleet"], status["node"]
+    call.show(status, [f"{node['name']} is now in {fleet['name']}.", "", *plain.peers(status["peers"])])
+    return 0
+
+
+def revoke(call: Call) -> int:
+    """Put a machine out: it is refused on every channel as soon as the roster arrives."""
+    call.confirm(
+        f"{call.args.peer} will be refused by every member, for good; it can only join again by invite. Go on?"
+    )
+    peers = call.node.post("/revoke", {"name": call.args.peer})
+    call.show(peers, [f"{call.args.peer} is revoked.", "", *plain.peers(peers)])
+    return 0
+
+
+def leave(call: Call) -> int:
+    """Take this machine out of its fleet; it is a fleet of one again."""
+    call.confirm("This machine leaves its fleet; the others keep what it sent. Go on?")
+    status = call.node.post("/leave", {}, JOIN_S)
+    call.show(status, [f"{status['node']['name']} is alone in {status['fleet']['name']} now."])
+    return 0
+
+
+def peers(call: Call) -> int:
+    """The other machines."""
+    listed = call.node.get("/peers")
+    call.show(listed, plain.peers(listed))
+    return 0
+
+
+def role(call: Call) -> int:
+    """Give a member a role."""
+    status = call.node.post("/role", {"name": call.args.peer, "role": call.args.role})
+    call.show(status, [f"{call.args.peer} is {call.args.role}.", "", *plain.peers(status["peers"])])
+    return 0

@@ -1,0 +1,109 @@
+"""The node from the command line (edge): up, down, restart, status, metrics."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from engine.daemon.lock import await_end, holder
+from engine.errors import Fault, FleetError
+from fleet_tui import plain
+from fleet_tui.call import Call
+from fleet_tui.launch import Problem, launch
+
+# Draining is given this long by the node itself; a stop beyond it is stuck.
+STOP_S = 60.0
+
+
+def up(call: Call) -> int:
+    """Start the node in the background, and wait until it answers."""
+    if pid := holder(call.home):
+        status = _awaited(call)
+        call.show(status, [f"{status['node']['name']} runs already, pid {pid}."])
+        return 0
+    problem = launch(call.home, _run_node)
+    if problem is not None:
+        raise _raised(problem)
+    status = _awaited(call)
+    name = status["node"]["name"]
+    call.show(status, [f"{name} is up, pid {status['node']['pid']}.", "Next: `fleet` opens the control room."])
+    return 0
+
+
+def _run_node(home: Path, ready: Callable[[], None]) -> int:
+    """In the node's own process: only there is any of it imported."""
+    from fleet_tui.parts import in_background
+
+    return in_background(home, ready)
+
+
+def down(call: Call) -> int:
+    """Stop the node; what it accepted is delivered or safely stored."""
+    pid, waiting = _stopped(call)
+    said = f"; {waiting} waiting in the outbox, safe until the next start" if waiting else ""
+    call.show({"pid": pid, "waiting": waiting}, [f"The node has stopped{said}."])
+    return 0
+
+
+def restart(call: Call) -> int:
+    """Stop the node if one runs, and start it."""
+    if holder(call.home):
+        _stopped(call)
+    return up(call)
+
+
+def status(call: Call) -> int:
+    """This node, its broker, its outbox, its peers."""
+    now = call.node.get("/status")
+    call.show(now, plain.status(now))
+    return 0
+
+
+def metrics(call: Call) -> int:
+    """Prometheus text; with `--json` the samples by name."""
+    text = call.node.text("/metrics")
+    samples = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+    call.show({name: float(value) for name, _, value in samples}, text.splitlines())
+    return 0
+
+
+def _stopped(call: Call) -> tuple[int, int]:
+    """End the node and wait for its end: its pid, and how many messages wait."""
+    pid = holder(call.home)
+    if pid is None:
+        call.node.get("/health")  # raises `node.absent`
+        raise FleetError("node.absent", "No node is running", str(call.home), "start it with `fleet up`")
+    waiting = 0
+    try:
+        waiting = call.node.post("/down", {"now": call.args.now}, STOP_S)["waiting"]
+    except FleetError as error:
+        # A node whose API does not answer still hears a signal, and stops in the same way.
+        call.tell(f"{error.title}; asked by signal instead")
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    if not await_end(pid, STOP_S):
+        step = f"`fleet log` tells what it is doing; `kill -9 {pid}` ends it, and nothing accepted is lost"
+        raise FleetError("timeout.stop", "The node has not stopped yet", f"process {pid}", step, Fault.OURS)
+    return pid, waiting
+
+
+def _awaited(call: Call) -> Any:
+    """The status of a node that may only just have started."""
+    deadline = time.monotonic() + STOP_S
+    while True:
+        try:
+            found = call.node.get("/status")
+        except FleetError as error:
+            if error.code != "node.absent" or time.monotonic() > deadline or not holder(call.home):
+                raise
+            time.sleep(0.02)
+        else:
+            return found
+
+
+def _raised(problem: Problem) -> FleetError:
+    fault = Fault(problem["fault"])
+    return FleetError(problem["code"], problem["title"], problem["detail"], problem["next_step"], fault)

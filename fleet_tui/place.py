@@ -1,0 +1,30 @@
+"""Which home a command means, and where its node answers (edge).
+
+`--home` first, then `FLEET_HOME`, then the platform's data directory: one rule for the stub, the commands and the node.
+It looks at nothing on the disk.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from engine.daemon.rundir import run_dir
+
+CONFIG = "config.toml"
+TOKEN = "token"
+API = "api.sock"
+
+
+def home_of(given: str | None = None, environ: Mapping[str, str] = os.environ) -> Path:
+    """The home, absolute; it may not exist yet."""
+    named = given or environ.get("FLEET_HOME")
+    if named:
+        return Path(os.path.abspath(os.path.expanduser(named)))
+    import platformdirs  # 10 ms that whoever names a home does not pay
+
+    return Path(platformdirs.user_data_dir("fleet", appauthor=False))
+
+
+def api_socket(home: Path) -> Path:
+    """The control API's socket of `home`'s node, whether or not one runs."""
+    return run_dir(home) / API

@@ -1,0 +1,182 @@
+"""Answers as text for people: JSON values in, aligned lines out. Pure; colourless, so that it reads the same anywhere.
+
+Calm: a state is a sign and a word, numbers stand under each other, what needs a person comes last with its next step.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from engine.model.channel import ChannelState
+from engine.model.envelope import Rung
+from engine.model.finding import Severity
+from engine.model.peer import Standing
+from screens import format, glyphs
+
+GAP = "   "
+INDENT = "  "
+
+
+def table(rows: Iterable[Sequence[str]], head: Sequence[str] = ()) -> Iterator[str]:
+    """Rows in aligned columns, under a head if there are any."""
+    listed = [tuple(row) for row in rows]
+    if not listed:
+        return
+    shown = [tuple(head), *listed] if head else listed
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
+        yield INDENT + GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def status(now: dict[str, Any]) -> Iterator[str]:
+    """`fleet status`."""
+    node, fleet, broker, outbox = now["node"], now["fleet"], now["broker"], now["outbox"]
+    chief = "its chief" if fleet["chief"] == node["name"] else f"chief {fleet['chief'] or 'nobody'}"
+    yield f"{node['name']}   fleet {fleet['name']}, {chief}   up {format.age(node['uptime_s'])}"
+    sign = glyphs.BROKER.get(broker["state"], glyphs.BROKER["absent"])
+    dead = f", {outbox['dead']} dead" if outbox["dead"] else ""
+    full = ", full: no room on the disk" if outbox.get("full") else ""
+    yield from table(
+        [
+            ("broker", f"{sign.glyph} {sign.word} {broker['url']}"),
+            ("outbox", f"{outbox['waiting']} waiting{dead}{full}"),
+            ("terminal", node["terminal"]),
+            ("roster", f"version {fleet['roster_version']}"),
+            ("node", f"{node['id']}   version {node['version']}   pid {node['pid']}"),
+            *api(now.get("api")),
+        ]
+    )
+    yield ""
+    yield from peers(now["peers"])
+    yield from findings(now.get("findings", ()))
+
+
+def api(doors: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
+    """Where the control API listens beside its socket."""
+    if doors and doors["tcp"]:
+        yield "api", f"http://127.0.0.1:{doors['tcp']}"
+
+
+def peers(listed: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """`fleet peers`: a row each, and what to do while there are none."""
+    if not listed:
+        yield "No peers yet. `fleet invite` prints a code; run `fleet join CODE` on the other machine."
+        return
+    channels = list(listed[0]["channels"])
+    yield from table((_peer(one, channels) for one in listed), ("peer", "role", "standing", "seen", "best", *channels))
+
+
+def _peer(one: dict[str, Any], channels: Sequence[str]) -> tuple[str, ...]:
+    look = glyphs.STANDING[Standing(one["standing"])]
+    word = "revoked" if one.get("revoked") else look.word
+    seen = "never" if one["seen_s"] is None else f"{format.age(one['seen_s'])} ago"
+    cells = (state(one["channels"][name]) for name in channels)
+    return one["name"], one["role"], f"{look.glyph} {word}", seen, one["best"] or "–", *cells
+
+
+def state(word: str) -> str:
+    """A channel's state, as a sign and a word."""
+    look = glyphs.CHANNEL[ChannelState(word)]
+    return f"{look.glyph} {look.word}"
+
+
+def findings(found: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """What a person should know, causes first, each with its next step."""
+    for one in found:
+        look = glyphs.SEVERITY[Severity(one["severity"])]
+        about = f" ({one['subject']})" if one["subject"] else ""
+        yield ""
+        yield f"{look.glyph} {look.word}: {one['title']}{about}"
+        yield from (INDENT + text for text in (one["detail"], one["next_step"]) if text)
+
+
+def channels(grid: dict[str, dict[str, dict[str, Any]]]) -> Iterator[str]:
+    """`fleet channels`: a row for each peer and channel."""
+    if not grid:
+        yield "No peers yet. `fleet invite` prints a code; run `fleet join CODE` on the other machine."
+        return
+    rows = [_channel(peer, name, cell) for peer, row in grid.items() for name, cell in row.items()]
+    yield from table(rows, ("peer", "channel", "state", "latency", "fails", "why"))
+
+
+def _channel(peer: str, name: str, cell: dict[str, Any]) -> tuple[str, ...]:
+    round_trip = "–" if cell["latency_ms"] is None else format.latency(cell["latency_ms"])
+    held = " (held)" if cell.get("held") else ""
+    return peer, name, state(cell["state"]) + held, round_trip, str(cell["fails"]), cell["reason"]
+
+
+def check(answers: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """`fleet check`: how each round trip ended."""
+    yield from table((_checked(name, one) for name, one in answers.items()), ("channel", "state", "answer", "", "why"))
+
+
+def _checked(name: str, one: dict[str, Any]) -> tuple[str, ...]:
+    look = glyphs.OUTCOME.get(one["outcome"])
+    word = f"{look.glyph} {look.word}" if look else one["outcome"]
+    return name, state(one["state"]), word, format.latency(one["ms"]) if one.get("ms") else "", one.get("reason", "")
+
+
+def rung(word: str) -> str:
+    """A rung, as a sign and a word."""
+    look = glyphs.RUNG[Rung(word)]
+    return f"{look.glyph} {look.word}"
+
+
+def path(tries: Sequence[dict[str, Any]]) -> str:
+    """The tries of a message in order: `nats ✗ 40 ms → http ● 18 ms`."""
+    return " → ".join(map(_try, tries))
+
+
+def _try(one: dict[str, Any]) -> str:
+    look = glyphs.OUTCOME.get(one["outcome"])
+    return f"{one['channel']} {look.glyph if look else one['outcome']} {format.latency(one['ms'])}"
+
+
+def sent(story: dict[str, Any]) -> str:
+    """One message just sent, in a line."""
+    way = path(story["tries"]) or (story["channel"] or "")
+    return GAP.join(part for part in (story["id"], story["to"], rung(story["rung"]), way) if part)
+
+
+def why(story: dict[str, Any]) -> Iterator[str]:
+    """`fleet why`: the sentence, then the evidence."""
+    yield f"{story['kind']} to {story['to']}: {rung(story['rung'])}"
+    if story.get("story"):
+        yield INDENT + story["story"]
+    rows = [(format.stamp(one["at"]) if one.get("at") else "", *_tried(one)) for one in story["tries"]]
+    if rows:
+        yield ""
+        yield from table(rows)
+
+
+def _tried(one: dict[str, Any]) -> tuple[str, ...]:
+    look = glyphs.OUTCOME.get(one["outcome"])
+    return (
+        one["channel"],
+        f"{look.glyph} {look.word}" if look else one["outcome"],
+        format.latency(one["ms"]),
+        one["note"],
+    )
+
+
+def message(line: dict[str, Any]) -> tuple[str, ...]:
+    """A row of the log."""
+    arrow = "→" if line["dir"] == "out" else "←"
+    way = path(line.get("path", ())) or (line["channel"] or "")
+    return format.day(line["at"]), f"{arrow} {line['peer']}", line["kind"], rung(line["rung"]), line["id"], way
+
+
+def letter(one: dict[str, Any]) -> Iterator[str]:
+    """A message for us: who, when, and what it says."""
+    yield f"{format.day(one['at'])}   {one['from']}   {one['kind']}   {one['id']}"
+    yield from (INDENT + line for line in printable(one["body"]).splitlines() or [""])
+
+
+def printable(body: str) -> str:
+    """A peer's text without what could drive a terminal: control characters other than line breaks and tabs."""
+    return "".join(sign if sign in "\n\t" or sign.isprintable() else "�" for sign in body)
+
+
+def entry(one: dict[str, Any]) -> tuple[str, ...]:
+    """A row of the ledger."""
+    said = " ".join(f"{key}={value}" for key, value in one["facts"].items())
+    return str(one["seq"]), format.day(one["ts"]), one["actor"], one["verb"], one["subject"], said

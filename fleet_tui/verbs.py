@@ -1,0 +1,200 @@
+"""Every command of `fleet`, in one table: its name, its arguments, what it does in a line, and where it is done.
+
+The table is all that is read at start; the module that does the work is imported when its command is called. A
+command stands here only once it works. `changes` marks those that `--readonly` refuses.
+"""
+
+import argparse
+from typing import Any, NamedTuple
+
+from engine.model.channel import Channel
+from engine.model.envelope import KINDS, Kind, Rung
+from engine.model.roster import Role
+
+
+class Arg(NamedTuple):
+    """One argument, as `argparse` wants it."""
+
+    flags: tuple[str, ...]
+    how: dict[str, Any]
+
+
+class Verb(NamedTuple):
+    """One command. `run`: module under `fleet_tui.commands` and function, `mail:send`."""
+
+    name: str
+    run: str
+    help: str
+    args: tuple[Arg, ...] = ()
+    changes: bool = False
+
+
+def arg(*flags: str, **how: Any) -> Arg:
+    """An argument of a command."""
+    return Arg(flags, how)
+
+
+UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def seconds(text: str) -> int:
+    """A duration: `90`, `90s`, `15m`, `2h`, `7d`, in whole seconds."""
+    number, unit = (text[:-1], text[-1]) if text[-1:] in UNITS else (text, "s")
+    if not number.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration: write 90, 90s, 15m, 2h or 7d")
+    return int(number) * UNITS[unit]
+
+
+def count(text: str) -> int:
+    """A whole number from 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    return int(text)
+
+
+def duration(text: str) -> float:
+    """Seconds above 0, with a fraction if need be."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+    return found
+
+
+def words(of: Any) -> list[str]:
+    """The words of an enumeration, as choices."""
+    return [word.value for word in of]
+
+
+PUBLIC = [kind.value for kind in Kind if KINDS[kind].public]
+PEER = arg("peer", metavar="PEER", help="a member by name or id")
+YES = arg("-y", "--yes", action="store_true", help="do not ask first")
+LIMIT = arg("-n", "--limit", type=count, metavar="N", help="at most so many, the newest (default 50; with --json all)")
+FOLLOW = arg("-f", "--follow", action="store_true", help="go on with what comes, until ctrl+c")
+CHANNEL = {"choices": words(Channel), "metavar": "CHANNEL"}
+
+VERBS: tuple[Verb, ...] = (
+    Verb("up", "node:up", "start this machine's node in the background", changes=True),
+    Verb(
+        "down",
+        "node:down",
+        "stop it, after what is under way is delivered or safely stored",
+        (arg("--now", action="store_true", help="without waiting; nothing that was accepted is lost"),),
+        changes=True,
+    ),
+    Verb("restart", "node:restart", "stop it and start it again", (arg("--now", action="store_true"),), changes=True),
+    Verb(
+        "demo",
+        "show:demo",
+        "a real fleet of several nodes on this machine, to try things on",
+        (
+            arg("--nodes", type=count, default=3, metavar="N", help="how many (default 3)"),
+            arg("--script", action="store_true", help="without a screen: the first five minutes, told"),
+            arg("--keep", action="store_true", help="leave the nodes running at the end"),
+            arg("--stop", action="store_true", help="stop the demo's nodes and remove their homes"),
+        ),
+    ),
+    Verb("status", "node:status", "this node, its broker, its outbox, its peers"),
+    Verb(
+        "init",
+        "members:init",
+        "make this machine's home, and name it",
+        (arg("name", nargs="?", metavar="NAME", help="what the others see (default: the host's name)"),),
+        changes=True,
+    ),
+    Verb(
+        "invite",
+        "members:invite",
+        "print a code that lets one machine join",
+        (
+            arg("--role", choices=words(Role), default=Role.WORKER.value, help="what it will be (default worker)"),
+            arg("--ttl", type=seconds, default=900, metavar="TIME", help="how long it is valid (default 15m)"),
+        ),
+        changes=True,
+    ),
+    Verb("join", "members:join", "join a fleet with such a code", (arg("code", metavar="CODE"),), changes=True),
+    Verb("revoke", "members:revoke", "put a machine out of the fleet", (PEER, YES), changes=True),
+    Verb("leave", "members:leave", "take this machine out of its fleet", (YES,), changes=True),
+    Verb("peers", "members:peers", "the other machines, and how present they are"),
+    Verb("role", "members:role", "give a member a role", (PEER, arg("role", choices=words(Role))), changes=True),
+    Verb(
+        "send",
+        "mail:send",
+        "send a message; it is safe on disk when this returns",
+        (
+            arg("to", metavar="TO", help="a name or id, role:ROLE, or all"),
+            arg("text", nargs="*", metavar="TEXT", help="the message; - reads all of standard input"),
+            arg("--stdin", action="store_true", help="each line of standard input is a message"),
+            arg("-k", "--kind", choices=PUBLIC, default="context", help="what it is for (default context)"),
+            arg("--via", **CHANNEL, help="over this channel only"),
+            arg("--any", action="store_true", help="over any channel, not only those of its kind"),
+            arg("--ttl", type=seconds, metavar="TIME", help="how long it is worth carrying; 0 for ever"),
+            arg("-w", "--wait", choices=words(Rung), metavar="RUNG", help="wait until it is this far, e.g. on_host"),
+            arg("--timeout", type=duration, default=30.0, metavar="S", help="how long to wait (default 30)"),
+            arg("--thread", default="", metavar="ID", help="the conversation it belongs to"),
+            arg("--dry-run", action="store_true", help="only show whom it would reach, and how"),
+        ),
+        changes=True,
+    ),
+    Verb("why", "mail:why", "where a message is, what was tried, what it waits for", (arg("id", metavar="ID"),)),
+    Verb("resend", "mail:resend", "try a waiting message now; never twice", (arg("id", metavar="ID"),), changes=True),
+    Verb(
+        "messages",
+        "mail:messages",
+        "the log of everything sent and received",
+        (
+            LIMIT,
+            FOLLOW,
+            arg("--peer", metavar="PEER", help="only with this member"),
+            arg("--kind", choices=PUBLIC, help="only of this kind"),
+            arg("--dir", choices=["in", "out"], help="only what came, or what went"),
+            arg("--rung", choices=words(Rung), help="only what is on this rung"),
+            arg("--text", metavar="TEXT", help="only what matches: name, kind, rung, channel, id"),
+        ),
+    ),
+    Verb(
+        "inbox",
+        "mail:inbox",
+        "the messages for this machine, with what they say",
+        (LIMIT, FOLLOW, arg("--after", default="", metavar="ID", help="only those after this one")),
+    ),
+    Verb("channels", "ways:channels", "every channel to every peer", (arg("peer", nargs="?", metavar="PEER"),)),
+    Verb("check", "ways:check", "a round trip to a peer on every channel, now", (PEER,)),
+    Verb("probe", "ways:probe", "ask for a probe", (PEER, arg("channel", nargs="?", **CHANNEL)), changes=True),
+    Verb(
+        "hold",
+        "ways:hold",
+        "keep a channel out of the cascade, or let it back in",
+        (PEER, arg("channel", **CHANNEL), arg("--off", action="store_true", help="let it back in")),
+        changes=True,
+    ),
+    Verb(
+        "config",
+        "files:config",
+        "what is configured",
+        (
+            arg("what", nargs="?", choices=["show", "check", "path"], default="show"),
+            arg("--origin", action="store_true", help="and where each value comes from"),
+        ),
+    ),
+    Verb("token", "files:token", "the bearer token of the API on loopback TCP"),
+    Verb(
+        "ledger",
+        "files:ledger",
+        "the evidence: what was decided and done, chained",
+        (arg("what", nargs="?", choices=["show", "verify"], default="show"), LIMIT),
+    ),
+    Verb("metrics", "node:metrics", "numbers for Prometheus"),
+    Verb("log", "files:log", "the node's own log", (LIMIT, FOLLOW)),
+    Verb("keys", "files:keys", "the keys of the control room"),
+    Verb(
+        "completion",
+        "files:completion",
+        'completion for a shell: eval "$(fleet completion bash)"',
+        (arg("shell", choices=["bash", "zsh", "fish"]),),
+    ),
+)
+
+BY_NAME = {verb.name: verb for verb in VERBS}
