@@ -72,7 +72,7 @@ class Admission:
             pending = invites.check_request(self._invites, asked, now.wall_ms)
             if not pending.answered:
                 member = self._named_apart(invites.member(asked, pending))
-                roster = rosters.admit(self._loop.fleet.roster, self._identity, member, now.wall_ms)
+                roster = rosters.admit(self._addressed(now.wall_ms), self._identity, member, now.wall_ms)
                 await self._issue(roster, f"{member.name} joined")
             self._invites, answer = invites.answer(self._invites, asked, self._loop.fleet.roster)
         return invites.pack(answer)
@@ -81,7 +81,7 @@ class Admission:
         """Leave the fleet of one this node is, and enter the one whose code this is."""
         self._alone_only()
         parsed = invites.parse(code)
-        fleet = self._hands.visible
+        fleet = self._loop.fleet
         request = invites.request(
             parsed, self._identity, fleet.me.name, fleet.me.addresses, os.urandom(invites.NONCE_SIZE)
         )
@@ -171,6 +171,11 @@ class Admission:
         if others:
             why = f"it is in {fleet.roster.fleet_name} with {', '.join(others)}"
             raise FleetError("refused.member", "This machine is in a fleet", why, "`fleet leave` first", Fault.THEIRS)
+
+    def _addressed(self, now_ms: int) -> Roster:
+        """The roster saying where this node listens now: a joiner has no heartbeat of it yet."""
+        fleet = self._loop.fleet
+        return rosters.readdress(fleet.roster, self._identity, fleet.me.id, fleet.me.addresses, now_ms)
 
     def _named_apart(self, member: Member) -> Member:
         """A free name: two machines called `mac` become `mac` and `mac-2`."""

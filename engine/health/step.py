@@ -197,6 +197,9 @@ def _look(fleet: Fleet, peer: str, channel: Channel, now: Moment) -> Step:
         return _put(fleet, peer, channel, health), []
     if now.mono < _due(fleet, peer, channel):
         return fleet, []
+    if health.state is ChannelState.ABSENT:
+        asked = msgspec.structs.replace(health, tried_at=now.mono)
+        return _put(fleet, peer, channel, asked), [AskReady(peer)]
     if health.state is ChannelState.BROKEN:
         fleet, moved = _move(fleet, peer, channel, health, Event.MEND, now, "trying again")
         fleet, ping = _probe(fleet, peer, channel, now)
@@ -234,6 +237,8 @@ _DUE: dict[ChannelState, Callable[[ChannelHealth, str, Channel, Fleet], float]] 
         0.0 if health.tried_at is None else _rested(health, peer, channel, fleet)
     ),
     ChannelState.HEALTHY: _rested,
+    # What could not be set up may be by now: a relay appeared, an address was heard.
+    ChannelState.ABSENT: _rested,
     ChannelState.DEGRADED: lambda health, peer, channel, fleet: (health.tried_at or 0.0) + 1.0,
     ChannelState.BROKEN: lambda health, peer, channel, fleet: health.retry_at,
     # A healing channel whose probe never came back in any form is looked at again after its budget.

@@ -16,7 +16,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from engine.effects import ApplyRoster, Arm, Effect, Look, Save
+from engine.effects import ApplyRoster, Arm, AskReady, Effect, Look, Save
 from engine.errors import FleetError
 from engine.membership import presence, probes, roster, way
 from engine.membership.packet import Claim, Rumour
@@ -182,7 +182,7 @@ def _heard(fleet: Fleet, parcel: Parcel, now: Moment) -> Step:
     # New addresses are kept at once: they are how a peer is found again after a restart of ours.
     saved: list[Effect] = [Save((PutPeer(peer),), lazy=True)] if moved else []
     # Brokers are called at those addresses too.
-    followed: list[Effect] = [ApplyRoster(fleet.roster)] if moved else []
+    followed: list[Effect] = [ApplyRoster(fleet.roster), AskReady(peer.id)] if moved else []
     return fleet, [*saved, *effects, *followed, *_compared(fleet, peer, beat, now)]
 
 
