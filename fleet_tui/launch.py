@@ -1,4 +1,4 @@
-"""Starting a node in the background and hearing whether it could, and stopping it (edge).
+"""Starting a node in the background and hearing whether it could (edge).
 
     this process --fork--> session leader --fork--> the node         a pipe leads back from the node
                  <------------ {"ready": pid} or {"error": …} --------
@@ -9,13 +9,9 @@ and descriptors of its own. The wait ends with the pipe: at its word, or at the 
 
 import json
 import os
-import signal
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-from engine.daemon.lock import await_end, holder
 
 # Be the node of a home in this process, call back when ready, return the exit status: `fleet_tui.node.run`, with parts.
 RunNode = Callable[[Path, Callable[[], None]], int]
@@ -36,29 +32,6 @@ def launch(home: Path, run_node: RunNode) -> Problem | None:
     with open(heard, encoding="utf-8") as pipe:
         word = pipe.readline()
     return _problem(word, home)
-
-
-def halt(home: Path, timeout_s: float) -> int | None:
-    """Ask `home`'s node to drain and stop, and wait until it is gone; returns its pid, or None if none runs.
-
-    Raises `FleetError` `timeout.stop` when it is still draining after `timeout_s`; it goes on doing so.
-    """
-    pid = holder(home)
-    if pid is None:
-        return None
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
-    if await_end(pid, timeout_s):
-        return pid
-    from engine.errors import Fault, FleetError  # the stub starts without msgspec
-
-    raise FleetError(
-        "timeout.stop",
-        "The node is still draining",
-        f"process {pid} has not ended within {timeout_s:g} s",
-        f"wait and look again with `fleet status`; `kill -9 {pid}` loses nothing that was accepted",
-        Fault.OURS,
-    )
 
 
 def _live(home: Path, run_node: RunNode, says: int) -> None:
