@@ -14,6 +14,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -121,9 +122,10 @@ class Engine:
 
     async def drain(self, limit_s: float = DRAIN_S) -> None:
         """Return when nothing of ours is on its way to a peer that is there, or after `limit_s`."""
-        ends = time.monotonic() + limit_s
-        while time.monotonic() < ends and self._flying():
-            await asyncio.sleep(0.05)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit_s), self.bus.subscribe() as feed:
+                while self._flying():
+                    await anext(feed)
 
     def _flying(self) -> bool:
         lanes = self.core.loop.fleet.mail.lanes.values()
