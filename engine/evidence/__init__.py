@@ -1,0 +1,1 @@
+"""What can be proved afterwards: the ledger's chain. The store keeps the rows, this room knows what they must say."""

@@ -1,0 +1,173 @@
+"""A batch: the records of one transaction, sorted by table, as few statements as keep their meaning.
+
+The order of records is a promise, but most of them do not meet: an inbox row and a stream are in different tables, the
+rungs of two messages in different rows. So records are gathered by kind, of several for one key the last is kept, and
+what was gathered is written out early only where the order shows: a message that is added after something was said of
+its id.
+
+Numbers are given here: rows of both mailboxes come from one sequence (`Tail.row`), ledger entries from another.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from engine.model.ledger import LedgerHead
+from engine.model.records import (
+    AddEntry,
+    AddInbox,
+    AddOutbox,
+    AddTry,
+    DropStreams,
+    MoveRung,
+    OpenNumber,
+    PutMeta,
+    PutPeer,
+    PutRoster,
+    Record,
+    SetStream,
+)
+from engine.store import statements as sql
+from engine.store.rows import Row, inbox_row, outbox_row, peer_data, roster_data
+from engine.store.statements import Write
+
+Link = Callable[[bytes, int, AddEntry], tuple[bytes, bytes]]
+
+
+class Tail(msgspec.Struct, frozen=True):
+    """Where the sequences stand: the last row given out, and the ledger's head."""
+
+    row: int = 0
+    head: LedgerHead = LedgerHead()
+
+
+class _Gathered:
+    """What is not yet written out. Each field is one statement's rows; a dict keeps the last of each key."""
+
+    def __init__(self) -> None:
+        self.outbox: list[Row] = []
+        self.outbox_bodies: list[Row] = []
+        self.numbers: dict[str, Row] = {}
+        self.rungs: dict[str, Row] = {}
+        self.tries: list[Row] = []
+        self.inbox: list[Row] = []
+        self.inbox_bodies: list[Row] = []
+        self.floors: dict[str, Row] = {}
+        self.streams: dict[tuple[str, int], Row] = {}
+        self.peers: dict[str, Row] = {}
+        self.meta: dict[str, Row] = {}
+        self.roster: list[Row] = []
+        self.entries: list[Row] = []
+        # Ids that something was said of; by the time their message is added it must already have been said.
+        self.spoken: set[str] = set()
+
+    def writes(self) -> list[Write]:
+        """All of it, what is referred to before what refers."""
+        floors = list(self.floors.values())
+        tried: list[Row] = [(msg_id,) for msg_id in dict.fromkeys(row[0] for row in self.tries)]
+        pairs: list[tuple[sql.Statement, list[Row]]] = [
+            (sql.ADD_OUTBOX, self.outbox),
+            (sql.ADD_OUTBOX_BODY, self.outbox_bodies),
+            (sql.OPEN_NUMBER, list(self.numbers.values())),
+            (sql.MOVE_RUNG, list(self.rungs.values())),
+            (sql.ADD_TRY, self.tries),
+            (sql.TRIM_TRIES, tried),
+            (sql.ADD_INBOX, self.inbox),
+            (sql.ADD_INBOX_BODY, self.inbox_bodies),
+            (sql.DROP_STREAMS, floors),
+            (sql.SET_FLOOR, floors),
+            (sql.SET_STREAM, list(self.streams.values())),
+            (sql.PUT_PEER, list(self.peers.values())),
+            (sql.PUT_META, list(self.meta.values())),
+            (sql.PUT_ROSTER, self.roster[-1:]),
+            (sql.ADD_ENTRY, self.entries),
+        ]
+        return [Write(statement, rows) for statement, rows in pairs if rows]
+
+
+class Batch:
+    """Sorts records into `writes`; `tail` is where the sequences stand afterwards."""
+
+    def __init__(self, tail: Tail, link: Link):
+        self._row, self._head, self._link = tail.row, tail.head, link
+        self._now = _Gathered()
+        self._done: list[Write] = []
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Take these records after all before them."""
+        for record in records:
+            _SORT[type(record)](self, record)
+
+    def finish(self) -> tuple[list[Write], Tail]:
+        """The statements of the transaction, in order, and the new tail."""
+        return [*self._done, *self._now.writes()], Tail(self._row, self._head)
+
+    def _add_outbox(self, record: AddOutbox) -> None:
+        if record.envelope.msg_id in self._now.spoken:
+            self._done += self._now.writes()
+            self._now = _Gathered()
+        self._row += 1
+        self._now.outbox.append(outbox_row(self._row, record))
+        self._now.outbox_bodies.append((self._row, record.envelope.body))
+
+    def _add_inbox(self, record: AddInbox) -> None:
+        self._row += 1
+        self._now.inbox.append(inbox_row(self._row, record))
+        self._now.inbox_bodies.append((self._row, record.envelope.body))
+
+    def _open_number(self, record: OpenNumber) -> None:
+        self._now.spoken.add(record.msg_id)
+        self._now.numbers[record.msg_id] = (record.msg_id, record.epoch, record.seq)
+
+    def _move_rung(self, record: MoveRung) -> None:
+        self._now.spoken.add(record.msg_id)
+        row = (record.msg_id, str(record.rung), record.at_ms, str(record.channel or ""), record.reason)
+        self._now.rungs[record.msg_id] = row
+
+    def _add_try(self, record: AddTry) -> None:
+        self._now.spoken.add(record.msg_id)
+        self._now.tries.append(
+            (record.msg_id, str(record.channel), record.outcome, float(record.ms), record.at_ms, record.note)
+        )
+
+    def _set_stream(self, record: SetStream) -> None:
+        row = (record.src, record.epoch, record.watermark, record.above)
+        self._now.streams[record.src, record.epoch] = row
+
+    def _drop_streams(self, record: DropStreams) -> None:
+        """Floors are written before streams: one set earlier in this batch must not come back after the drop."""
+        src, floor = record.src, record.floor_epoch
+        self._now.streams = {key: row for key, row in self._now.streams.items() if key[0] != src or key[1] >= floor}
+        highest = max(floor, self._now.floors.get(src, (src, floor))[1])
+        self._now.floors[src] = (src, highest)
+
+    def _put_peer(self, record: PutPeer) -> None:
+        self._now.peers[record.peer.id] = (record.peer.id, peer_data(record.peer))
+
+    def _put_meta(self, record: PutMeta) -> None:
+        self._now.meta[record.key] = (record.key, record.value)
+
+    def _put_roster(self, record: PutRoster) -> None:
+        self._now.roster.append((1, record.roster.version, roster_data(record.roster)))
+
+    def _add_entry(self, record: AddEntry) -> None:
+        seq = self._head.seq + 1
+        entry, digest = self._link(self._head.hash, seq, record)
+        self._now.entries.append((seq, entry, digest))
+        self._head = LedgerHead(seq, digest)
+
+
+_SORT: dict[type, Callable[[Batch, Any], None]] = {
+    AddOutbox: Batch._add_outbox,
+    OpenNumber: Batch._open_number,
+    MoveRung: Batch._move_rung,
+    AddTry: Batch._add_try,
+    AddInbox: Batch._add_inbox,
+    SetStream: Batch._set_stream,
+    DropStreams: Batch._drop_streams,
+    PutPeer: Batch._put_peer,
+    PutRoster: Batch._put_roster,
+    PutMeta: Batch._put_meta,
+    AddEntry: Batch._add_entry,
+}

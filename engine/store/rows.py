@@ -1,0 +1,130 @@
+"""Between nouns and rows: what a message is in a table, and what a table's row is as a message.
+
+The same functions serve the writer and the readers, so that a row means one thing. A channel that is None is an empty
+text. An envelope leaves out what is made anew with every try (`key_epoch`). Moments on a monotonic clock end with their
+process and are not kept.
+"""
+
+from typing import Any
+
+import msgspec
+
+from engine.model.channel import Channel
+from engine.model.envelope import FAILED, KINDS, Envelope, Kind, Urgency
+from engine.model.mail import Stream, Waiting
+from engine.model.peer import Peer
+from engine.model.records import AddInbox, AddOutbox
+from engine.model.roster import Roster
+
+Row = tuple[Any, ...]
+
+# Facts of the store's own, under keys that `Restored.meta` leaves out.
+BOOTS = "store.boots"
+EPOCH = "store.epoch"
+DEAD_PRUNED = "store.dead_pruned"
+OWN_KEYS = frozenset({BOOTS, EPOCH, DEAD_PRUNED})
+
+# So many tries are kept of one message, the newest: a peer that is away for a week must not fill the disk.
+TRIES_KEPT = 64
+
+# Conditions in SQL, from the tables that say what the words mean: a message of people; one that ended undelivered.
+IS_PUBLIC = f"kind IN ({', '.join(repr(str(kind)) for kind, spec in KINDS.items() if spec.public)})"
+HAS_FAILED = f"rung IN ({', '.join(sorted(repr(str(rung)) for rung in FAILED))})"
+
+# The columns of a waiting message, for `waiting_of`; `o` is the outbox, `b` its body.
+WAITING = (
+    "o.msg_id, o.src, o.dst, o.epoch, o.seq, o.kind, o.urgency, o.thread, o.created_ms, o.ttl_s, o.hop, o.via, "
+    "o.widened, b.body"
+)
+
+_encode = msgspec.msgpack.Encoder().encode
+_peer = msgspec.msgpack.Decoder(Peer).decode
+_roster = msgspec.msgpack.Decoder(Roster).decode
+
+
+def outbox_row(row: int, record: AddOutbox) -> Row:
+    """The outbox's columns, in the order of `schema.sql`."""
+    one = record.envelope
+    via, widened = str(record.via or ""), int(record.widened)
+    return (
+        *(row, one.msg_id, one.src, one.dst, one.src_epoch, one.seq, str(one.kind), int(one.urgency), one.thread),
+        *(one.created_ms, one.ttl_s, one.hop, "accepted", one.created_ms, "", "", via, widened),
+    )
+
+
+def inbox_row(row: int, record: AddInbox) -> Row:
+    """The inbox's columns, in the order of `schema.sql`."""
+    one = record.envelope
+    return (
+        *(row, one.msg_id, one.src, one.src_epoch, one.seq, str(one.kind), int(one.urgency), one.thread),
+        *(one.created_ms, record.at_ms, str(record.channel), record.tag),
+    )
+
+
+def waiting_of(row: Row) -> Waiting:
+    """A message of ours as it waits to be sent. Raises `ValueError` where a word is none of ours."""
+    msg_id, src, dst, epoch, seq, kind, urgency, thread, created_ms, ttl_s, hop, via, widened, body = row
+    envelope = Envelope(
+        src=src,
+        src_epoch=epoch,
+        seq=seq,
+        dst=dst,
+        msg_id=msg_id,
+        kind=Kind(kind),
+        urgency=Urgency(urgency),
+        thread=thread,
+        created_ms=created_ms,
+        ttl_s=ttl_s,
+        hop=hop,
+        body=body,
+    )
+    return Waiting(envelope, channel_of(via), bool(widened))
+
+
+def skip_of(waiting: Waiting) -> Waiting:
+    """What is sent under the number of a message that is over: an empty SKIP."""
+    skip = msgspec.structs.replace(waiting.envelope, kind=Kind.SKIP, body=b"", ttl_s=0, thread="")
+    return msgspec.structs.replace(waiting, envelope=skip, via=None, skipping=True)
+
+
+def channel_of(text: str) -> Channel | None:
+    """The channel of a column."""
+    return Channel(text) if text else None
+
+
+def stream_of(watermark: int, above: bytes) -> Stream:
+    """A stream of its columns."""
+    return Stream(watermark, int.from_bytes(above, "little"))
+
+
+def peer_data(peer: Peer) -> bytes:
+    """A peer as it is kept: without what only this process's clock can read."""
+    return _encode(msgspec.structs.replace(peer, heard_mono=None, suspect_at=None))
+
+
+def peer_of(data: bytes) -> Peer | None:
+    """A kept peer; None where another version's shape does not fit: it is only the last good data."""
+    try:
+        return _peer(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def roster_data(roster: Roster) -> bytes:
+    """The roster as it is kept."""
+    return _encode(roster)
+
+
+def roster_of(data: bytes) -> Roster:
+    """A kept roster. Raises `ValueError` (`msgspec.DecodeError` is one) when the bytes are none."""
+    return _roster(data)
+
+
+def number_data(number: int) -> bytes:
+    """A number as a meta value."""
+    return b"%d" % number
+
+
+def number_of(value: bytes | None) -> int:
+    """The number in a meta value; 0 for none. Raises `ValueError` for anything else."""
+    return int(value) if value else 0
