@@ -1,0 +1,178 @@
+"""The verbs of the whole program: going from room to room, writing, inviting, themes, help, leaving.
+
+A key reaches `perform`, which asks the room whether the verb can work now and says why if not; then the room's own
+`do_<verb>` is called, or the one here.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from fleet_tui.palette import Command, Palette
+from fleet_tui.themes import following
+from screens import peer_lines
+from screens.compose import Compose
+from screens.invite import InviteCard, Prompt
+from screens.keymap import ALWAYS, EVERYWHERE, MOVES, ROOMS, TABS, Key, key_for
+from screens.leaving import DETACHED, STOP, Leaving
+from screens.needs import needs
+from screens.room import Room
+from screens.sheet import Sheet
+from screens.spans import Spans, cell, wrap
+
+if TYPE_CHECKING:
+    from fleet_tui.app import FleetApp
+
+HELP_LABEL = 13
+
+
+class Actions:
+    """What the app does for its rooms."""
+
+    def __init__(self, app: "FleetApp") -> None:
+        self.app = app
+        self.visited = -1
+
+    def perform(self, verb: str) -> None:
+        """Do what a key stands for, or say why it cannot be done."""
+        room = self.app.room
+        if room is None:
+            return
+        reason = room.refusal(verb)
+        if reason:
+            key = key_for(room.name_of_room, verb)
+            self.app.note(f"{key.shown} {key.label}: {reason}" if key else reason, "warn")
+            return
+        found: Callable[[], None] | None = getattr(room, f"do_{verb}", None) or getattr(self, f"do_{verb}", None)
+        if found is None:
+            self.app.note(f"{verb} does nothing here")
+        elif verb in TABS:
+            self.app.go(verb)
+        else:
+            found()
+
+    # --- rooms ------------------------------------------------------------------------------------------------------
+
+    def do_peers(self) -> None:
+        """Room 1."""
+        self.app.go("peers")
+
+    def do_channels(self) -> None:
+        """Room 2."""
+        self.app.go("channels")
+
+    def do_messages(self) -> None:
+        """Room 6."""
+        self.app.go("messages")
+
+    def do_next(self) -> None:
+        """The oldest thing that needs a person, then the one after it."""
+        found = needs(self.app.fleet)
+        if not found:
+            self.app.note("nothing needs you", "good")
+            return
+        self.visited = (self.visited + 1) % len(found)
+        need = found[self.visited]
+        if need.peer:
+            self.app.show_peer(need.room, need.peer)
+        place = f"{self.visited + 1} of {len(found)}: " if len(found) > 1 else ""
+        self.app.note(f"{place}{need.title}{f' · {need.next_step}' if need.next_step else ''}", "warn")
+
+    # --- doing ------------------------------------------------------------------------------------------------------
+
+    def do_message(self) -> None:
+        """Write to the marked ones, or to the one under the cursor."""
+        room, fleet = self.app.room, self.app.fleet
+        ids = sorted(room.marks) if room and room.marks else [room.peer()] if room else []
+        names = [fleet.name_of(one) for one in ids if one and one != fleet.me.id]
+        self.app.push_screen(Compose(", ".join(names)))
+
+    def do_invite(self) -> None:
+        """Print a code for another machine."""
+        self.app.push_screen(InviteCard())
+
+    def do_join(self) -> None:
+        """Join the fleet that a code belongs to."""
+
+        def done(code: str | None) -> None:
+            if code:
+                joined = "joined; the others appear as they are heard"
+                self.app.ask(self.app, lambda engine: engine.join(code), lambda _: self.app.note(joined, "good"))
+
+        self.app.push_screen(Prompt("join a fleet", "The code that the other machine's invite printed:"), done)
+
+    # --- the control room itself ------------------------------------------------------------------------------------
+
+    def do_findings(self) -> None:
+        """All that is wrong."""
+        self.app.push_screen(Sheet("findings", lambda size: peer_lines.findings(self.app.fleet, size)))
+
+    def do_theme(self) -> None:
+        """The next theme."""
+        if self.app.no_color:
+            self.app.note("NO_COLOR is set: there is one theme, without colour", "warn")
+            return
+        self.app.theme = following(self.app.theme)
+        self.app.note(f"theme {self.app.theme}")
+
+    def do_help(self) -> None:
+        """The keys of this room."""
+        room = self.app.room
+        if room is not None:
+            self.app.push_screen(Sheet(f"keys of {TABS[room.name_of_room].label}", lambda size: help_lines(room, size)))
+
+    def do_palette(self) -> None:
+        """Every verb and every peer."""
+
+        def done(chosen: Command | None) -> None:
+            if chosen is not None:
+                chosen.run()
+
+        self.app.push_screen(Palette(self._commands()), done)
+
+    def do_detach(self) -> None:
+        """Leave; the node goes on."""
+        self.app.exit(DETACHED)
+
+    def do_quit(self) -> None:
+        """Ask what leaving means."""
+
+        def done(answer: str | None) -> None:
+            if answer in (DETACHED, STOP):
+                self.app.exit(answer)
+
+        self.app.push_screen(Leaving(), done)
+
+    def _commands(self) -> list[Command]:
+        room = self.app.room
+        if room is None:
+            return []
+        own = {key.verb: key for key in (*ROOMS[room.name_of_room], *EVERYWHERE)}
+        found = [self._command(key, room) for key in own.values() if key.verb not in ("palette", "back")]
+        found.append(Command("join", "join the fleet that a code belongs to", "", lambda: self.perform("join")))
+        fleet = self.app.fleet
+        return found + [self._visit(one.name, one.id, one.role) for one in fleet.roster.members if one.present]
+
+    def _command(self, key: Key, room: Room) -> Command:
+        return Command(key.label, key.tooltip, key.shown, lambda: self.perform(key.verb), room.refusal(key.verb))
+
+    def _visit(self, name: str, node_id: str, role: str) -> Command:
+        return Command(name, f"go to this {role}", "", lambda: self.app.show_peer("peers", node_id))
+
+
+def help_lines(room: Room, size: int) -> list[Spans]:
+    """The keys of a room, from the one table."""
+    sections = (
+        (TABS[room.name_of_room].label, ROOMS[room.name_of_room]),
+        ("everywhere", (*EVERYWHERE, ALWAYS[1])),
+        ("moving", MOVES),
+    )
+    lines: list[Spans] = []
+    for title, keys in sections:
+        lines += [((title, "title"),)]
+        for key in keys:
+            refused = room.refusal(key.verb)
+            shown: Spans = ((f"  {cell(key.shown, 11)}", "key"), (cell(key.label, HELP_LABEL), "strong"))
+            said = wrap(key.tooltip + (f" (not now: {refused})" if refused else ""), size - 26, "dim")
+            lines += [(*shown, *said[0]), *(((" " * 26, ""), *line) for line in said[1:])]
+        lines.append(())
+    return lines[:-1]

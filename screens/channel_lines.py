@@ -1,0 +1,137 @@
+"""What the panel and `w` say of one (peer, channel) pair: the machine with its present state lit, and why. Pure."""
+
+from datetime import tzinfo
+
+from engine.model.channel import CHANNELS, Change, Channel, ChannelState
+from engine.model.moment import Moment
+from engine.state import Fleet
+from screens import format as say
+from screens.glyphs import CHANNEL
+from screens.peer_lines import flow
+from screens.roll import Plan, no_plan, reading
+from screens.spans import Span, Spans, cells, fit, sides, wrap
+
+# The way through the machine, with the words on its arrows for where there is room.
+WAY = (
+    (ChannelState.HEALTHY, "1 fail"),
+    (ChannelState.DEGRADED, "3 in a row"),
+    (ChannelState.BROKEN, "an answer"),
+    (ChannelState.HEALING, "3 answers"),
+)
+KEPT = 16
+PAIR_FROM = 96
+
+
+def machine(state: ChannelState, size: int) -> Spans:
+    """The states in their order, the present one lit; those beside the way stand alone."""
+    if state not in [one for one, _ in WAY]:
+        look = CHANNEL[state]
+        return (("[", "dim"), (f" {look.glyph} {look.word} ", look.ink), ("]", "dim"))
+    told = _way(state, True)
+    return told if sum(cells(text) for text, _ in told) <= size else fit(_way(state, False), size)
+
+
+def _way(state: ChannelState, told: bool) -> Spans:
+    spans: list[Span] = []
+    for one, arrow in WAY:
+        look = CHANNEL[one]
+        lit = one is state
+        spans.append((f"[{look.glyph} {look.word}]" if lit else look.word, f"{look.ink} strong" if lit else "faint"))
+        spans.append((f" ─{arrow}→ " if told else " → ", "faint"))
+    return (*spans, (CHANNEL[ChannelState.HEALTHY].word, "faint"))
+
+
+def title(fleet: Fleet, peer: str, channel: Channel, now: Moment, size: int) -> Spans:
+    """Whose channel it is, its state and since when."""
+    health = fleet.health(peer, channel)
+    look = CHANNEL[health.state]
+    name: Spans = (
+        (f"{look.glyph} ", look.ink),
+        (f"{fleet.name_of(peer)} · {channel}", "title"),
+        (f"  {look.word}", look.ink),
+        (f"  {health.reason}" if health.reason else "", "dim"),
+    )
+    since = f"since {say.age((now.wall_ms - health.since_ms) / 1_000)}" if health.since_ms else ""
+    return sides(name, ((since, "dim"),), size)
+
+
+def panel(fleet: Fleet, peer: str, channel: Channel, now: Moment, size: int, zone: tzinfo | None = None) -> list[Spans]:
+    """State machine, facts and the last changes."""
+    if not peer:
+        return []
+    health = fleet.health(peer, channel)
+    lines = [title(fleet, peer, channel, now, size), machine(health.state, size)]
+    if health.held:
+        lines += wrap("held back by you: the cascade passes it over; x lets it back in", size, "warn")
+    lines += flow(facts(fleet, peer, channel, now), size)
+    return [*lines, (), *changes(health.changes, size, zone)] if health.changes else lines
+
+
+def facts(fleet: Fleet, peer: str, channel: Channel, now: Moment) -> list[str]:
+    """The numbers behind the state."""
+    health = fleet.health(peer, channel)
+    window = fleet.config.health.window_s
+    recent = sum(now.mono - at <= window for at in health.fails)
+    spec = CHANNELS[channel]
+    said = [f"P{spec.number} {spec.speed.name.lower()}", f"{say.count(recent, 'failure')} in {say.age(window)}"]
+    if health.streak:
+        said.append(f"{health.streak} in a row")
+    if health.good:
+        said.append(f"{health.good} of {fleet.config.health.heal_probes} probes well")
+    if health.retry_at > now.mono:
+        said.append(f"tries again in {say.countdown(health.retry_at - now.mono)}")
+    if health.ok_at is not None:
+        said.append(f"worked {say.age(now.mono - health.ok_at)} ago")
+    ms = reading(health)
+    if ms is not None:
+        said.append(f"{say.latency(ms)} {say.spark(health.latencies, 16)}")
+    return said
+
+
+def changes(made: tuple[Change, ...], size: int, zone: tzinfo | None = None) -> list[Spans]:
+    """The last changes, newest first; in two columns where there is room."""
+    last = [_change(one, zone) for one in reversed(made[-KEPT:])]
+    if size < PAIR_FROM:
+        return [fit(one, size) for one in last]
+    half = -(-len(last) // 2)
+    wide = size // 2 - 1
+    right = [*last[half:], *[()] * (half * 2 - len(last))]
+    return [(*fit(one, wide), ("  ", ""), *fit(two, wide)) for one, two in zip(last[:half], right, strict=True)]
+
+
+def _change(one: Change, zone: tzinfo | None) -> Spans:
+    look = CHANNEL[one.new]
+    return (
+        (f"{say.stamp(one.at_ms, zone)}  ", "dim"),
+        (f"{look.glyph} {look.word:<11} ", look.ink),
+        (one.reason, ""),
+    )
+
+
+def why(fleet: Fleet, peer: str, channel: Channel, now: Moment, size: int, plan: Plan = no_plan) -> list[Spans]:
+    """Why the channel is in its state, and whether the next message would take it."""
+    health = fleet.health(peer, channel)
+    look = CHANNEL[health.state]
+    order = plan(fleet, peer)
+    lines: list[Spans] = [((f"{look.glyph} {channel} to {fleet.name_of(peer)} is {look.word}", look.ink),), ()]
+    lines += wrap(REASONS[health.state].format(channel=channel, why=health.reason or "no reason was given"), size)
+    if health.held:
+        lines += wrap("You hold it back: the cascade passes it over until x lets it in again.", size, "warn")
+    elif channel in order:
+        place = PLACES[min(order.index(channel), len(PLACES) - 1)]
+        lines += wrap(f"The next message tries it {place}; the order is {', '.join(order)}.", size)
+    elif order:
+        lines += wrap(f"The next message does not try it; the order is {', '.join(order)}.", size)
+    return [*lines, (), *flow(facts(fleet, peer, channel, now), size)]
+
+
+PLACES = ("first", "second", "third", "late")
+REASONS = {
+    ChannelState.HEALTHY: "The last tries were answered in time.",
+    ChannelState.DEGRADED: "It works, but not as it should: {why}. It is still used, after healthier ones.",
+    ChannelState.BROKEN: "The last tries failed: {why}. It is not used; probes look after it, ever more rarely.",
+    ChannelState.HEALING: "It answers again after it was broken ({why}). Three good probes make it healthy.",
+    ChannelState.QUARANTINED: "{why}. Nothing goes over it until a person has looked: a changed key is never accepted.",
+    ChannelState.UNKNOWN: "It was never tried, and what was not measured is not claimed.",
+    ChannelState.ABSENT: "It cannot be used here: {why}.",
+}

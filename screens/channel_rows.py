@@ -1,0 +1,138 @@
+"""The grid of channels: rows peers, columns P0 to P8. Pure.
+
+A cell is a glyph with a latency, an age or a countdown. The channel the next message would take is underlined; on the
+row under the cursor every cell carries its place in the cascade. Where the line is short, columns that nobody has are
+left out and counted in the heading.
+"""
+
+from engine.model.channel import CHANNELS, Channel, ChannelState
+from engine.model.moment import Moment
+from engine.state import Fleet
+from screens import format as say
+from screens.fuzzy import matching
+from screens.glyphs import CHANNEL, small
+from screens.roll import WORST, Plan, best, condition, members, natural, no_plan, reading
+from screens.spans import Span, Spans, cell, cells, clip, fit
+from screens.widgets.line_grid import Rows
+
+SORTS = ("name", "worst")
+NAME = 15
+NEXT = 20
+# From this width on all nine columns are shown, and what goes next in words.
+FULL = 108
+LEAST, MOST = 6, 11
+HELD = "held"
+
+
+class ChannelRows(Rows):
+    """The rows of one fleet at one moment."""
+
+    def __init__(self, fleet: Fleet, now: Moment, query: str, sort: str, plan: Plan = no_plan) -> None:
+        self.fleet, self.now, self.plan = fleet, now, plan
+        others = [one for one in members(fleet) if one.id != fleet.me.id]
+        found = matching(query, others, lambda one: f"{one.name} {one.role} {condition(fleet, one.id).look.word}")
+        if sort == "worst":
+            found.sort(key=lambda one: (WORST.get(condition(fleet, one.id).look.glyph, 9), natural(one.name)))
+        else:
+            found.sort(key=lambda one: natural(one.name))
+        self.keys = [one.id for one in found]
+        self.used = used(fleet)
+        self.columns = len(CHANNELS)
+
+    def shown(self, size: int) -> list[Channel]:
+        """The channels there is a column for."""
+        return list(CHANNELS) if size >= FULL else self.used
+
+    def _wide(self, size: int) -> tuple[int, int, int]:
+        """The widths of the name, of a cell with its gap, and of the words at the end."""
+        after = NEXT if size >= FULL else 0
+        columns = len(self.shown(size))
+        name = NAME if size >= 60 else 10
+        each = min(MOST, max(LEAST, (size - name - after) // columns))
+        return min(size - each * columns - after, NAME + 10), each, after
+
+    def heading(self, size: int) -> Spans:
+        name, each, after = self._wide(size)
+        shown = self.shown(size)
+        left_out = len(CHANNELS) - len(shown)
+        parts: list[Span] = [(cell("  peer", name), "dim")]
+        parts += [(cell(f"P{CHANNELS[one].number} {one}" if each > 9 else str(one), each), "dim") for one in shown]
+        parts.append(("next goes by" if after else f"+{left_out} not set up" if left_out else "", "faint"))
+        return fit(parts, size)
+
+    def row(self, index: int, size: int, column: int) -> Spans:
+        peer = self.keys[index]
+        name, each, after = self._wide(size)
+        order = self.plan(self.fleet, peer)
+        how = condition(self.fleet, peer)
+        spans: list[Span] = [(f"{how.look.glyph} ", how.look.ink)]
+        spans.append((cell(self.fleet.name_of(peer), name - 2), "strong" if column >= 0 else ""))
+        for channel in self.shown(size):
+            spans += self._cell(peer, channel, each, order, column)
+        return (*spans, *self._next(peer, order, after)) if after else tuple(spans)
+
+    def _cell(self, peer: str, channel: Channel, wide: int, order: tuple[Channel, ...], column: int) -> Spans:
+        glyph, value, ink = self.says(peer, channel, wide)
+        lit = "cell " if column == CHANNELS[channel].number else ""
+        place = small(order.index(channel) + 1) if column >= 0 and channel in order else ""
+        room = wide - 1 - cells(glyph) - cells(place)
+        # The value is cut before the glyph and the place are: they are the state and the order.
+        text = clip(value, room)
+        under = " under" if channel in order[:1] else ""
+        pad = " " * (room - cells(text))
+        return (
+            (glyph, f"{lit}{ink}"),
+            (" " if text.startswith(" ") else "", lit),
+            (text.lstrip(), f"{lit}{_tone(ink)}{under}"),
+            (place + pad, f"{lit}accent"),
+            (" ", ""),
+        )
+
+    def says(self, peer: str, channel: Channel, wide: int) -> tuple[str, str, str]:
+        """Glyph, value and ink of a cell `wide` cells wide."""
+        health = self.fleet.health(peer, channel)
+        look = CHANNEL[health.state]
+        if health.held:
+            return "–", f" {HELD}", "dim"
+        ms = reading(health)
+        gap = " " if wide > 7 else ""
+        value = ""
+        if health.state in (ChannelState.HEALTHY, ChannelState.DEGRADED) and ms is not None:
+            value = say.latency(ms) if wide > 8 else say.tight(ms)
+        elif health.state is ChannelState.HEALING:
+            value = say.countdown(health.retry_at - self.now.mono) if health.retry_at > self.now.mono else "probing"
+        elif health.state in (ChannelState.BROKEN, ChannelState.QUARANTINED) and health.since_ms:
+            value = say.age((self.now.wall_ms - health.since_ms) / 1_000)
+        return look.glyph, f"{gap}{value}" if value else "", look.ink
+
+    def _next(self, peer: str, order: tuple[Channel, ...], wide: int) -> Spans:
+        if order:
+            return fit(((", then ".join(order[:2]), "dim"),), wide)
+        link = best(self.fleet, peer)
+        return fit(((link.channel, "dim") if link else ("waits", "warn"),), wide)
+
+    def across(self, column: int, steps: int, size: int) -> int:
+        shown = [CHANNELS[one].number for one in self.shown(size)]
+        at = shown.index(column) if column in shown else 0
+        return shown[max(0, min(at + steps, len(shown) - 1))]
+
+    def column_at(self, x: int, size: int) -> int:
+        name, each, _ = self._wide(size)
+        shown = self.shown(size)
+        at = (x - name) // each
+        return CHANNELS[shown[at]].number if x >= name and at < len(shown) else -1
+
+
+def used(fleet: Fleet) -> list[Channel]:
+    """The channels that someone has; the first three always."""
+    set_up = {
+        channel
+        for (_, channel), health in fleet.channels.items()
+        if health.state not in (ChannelState.ABSENT, ChannelState.UNKNOWN)
+    }
+    return [one for one in CHANNELS if one in set_up or one in (Channel.NATS, Channel.HTTP, Channel.RELAY)]
+
+
+def _tone(ink: str) -> str:
+    """The ink of a value: quiet where all is well, so that trouble stands out."""
+    return "" if ink == "good" else ink

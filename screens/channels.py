@@ -1,0 +1,146 @@
+"""Room 2: every channel to every peer, and why the cell under the cursor is as it is."""
+
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from engine.model.channel import CHANNELS, Channel
+from engine.model.story import Page, Query
+from screens import channel_lines
+from screens.channel_rows import SORTS, ChannelRows
+from screens.keymap import ROOMS, bindings
+from screens.message_rows import brief
+from screens.room import Room
+from screens.sheet import Sheet
+from screens.spans import Spans
+from screens.widgets.line_grid import LineGrid
+from screens.widgets.lines import TextLines
+
+NAMES = tuple(CHANNELS)
+FOR_A_PEER = ("open", "probe", "hold", "why", "mark", "copy", "message")
+
+
+class Channels(Room):
+    """The grid, and the panel of the cell under the cursor."""
+
+    BINDINGS = bindings("channels", ROOMS["channels"])
+    name_of_room = "channels"
+    filter_hint = "filter: letters of a name, a role, a state; enter keeps it, esc shows all"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sort = SORTS[0]
+        self.wanted = ""
+        self.wanted_column = CHANNELS[Channel.NATS].number
+
+    def body(self) -> ComposeResult:
+        with Vertical(id="body"):
+            yield LineGrid(id="grid")
+            yield TextLines(id="panel")
+
+    def main(self) -> LineGrid:
+        return self.query_one("#grid", LineGrid)
+
+    def refresh_body(self) -> None:
+        grid = self.main()
+        grid.marks = self.marks
+        grid.show(ChannelRows(self.fleet, self.desk.moment(), self.query_text, self.sort, self.desk.plan))
+        if self.wanted_column >= 0:
+            column, self.wanted_column = self.wanted_column, -1
+            grid.move_to(grid.cursor, column)
+        if self.wanted and grid.put(self.wanted):
+            self.wanted = ""
+
+    def peer(self) -> str:
+        return self.main().key
+
+    @property
+    def channel(self) -> Channel:
+        """The channel under the cursor."""
+        return NAMES[self.main().column]
+
+    def put(self, node_id: str) -> None:
+        """Move the cursor to a peer, now or as soon as it is shown."""
+        if not self.main().put(node_id):
+            self.wanted = node_id
+        self.look()
+
+    def panel_lines(self, size: int) -> list[Spans]:
+        return channel_lines.panel(self.fleet, self.peer(), self.channel, self.desk.moment(), size, self.desk.zone)
+
+    def why_lines(self, size: int) -> list[Spans]:
+        return channel_lines.why(self.fleet, self.peer(), self.channel, self.desk.moment(), size, self.desk.plan)
+
+    def summary(self) -> Spans:
+        peer = self.peer()
+        if not peer:
+            return ()
+        return channel_lines.title(self.fleet, peer, self.channel, self.desk.moment(), self.size.width - 8)[:4]
+
+    def title_of_item(self) -> str:
+        return f"{super().title_of_item()} · {self.channel}"
+
+    # --- verbs ------------------------------------------------------------------------------------------------------
+
+    def refusal(self, verb: str) -> str:
+        asked = super().refusal(verb)
+        if asked or verb not in FOR_A_PEER or self.peer():
+            return asked
+        return "no peer matches; esc shows all again" if self.query_text else "no peers yet; i prints an invite"
+
+    def do_open(self) -> None:
+        """The changes of the channel, and the last messages that tried it."""
+        peer, channel = self.peer(), self.channel
+        found: list[Spans] = [(("reading the log …", "dim"),)]
+
+        def came(page: Page) -> None:
+            told = [brief(line, self.desk.zone) for line in page.lines if _took(line.channel, line.path, channel)]
+            found[:] = told or [(("no message among the last 200 took it", "dim"),)]
+            sheet.look()
+
+        def lines(size: int) -> list[Spans]:
+            panel = channel_lines.panel(self.fleet, peer, channel, self.desk.moment(), size, self.desk.zone)
+            return [*panel, (), (("deliveries", "title"),), *found]
+
+        sheet = Sheet(f"history: {self.title_of_item()}", lines)
+        self.app.push_screen(sheet)
+        self.desk.ask(sheet, lambda engine: engine.messages(Query(peer=peer, limit=200)), came)
+
+    def do_probe(self) -> None:
+        """Try the channel under the cursor now."""
+        peer, channel, name = self.peer(), self.channel, self.title_of_item()
+        self.desk.ask(self, lambda engine: engine.probe(peer, channel), lambda _: self.desk.note(f"probing {name}"))
+
+    def do_hold(self) -> None:
+        """Hold the channel back, or let it in again."""
+        peer, channel, name = self.peer(), self.channel, self.title_of_item()
+        held = not self.fleet.health(peer, channel).held
+        told = f"{name} is held back; x lets it in again" if held else f"{name} is back in the cascade"
+        self.desk.ask(self, lambda engine: engine.hold(peer, channel, held), lambda _: self.desk.note(told, "warn"))
+
+    def do_sort(self) -> None:
+        """The next order."""
+        self.sort = SORTS[(SORTS.index(self.sort) + 1) % len(SORTS)]
+        self.desk.note(f"sorted by {self.sort}")
+        self.look()
+
+    def do_copy(self) -> None:
+        """The state in words."""
+        lines = self.panel_lines(100)
+        self.desk.copy("\n".join("".join(text for text, _ in line).rstrip() for line in lines), "the state in words")
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "sort": self.sort, "cursor": self.peer(), "column": self.main().column}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        self.sort = state["sort"] if state.get("sort") in SORTS else SORTS[0]
+        self.wanted = str(state.get("cursor", ""))
+        column = state.get("column")
+        if isinstance(column, int) and 0 <= column < len(NAMES):
+            self.wanted_column = column
+
+
+def _took(by: Channel | None, path: tuple[Any, ...], channel: Channel) -> bool:
+    return by is channel or any(one.channel is channel for one in path)

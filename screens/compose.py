@@ -1,0 +1,234 @@
+"""Writing a message: to whom, what for, the words, whom it reaches and how; and then its receipts, climbing.
+
+Before sending, the engine is asked whom the address means and which channels it would take; after sending, every
+recipient has a line that moves as the receipt does. Closing the dialog stops nothing: the outbox has it.
+"""
+
+from collections.abc import Sequence
+from typing import cast
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.suggester import SuggestFromList
+from textual.timer import Timer
+from textual.widgets import Button, Input, TextArea
+
+from engine.errors import FleetError
+from engine.model.envelope import FAILED, HEIGHT, Kind, Rung
+from engine.model.story import Line, Story
+from screens.confirm import Confirm
+from screens.desk import Desk, Reach
+from screens.format import count
+from screens.glyphs import RUNG
+from screens.keymap import COMPOSE, bindings
+from screens.message_rows import path
+from screens.sheet import Plain
+from screens.spans import Spans, cell, wrap
+from screens.widgets.choice import Choice
+from screens.widgets.lines import TextLines
+
+# How long the address rests before the engine is asked whom it means.
+REST_S = 0.15
+MANY = 10
+WORTH = {
+    Kind.CONTEXT: "something to know",
+    Kind.TASK: "something to do",
+    Kind.REPLY: "an answer",
+    Kind.ALERT: "needs eyes now",
+    Kind.BROADCAST: "to many at once",
+    Kind.SYNC: "silent upkeep",
+    Kind.REPAIR: "asks it to mend itself",
+}
+
+
+class Compose(ModalScreen[None], inherit_bindings=False):
+    """The dialog. `to` is what the address starts with: names, `all`, `role:worker`, `label:x`."""
+
+    BINDINGS = bindings("compose", COMPOSE, "dialog")
+
+    def __init__(self, to: str) -> None:
+        super().__init__()
+        self.to = to
+        self.reaches: list[Reach] = []
+        self.stories: dict[str, Story] = {}
+        self.failures: dict[str, FleetError] = {}
+        self.sent_to: list[str] = []
+        self.revision = -1
+        self.rest: Timer | None = None
+        self.wrong = ""
+
+    @property
+    def desk(self) -> Desk:
+        """The program around us."""
+        return cast(Desk, self.app)
+
+    def compose(self) -> ComposeResult:
+        fleet = self.desk.fleet
+        names = [one.name for one in fleet.roster.members if one.present and one.id != fleet.me.id]
+        with Vertical(classes="dialog", id="compose") as box:
+            box.border_title = " message "
+            box.border_subtitle = " ctrl+s sends   esc closes "
+            with Horizontal(classes="field"):
+                yield Plain("to", classes="label")
+                yield Input(self.to, id="to", compact=True, suggester=SuggestFromList([*names, "all"]))
+            with Horizontal(classes="field"):
+                yield Plain("kind", classes="label")
+                yield Choice([(kind, WORTH[kind]) for kind in WORTH], id="kind")
+            yield TextArea(id="text", compact=True, placeholder="the words", tab_behavior="focus")
+            yield TextLines(id="reach")
+            with Horizontal(classes="buttons"):
+                yield Button("Cancel", id="cancel", compact=True)
+                yield Button("Send", id="send", variant="primary", compact=True)
+
+    def on_mount(self) -> None:
+        """The words are what is missing, unless nobody is named yet."""
+        self.query_one("#text" if self.to else "#to").focus()
+        self._ask_reach()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Another width."""
+        self.call_after_refresh(self.look)
+
+    # --- whom it reaches --------------------------------------------------------------------------------------------
+
+    @on(Input.Changed, "#to")
+    def _address(self) -> None:
+        if self.rest:
+            self.rest.stop()
+        self.rest = self.set_timer(REST_S, self._ask_reach)
+
+    @on(Input.Submitted, "#to")
+    def _addressed(self) -> None:
+        self.query_one("#text").focus()
+
+    def _ask_reach(self) -> None:
+        names = self._names()
+        self.reaches, self.wrong = [], "" if names else "name a peer, several with commas, or all"
+        for name in names:
+            self._ask_one(name)
+        self.look()
+
+    def _ask_one(self, name: str) -> None:
+        self.desk.ask(self, lambda engine: engine.preview(name), self._reached, self._unknown)
+
+    def _names(self) -> list[str]:
+        return [name.strip() for name in self.query_one("#to", Input).value.split(",") if name.strip()]
+
+    def _reached(self, reaches: Sequence[Reach]) -> None:
+        known = {name for name, _, _ in self.reaches}
+        self.reaches += [reach for reach in reaches if reach[0] not in known]
+        self.look()
+
+    def _unknown(self, error: FleetError) -> None:
+        self.wrong = f"{error.title}: {error.detail}" if error.detail else error.title
+        self.look()
+
+    # --- sending ----------------------------------------------------------------------------------------------------
+
+    def _refusal(self) -> str:
+        if self.sent_to:
+            return "it is sent; esc closes"
+        if self.desk.readonly:
+            return "this control room is read-only; start it without --readonly"
+        if not self.reaches:
+            return self.wrong or "nobody is named"
+        return "" if self.query_one("#text", TextArea).text.strip() else "there are no words to send"
+
+    def send(self) -> None:
+        """Send to everyone it reaches; ten or more are counted first."""
+        self.wrong = self._refusal()
+        if self.wrong:
+            self.look()
+        elif len(self.reaches) < MANY:
+            self._send(True)
+        else:
+            number = str(len(self.reaches))
+            text = f"This message goes to {number} peers: {', '.join(name for name, _, _ in self.reaches[:6])}, …"
+            self.app.push_screen(Confirm(f"send to {number}", text, number), self._send)
+
+    def _send(self, really: bool | None) -> None:
+        if not really:
+            return
+        kind, body = Kind(self.query_one(Choice).value), self.query_one("#text", TextArea).text
+        self.sent_to = [name for name, _, _ in self.reaches]
+        for name in self.sent_to:
+            self._send_one(name, body, kind)
+        for field in ("#to", "#kind", "#text"):
+            self.query_one(field).disabled = True
+        self.query_one("#send").display = False
+        self.query_one("#cancel", Button).label = "Close"
+        self.query_one("#cancel").focus()
+        self.query_one("#compose", Vertical).border_subtitle = " esc closes; it goes on without you "
+        self.look()
+
+    def _send_one(self, name: str, body: str, kind: Kind) -> None:
+        self.desk.ask(
+            self,
+            lambda engine: engine.send(name, body, kind=kind),
+            lambda story: self._moved(name, story),
+            lambda error: self._refused(name, error),
+        )
+
+    def _follow_one(self, name: str, msg_id: str) -> None:
+        self.desk.ask(self, lambda engine: engine.story(msg_id), lambda story: self._moved(name, story))
+
+    def _moved(self, name: str, story: Story) -> None:
+        self.stories[name] = story
+        self.look()
+
+    def _refused(self, name: str, error: FleetError) -> None:
+        self.failures[name] = error
+        self.look()
+
+    def look(self) -> None:
+        """Show the newest; ask again for the stories that may have moved."""
+        if not self.is_mounted:
+            return
+        revision = self.desk.fleet.mail.revision
+        if revision != self.revision:
+            self.revision = revision
+            for name, story in self.stories.items():
+                if story.rung not in FAILED and HEIGHT[story.rung] < HEIGHT[Rung.ANSWERED]:
+                    self._follow_one(name, story.id)
+        reach = self.query_one("#reach", TextLines)
+        reach.show(self._lines(max(20, reach.inner.width)))
+
+    def _lines(self, size: int) -> list[Spans]:
+        if self.sent_to:
+            return [self._receipt(name) for name in self.sent_to]
+        lines = wrap(self.wrong, size, "warn") if self.wrong else []
+        if self.reaches:
+            lines.append(((f"reaches {count(len(self.reaches), 'peer')}", "dim"),))
+        for name, order, reason in self.reaches:
+            way = " → ".join(order) or "waits in the outbox"
+            why = f"  {reason}" if reason else ""
+            lines.append(((cell(name, 14), "strong"), (way, "" if order else "warn"), (why, "dim")))
+        return lines
+
+    def _receipt(self, name: str) -> Spans:
+        if name in self.failures:
+            error = self.failures[name]
+            return (("✗ ", "bad"), (cell(name, 14), "strong"), (f"{error.title}  ", "bad"), (error.next_step, "dim"))
+        story = self.stories.get(name)
+        if story is None:
+            return (("· ", "dim"), (cell(name, 14), "strong"), ("being written down …", "dim"))
+        look = RUNG[story.rung]
+        line = Line(story.id, "out", name, story.kind, story.rung, story.channel, story.at, story.reason, story.tries)
+        said = f"  {story.reason}" if story.reason and story.rung is not Rung.ON_HOST else ""
+        head: Spans = ((f"{look.glyph} ", look.ink), (cell(name, 14), "strong"), (cell(look.word, 10), look.ink))
+        return (*head, *path(line), (said, "dim"))
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        self.send() if event.button.id == "send" else self.dismiss(None)
+
+    def action_dialog(self, verb: str) -> None:
+        """`ctrl+s` sends, `esc` closes, tab goes round."""
+        if verb == "send":
+            self.send()
+        elif verb == "close":
+            self.dismiss(None)
+        else:
+            self.focus_next() if verb == "pane" else self.focus_previous()

@@ -1,0 +1,111 @@
+"""What the rooms may ask of the program around them, and what the program asks of the engine.
+
+Rooms know neither the app nor the engine: they see a `Desk`. It holds the newest frozen value, the clock, and one way
+to ask the engine for a verb; the answer comes back on the screen's own thread. With no engine behind it (a picture of
+a fleet), a verb is answered with that reason.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import tzinfo
+from typing import Any, Protocol, TypeVar
+
+from engine.errors import FleetError
+from engine.model.channel import Channel
+from engine.model.envelope import Kind, Urgency
+from engine.model.moment import Moment
+from engine.model.story import Invite, Letter, Page, Query, Story
+from engine.state import Fleet
+
+Answer = TypeVar("Answer")
+
+# Whom a message would reach, by name, over which channels in which order, or why not now.
+Reach = tuple[str, tuple[Channel, ...], str]
+
+
+class Engine(Protocol):
+    """The engine's verbs. They run on its own thread and loop; `fleet` may be read from any."""
+
+    @property
+    def fleet(self) -> Fleet: ...
+
+    async def send(
+        self,
+        to: str,
+        body: str,
+        *,
+        kind: Kind = Kind.CONTEXT,
+        via: Channel | None = None,
+        widened: bool = False,
+        ttl_s: int | None = None,
+        urgency: Urgency | None = None,
+    ) -> Story: ...
+
+    async def preview(self, to: str) -> Sequence[Reach]: ...
+
+    async def story(self, msg_id: str) -> Story: ...
+
+    async def resend(self, msg_id: str) -> Story: ...
+
+    async def messages(self, query: Query) -> Page: ...
+
+    async def body(self, msg_id: str) -> str: ...
+
+    async def inbox(self) -> Sequence[Letter]: ...
+
+    async def invite(self, role: str = "worker", ttl_s: int = 900) -> Invite: ...
+
+    async def join(self, code: str) -> object: ...
+
+    async def revoke(self, name: str) -> object: ...
+
+    async def leave(self) -> object: ...
+
+    async def probe(self, peer_id: str, channel: Channel | None = None) -> object: ...
+
+    async def hold(self, peer_id: str, channel: Channel, held: bool) -> object: ...
+
+    async def check(self, peer_id: str) -> dict[str, Any]: ...
+
+
+class Desk(Protocol):
+    """The program as the rooms see it."""
+
+    fleet: Fleet
+    readonly: bool
+    zone: tzinfo | None
+    # What was open when the control room ended last, by room.
+    kept: dict[str, Any]
+
+    def moment(self) -> Moment:
+        """This moment, on the clock the program was given."""
+        ...
+
+    def plan(self, fleet: Fleet, peer: str) -> tuple[Channel, ...]:
+        """The order in which the next message's channels would be tried; empty where nobody knows."""
+        ...
+
+    def ask(
+        self,
+        owner: object,
+        question: Callable[[Engine], Awaitable[Answer]],
+        then: Callable[[Answer], None],
+        failed: Callable[[FleetError], None] | None = None,
+    ) -> None:
+        """Ask the engine; `then` or `failed` follows on the screen's thread, unless `owner` is gone by then."""
+        ...
+
+    def note(self, text: str, ink: str = "dim") -> None:
+        """Say one line to the person."""
+        ...
+
+    def perform(self, verb: str) -> None:
+        """Do what a key stands for, or say why it cannot be done."""
+        ...
+
+    def copy(self, text: str, what: str) -> None:
+        """Put `text` on the clipboard and say that `what` is there."""
+        ...
+
+    def show_peer(self, room: str, peer: str) -> None:
+        """Go to a room with the cursor on this peer."""
+        ...

@@ -1,0 +1,123 @@
+"""Adding a machine: a code that is good once, the one command for the other side, and how long it is good."""
+
+from typing import cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from engine.errors import FleetError
+from engine.model.story import Invite
+from screens.desk import Desk
+from screens.format import countdown
+from screens.keymap import INVITE, PROMPT, bindings
+from screens.sheet import Plain
+from screens.spans import Spans, wrap
+from screens.widgets.lines import TextLines
+
+
+class InviteCard(ModalScreen[None], inherit_bindings=False):
+    """Asks for an invite and shows it until it is used, over, or closed."""
+
+    BINDINGS = bindings("invite", INVITE, "dialog")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.invite: Invite | None = None
+        self.error: FleetError | None = None
+        self.known = 0
+
+    @property
+    def desk(self) -> Desk:
+        """The program around us."""
+        return cast(Desk, self.app)
+
+    @property
+    def command(self) -> str:
+        """What the other side types."""
+        return f"fleet join {self.invite.code}" if self.invite else ""
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog", id="invite") as box:
+            box.border_title = " add a machine "
+            box.border_subtitle = " y copies the command   esc closes "
+            yield TextLines(id="told")
+
+    def on_mount(self) -> None:
+        """Ask at once: the dialog has nothing to choose."""
+        self.known = len(self.desk.fleet.roster.members)
+        self.desk.ask(self, lambda engine: engine.invite(), self._came, self._failed)
+        self.call_after_refresh(self.look)
+
+    def on_resize(self) -> None:
+        """Another width."""
+        self.call_after_refresh(self.look)
+
+    def _came(self, invite: Invite) -> None:
+        self.invite = invite
+        self.look()
+
+    def _failed(self, error: FleetError) -> None:
+        self.error = error
+        self.look()
+
+    def look(self) -> None:
+        """Count down, and see who came."""
+        if self.is_mounted:
+            told = self.query_one(TextLines)
+            lines = self._lines(max(20, told.inner.width))
+            told.styles.height = min(len(lines), max(3, self.size.height - 4))
+            told.show(lines)
+
+    def _lines(self, size: int) -> list[Spans]:
+        if self.error:
+            said = [*wrap(self.error.title, size, "bad"), *wrap(self.error.detail, size)]
+            return [*said, *wrap(f"→ {self.error.next_step}", size, "accent")] if self.error.next_step else said
+        if not self.invite:
+            return [(("asking this node for a code …", "dim"),)]
+        left = (self.invite.expires_at - self.desk.moment().wall_ms) / 1_000
+        lines = [*wrap("On the other machine, once:", size, "dim"), (), *wrap(self.command, size, "title"), ()]
+        if left > 0:
+            lines.append((("good once, for another ", "dim"), (countdown(left), "strong")))
+        else:
+            lines += wrap("This code is over. esc, then i prints another.", size, "warn")
+        return [*lines, *self._newcomers()]
+
+    def _newcomers(self) -> list[Spans]:
+        members = self.desk.fleet.roster.members
+        new = members[self.known :] if len(members) > self.known else ()
+        return [(("● ", "good"), (one.name, "strong"), (" has joined", "good")) for one in new]
+
+    def action_dialog(self, verb: str) -> None:
+        """`y` copies, `esc` closes."""
+        if verb == "close":
+            self.dismiss(None)
+        elif self.command:
+            self.desk.copy(self.command, "the command")
+
+
+class Prompt(ModalScreen[str], inherit_bindings=False):
+    """One line asked of the person; answers with it, or with nothing."""
+
+    BINDINGS = bindings("prompt", PROMPT, "dialog")
+
+    def __init__(self, title: str, text: str) -> None:
+        super().__init__()
+        self.asked, self.text = title, text
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as box:
+            box.border_title = f" {self.asked} "
+            box.border_subtitle = " enter goes on   esc cancels "
+            yield Plain(self.text, classes="said")
+            yield Input(id="typed", compact=True)
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        self.dismiss(event.value.strip())
+
+    def action_dialog(self, verb: str) -> None:
+        """`esc` answers with nothing."""
+        self.dismiss("")

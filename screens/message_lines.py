@@ -1,0 +1,114 @@
+"""One message told: its panel, its timeline, and why it is not further. Pure. Bodies are shown here only."""
+
+from datetime import tzinfo
+
+from engine.model.channel import CHANNELS
+from engine.model.envelope import FAILED, HEIGHT, Rung
+from engine.model.moment import Moment
+from engine.model.story import Line, Story, TryLine
+from screens import format as say
+from screens.glyphs import OUTCOME, RUNG
+from screens.message_rows import UNSURE
+from screens.spans import Span, Spans, cell, sides, wrap
+
+LADDER = (Rung.ACCEPTED, Rung.ON_HOST, Rung.POSTED, Rung.SEEN, Rung.ANSWERED)
+TOLD = {
+    Rung.ACCEPTED: "It is safe in this node's outbox and not yet on its host.",
+    Rung.ON_HOST: "The receiving node has it on disk and said so.",
+    Rung.POSTED: "It was handed to the session's last hop.",
+    Rung.HELD: "It is on its host and held there.",
+    Rung.QUEUED: "It waits in the session.",
+    Rung.SEEN: "The agent has it in its transcript.",
+    Rung.ANSWERED: "It was answered.",
+    Rung.EXPIRED: "Its time ran out before anyone took it.",
+    Rung.REFUSED: "The receiver refused it.",
+    Rung.DEAD: "It was given up.",
+}
+
+
+def panel(
+    line: Line | None, story: Story | None, body: str | None, size: int, now: Moment, zone: tzinfo | None = None
+) -> list[Spans]:
+    """Who, what, how far; every try; and the body."""
+    if line is None:
+        return []
+    lines = [*head(line, size, zone), *ladder(line.rung, size), ()]
+    lines += tries(story.tries if story else line.path, size, zone)
+    if story and story.expires_at and line.rung is Rung.ACCEPTED:
+        lines += wrap(f"given up in {say.age((story.expires_at - now.wall_ms) / 1_000)}", size, "dim")
+    reason = (story.reason if story else "") or line.reason
+    if reason:
+        lines += wrap(reason, size, "warn" if line.rung not in FAILED else "bad")
+    lines += [(), (("─" * size, "rule"),)]
+    return lines + (wrap(body, size) if body is not None else [(("reading …", "faint"),)])
+
+
+def head(line: Line, size: int, zone: tzinfo | None = None) -> list[Spans]:
+    """Direction, peer and kind; the receipt; time and id."""
+    look = RUNG[line.rung]
+    way = "→ " if line.dir == "out" else "← "
+    name: Spans = ((way, "accent"), (line.peer, "title"), (f"  {line.kind}", "dim"))
+    return [
+        sides(name, ((f"{look.glyph} {look.word}", look.ink),), size),
+        ((say.day(line.at, zone), "dim"),),
+        ((line.id, "faint"),),
+    ]
+
+
+def ladder(rung: Rung, size: int) -> list[Spans]:
+    """The rungs below and above; an ending without delivery stands alone."""
+    if rung in FAILED:
+        return []
+    height = HEIGHT[rung]
+    spans: list[Span] = []
+    for one in LADDER:
+        reached = HEIGHT[one] <= height
+        here = one is rung or (HEIGHT[one] == height and rung not in LADDER)
+        ink = f"{RUNG[rung].ink} strong" if here else "" if reached else "faint"
+        spans += [(" ─ ", "faint")] if spans else []
+        spans.append((RUNG[rung if here else one].word, ink))
+    return [tuple(spans)] if sum(len(text) for text, _ in spans) <= size else []
+
+
+def tries(made: tuple[TryLine, ...], size: int, zone: tzinfo | None = None) -> list[Spans]:
+    """Every try in order: time, channel, end, how long, why."""
+    if not made:
+        return [(("no channel was tried yet", "dim"),)]
+    lines: list[Spans] = []
+    for one in made:
+        look = OUTCOME.get(one.outcome, UNSURE)
+        at = f"{say.stamp(one.at, zone)}  " if one.at and size >= 44 else ""
+        first: Spans = (
+            (at, "dim"),
+            (f"{look.glyph} ", look.ink),
+            (cell(f"P{CHANNELS[one.channel].number} {one.channel}", 9), ""),
+            (cell(look.word, 10), look.ink),
+            (cell(say.latency(one.ms) if one.ms else "", 7, right=True), "dim"),
+        )
+        note = wrap(one.note, size, "dim", " " * (len(at) + 2)) if one.note and one.note != look.word else []
+        lines += [first, *note]
+    return lines
+
+
+def timeline(
+    line: Line, story: Story | None, body: str | None, size: int, now: Moment, zone: tzinfo | None = None
+) -> list[Spans]:
+    """The whole life of a message."""
+    told = wrap(story.story, size) if story and story.story else wrap(TOLD[line.rung], size)
+    shown = panel(line, story, body, size, now, zone)
+    return [*told, (), *shown]
+
+
+def why(line: Line, story: Story | None, size: int, zone: tzinfo | None = None) -> list[Spans]:
+    """Why a message is where it is."""
+    look = RUNG[line.rung]
+    lines: list[Spans] = [((f"{look.glyph} {look.word}", look.ink), (f"  {line.kind} {line.id}", "dim")), ()]
+    if line.dir == "in":
+        by = f" over {line.channel}" if line.channel else ""
+        return lines + wrap(f"{line.peer} sent it{by}, and it is in this node's inbox, once.", size)
+    lines += wrap(TOLD[line.rung], size)
+    if story and story.story:
+        lines += wrap(story.story, size)
+    reason = (story.reason if story else "") or line.reason
+    lines += wrap(f"Because: {reason}.", size, look.ink) if reason else []
+    return [*lines, (), *tries(story.tries if story else line.path, size, zone)]

@@ -1,0 +1,268 @@
+"""Room 6: the log of everything sent and received, a hundred thousand rows like a hundred."""
+
+from collections import OrderedDict
+
+from msgspec.structs import replace
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.timer import Timer
+
+from engine.model.envelope import FAILED, Rung
+from engine.model.story import Line, Page, Story
+from screens import message_lines
+from screens.format import count
+from screens.keymap import ROOMS, bindings
+from screens.message_rows import MessageRows, path, question
+from screens.pages import Ask, Pages
+from screens.room import Room
+from screens.sheet import Sheet
+from screens.spans import Span, Spans, wrap
+from screens.widgets.line_grid import LineGrid
+from screens.widgets.lines import TextLines
+
+# How long the cursor rests on a line before its body and story are read: a held arrow key reads nothing.
+REST_S = 0.12
+KEPT = 64
+ON_A_LINE = ("open", "why", "copy", "resend")
+NEVER = {"sort": "the log has one order: the newest first", "mark": "messages are not marked; peers are"}
+
+
+class Messages(Room):
+    """The log, and the panel of the message under the cursor."""
+
+    BINDINGS = bindings("messages", ROOMS["messages"])
+    name_of_room = "messages"
+    filter_hint = "filter: words, or peer:mac2  kind:task  dir:out  rung:dead; enter keeps it, esc shows all"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pages = Pages()
+        self.revision = -1
+        self.told: OrderedDict[str, tuple[Story | None, str | None]] = OrderedDict()
+        self.rest: Timer | None = None
+        self.wrong = ""
+
+    def body(self) -> ComposeResult:
+        with Vertical(id="body"):
+            yield LineGrid(id="log")
+            yield TextLines(id="empty")
+        yield TextLines(id="panel")
+
+    def main(self) -> LineGrid:
+        return self.query_one("#log", LineGrid)
+
+    def refresh_body(self) -> None:
+        revision = self.fleet.mail.revision
+        if revision != self.revision:
+            self.revision = revision
+            self.pages.outdated()
+            self._read_item()
+        self._show()
+        self._fetch()
+
+    def _show(self) -> None:
+        self.main().show(MessageRows(self.pages, self.desk.moment(), self.desk.zone), follow=self.pages.following)
+        self.set_class(not self.pages.total, "-empty")
+        if not self.pages.total:
+            self.query_one("#empty", TextLines).show(self._nothing(max(20, self.size.width - 6)))
+
+    def _nothing(self, size: int) -> list[Spans]:
+        if self.wrong or self.query_text:
+            return wrap(self.wrong or "Nothing matches. esc shows all again.", size, "dim")
+        return [
+            *wrap("Nothing was sent or received yet.", size, "title"),
+            *wrap("m writes the first message; what comes in appears here by itself.", size, "dim"),
+        ]
+
+    # --- pages and bodies -------------------------------------------------------------------------------------------
+
+    def _fetch(self) -> None:
+        """Ask for the next page that is needed, one at a time."""
+        ask = self.pages.wanted(self.main().seen())
+        if ask is None:
+            return
+        query, self.wrong = question(self.fleet, self.query_text)
+        wanted = replace(query, before=ask.before, limit=ask.limit)
+        self.desk.ask(
+            self,
+            lambda engine: engine.messages(wanted),
+            lambda page: self._came(ask, page),
+            lambda error: self._failed(error.title),
+        )
+
+    def _came(self, ask: Ask, page: Page) -> None:
+        self.pages.put(ask, page, self.main().seen())
+        self._show()
+        self.draw_frame()
+        self._rested()
+        self._fetch()
+
+    def _failed(self, title: str) -> None:
+        self.pages.lost()
+        self.wrong = title
+        self._show()
+
+    def item(self) -> Line | None:
+        """The line under the cursor."""
+        return self.pages.line(self.main().cursor)
+
+    def peer(self) -> str:
+        line = self.item()
+        member = self.fleet.roster.named(line.peer) if line else None
+        return member.id if member else ""
+
+    @on(LineGrid.Moved)
+    def _item_changed(self) -> None:
+        if self.main().cursor > 0:
+            self.pages.pause()
+        self._rested()
+
+    @on(LineGrid.Scrolled)
+    def _scrolled(self) -> None:
+        seen = self.main().seen()
+        if seen and seen[0] > 0:
+            self.pages.pause()
+        self._fetch()
+
+    def _rested(self) -> None:
+        if self.rest:
+            self.rest.stop()
+        line = self.item()
+        if line and line.id not in self.told:
+            self.rest = self.set_timer(REST_S, self._read_item)
+
+    def _read_item(self) -> None:
+        """Read story and body of the line under the cursor."""
+        line = self.item()
+        if not line:
+            return
+        self.desk.ask(self, lambda engine: engine.body(line.id), lambda body: self._tell(line.id, body=body), _ignore)
+        if line.dir == "out":
+            self.desk.ask(self, lambda engine: engine.story(line.id), lambda one: self._tell(line.id, one), _ignore)
+
+    def _tell(self, msg_id: str, story: Story | None = None, body: str | None = None) -> None:
+        old_story, old_body = self.told.pop(msg_id, (None, None))
+        self.told[msg_id] = (story or old_story, body if body is not None else old_body)
+        while len(self.told) > KEPT:
+            self.told.popitem(last=False)
+        self.draw_panel()
+        for screen in self.app.screen_stack:
+            if isinstance(screen, Sheet):
+                screen.look()
+
+    # --- what is said -----------------------------------------------------------------------------------------------
+
+    def panel_lines(self, size: int) -> list[Spans]:
+        line = self.item()
+        story, body = self.told.get(line.id, (None, None)) if line else (None, None)
+        return message_lines.panel(line, story, body, size, self.desk.moment(), self.desk.zone)
+
+    def summary(self) -> Spans:
+        line = self.item()
+        if line is None:
+            return ()
+        reason: Span = (f"  {line.reason}", "dim")
+        return ((f"{line.peer} {line.kind}  ", "strong"), *path(line), reason)
+
+    def _kept(self) -> Spans:
+        kept: list[Span] = list(super()._kept())
+        if self.wrong:
+            kept.append((f"  {self.wrong}", "warn"))
+        if self.pages.total:
+            kept.append((f"{'  ' if kept else ''}{count(self.pages.total, 'row')}", "dim"))
+        if not self.pages.following:
+            newer = f", {self.pages.newer} newer" if self.pages.newer else ""
+            kept.append((f"  paused{newer}: f follows", "warn" if newer else "dim"))
+        return tuple(kept)
+
+    def title_of_item(self) -> str:
+        line = self.item()
+        return f"{line.kind} {'to' if line.dir == 'out' else 'from'} {line.peer}" if line else ""
+
+    # --- verbs ------------------------------------------------------------------------------------------------------
+
+    def refusal(self, verb: str) -> str:
+        asked = super().refusal(verb)
+        if asked:
+            return asked
+        if verb in ("sort", "mark"):
+            return {"sort": "the log has one order: the newest first", "mark": "messages are not marked; peers are"}[
+                verb
+            ]
+        line = self.item()
+        if verb in ON_A_LINE and line is None:
+            return "nothing was sent or received yet; m writes the first message"
+        if verb == "resend" and line is not None:
+            return _resend_refused(line)
+        return ""
+
+    def refilter(self) -> None:
+        self.pages = Pages()
+        self.main().cursor = 0
+        self.look()
+
+    def do_follow(self) -> None:
+        """Hold the list still, or go back to the newest."""
+        if self.pages.following:
+            self.pages.pause()
+            self.desk.note("paused; f follows again")
+        else:
+            self.pages.follow()
+            self.main().move_to(0, 0)
+            self.desk.note("following the newest")
+        self.look()
+
+    def do_open(self) -> None:
+        """The timeline of the message under the cursor."""
+        line = self.item()
+        if line is None:
+            return
+
+        def lines(size: int) -> list[Spans]:
+            now, (story, body) = self.desk.moment(), self.told.get(line.id, (None, None))
+            return message_lines.timeline(self._newest(line), story, body, size, now, self.desk.zone)
+
+        self._read_item()
+        self.app.push_screen(Sheet(self.title_of_item(), lines))
+
+    def do_why(self) -> None:
+        """Why the message is where it is."""
+        line = self.item()
+        if line is None:
+            return
+
+        def lines(size: int) -> list[Spans]:
+            return message_lines.why(self._newest(line), self.told.get(line.id, (None, None))[0], size, self.desk.zone)
+
+        self._read_item()
+        self.app.push_screen(Sheet(f"why: {self.title_of_item()}", lines))
+
+    def _newest(self, line: Line) -> Line:
+        at = self.pages.index(line.id)
+        return (self.pages.line(at) if at >= 0 else None) or line
+
+    def do_resend(self) -> None:
+        """Try the message under the cursor again, under its own id."""
+        line = self.item()
+        if line is not None:
+            told = f"{line.kind} to {line.peer} is tried again, under the same id"
+            self.desk.ask(self, lambda engine: engine.resend(line.id), lambda _: self.desk.note(told, "heal"))
+
+    def do_copy(self) -> None:
+        """The id of the message."""
+        line = self.item()
+        if line is not None:
+            self.desk.copy(line.id, "the message's id")
+
+
+def _resend_refused(line: Line) -> str:
+    if line.dir == "in":
+        return "it came from there; only what this node sent can be sent again"
+    return (
+        "" if line.rung is Rung.ACCEPTED or line.rung in FAILED else "it arrived; sending it again would change nothing"
+    )
+
+
+def _ignore(error: object) -> None:
+    """A body that cannot be read leaves its place empty; the log says why by itself."""

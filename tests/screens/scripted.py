@@ -1,0 +1,187 @@
+"""An engine whose answers are written down beforehand, and a bridge that delivers them at once.
+
+The screen's part of a journey is real; what is behind the bridge is a script, so that a picture is the same each time
+and a test can ask what the screen asked for. `calls` is that list.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from engine.errors import FleetError
+from engine.model.channel import Channel
+from engine.model.envelope import Kind, Rung, Urgency
+from engine.model.story import Invite, Letter, Line, Page, Query, Story, TryLine
+from engine.state import Fleet
+from fleet_tui.bridge import Bridge, Done, as_error
+from screens.desk import Engine, Reach
+from tests.screens.golden import NOW, ago
+
+N, H, R = Channel.NATS, Channel.HTTP, Channel.RELAY
+OK, LOST, REFUSED, LANDED = "confirmed", "lost", "refused", "landed"
+
+
+def tried(channel: Channel, outcome: str, ms: float, note: str = "", s: float = 0) -> TryLine:
+    return TryLine(channel, outcome, ms, note, ago(s))
+
+
+LINES = (
+    Line("01KASD0000000000000TASK001", "out", "studio", Kind.TASK, Rung.SEEN, N, ago(2), "", (tried(N, OK, 2.1, s=2),)),
+    Line("01KASD0000000000000CTX0002", "in", "mac2", Kind.CONTEXT, Rung.ON_HOST, H, ago(4)),
+    Line("01KASD0000000000000SYNC003", "out", "nas", Kind.SYNC, Rung.ACCEPTED, None, ago(23), "waits for nas",
+         (tried(N, LOST, 3_000, "no answer", 23), tried(H, REFUSED, 1.2, "connection refused", 20))),
+    Line("01KASD0000000000000CTX0004", "out", "linux1", Kind.CONTEXT, Rung.ON_HOST, H, ago(52), "",
+         (tried(N, REFUSED, 0.3, "connection refused", 52), tried(H, OK, 18.4, s=52))),
+    Line("01KASD0000000000000HELD005", "out", "mac2", Kind.CONTEXT, Rung.HELD, N, ago(61),
+         "the session bypasses permissions", (tried(N, OK, 3.2, s=61),)),
+    Line("01KASD0000000000000ALRT006", "out", "nas", Kind.ALERT, Rung.DEAD, None, ago(7_300), "gave up after 3 tries",
+         tuple(tried(N, LOST, 3_000, "no answer", 7_300 - at) for at in range(6))),
+    Line("01KASD0000000000000RPLY007", "in", "studio", Kind.REPLY, Rung.ON_HOST, N, ago(90_000)),
+)  # fmt: skip
+BODIES = {
+    LINES[0].id: "fix the login race: two tabs, one session; the test is flaky on linux1",
+    LINES[1].id: "branch feat/login pushed\n\n3 commits, tests green",
+    LINES[2].id: "mirror README before noon",
+}
+
+
+class Scripted:
+    """The engine of the script. Set `lines`, `refuse` or `fleet` to change the story."""
+
+    def __init__(self, fleet: Fleet, lines: Sequence[Line] = LINES) -> None:
+        self._fleet = fleet
+        self.lines = list(lines)
+        self.calls: list[tuple[Any, ...]] = []
+        self.refuse: dict[str, FleetError] = {}
+        self.rungs: dict[str, Rung] = {}
+
+    @property
+    def fleet(self) -> Fleet:
+        return self._fleet
+
+    def become(self, fleet: Fleet) -> None:
+        """The engine has another value."""
+        self._fleet = fleet
+
+    def moved(self, msg_id: str, rung: Rung) -> None:
+        """A message climbed: the log has another revision."""
+        self.rungs[msg_id] = rung
+        mail = replace(self._fleet.mail, revision=self._fleet.mail.revision + 1)
+        self._fleet = replace(self._fleet, mail=mail)
+
+    def _called(self, verb: str, *facts: Any) -> None:
+        self.calls.append((verb, *facts))
+        if verb in self.refuse:
+            raise self.refuse[verb]
+
+    async def send(
+        self, to: str, body: str, *, kind: Kind = Kind.CONTEXT, via: Channel | None = None, widened: bool = False,
+        ttl_s: int | None = None, urgency: Urgency | None = None,
+    ) -> Story:  # fmt: skip
+        self._called("send", to, body, kind)
+        return Story(f"sent-{to}", to, kind, Rung.ACCEPTED, None, (), at=NOW.wall_ms)
+
+    async def preview(self, to: str) -> Sequence[Reach]:
+        self._called("preview", to)
+        others = [one for one in self._fleet.roster.members if one.id != self._fleet.me.id]
+        found = [one.name for one in others if to in ("all", one.name)]
+        if not found:
+            raise FleetError("peer.unknown", "No such peer", f"nobody is called {to}", "`fleet peers` lists them")
+        return [(name, (), "unreachable") if name == "nas" else (name, (N, H), "") for name in found]
+
+    async def story(self, msg_id: str) -> Story:
+        self._called("story", msg_id)
+        line = next((one for one in self.lines if one.id == msg_id), None)
+        if line:
+            said = f"{line.kind} to {line.peer}: {line.rung.replace('_', ' ')}."
+            ends = NOW.wall_ms + 500_000_000
+            return Story(
+                line.id, line.peer, line.kind, line.rung, line.channel, line.path, line.reason, line.at, ends, said
+            )
+        rung = self.rungs.get(msg_id, Rung.ACCEPTED)
+        tries = (tried(N, OK, 2.4),) if rung is not Rung.ACCEPTED else ()
+        return Story(msg_id, msg_id[5:], Kind.CONTEXT, rung, N if tries else None, tries, at=NOW.wall_ms)
+
+    async def resend(self, msg_id: str) -> Story:
+        self._called("resend", msg_id)
+        return await self.story(msg_id)
+
+    async def messages(self, query: Query) -> Page:
+        self._called("messages", query)
+        count = len(self.lines)
+        rows = [(count - at, line) for at, line in enumerate(self.lines) if matches(line, query, self._fleet)]
+        older = [(row, line) for row, line in rows if not query.before or row < query.before]
+        page = older[: query.limit]
+        more = len(older) > len(page)
+        return Page(
+            tuple(line for _, line in page),
+            tuple(row for row, _ in page),
+            len(rows),
+            page[-1][0] if page and more else 0,
+        )
+
+    async def body(self, msg_id: str) -> str:
+        self._called("body", msg_id)
+        return BODIES.get(msg_id, "the words of this message")
+
+    async def inbox(self) -> Sequence[Letter]:
+        return ()
+
+    async def invite(self, role: str = "worker", ttl_s: int = 900) -> Invite:
+        self._called("invite", role, ttl_s)
+        return Invite("fleet1-home-7XK2-QM4T-9PLD", NOW.wall_ms + ttl_s * 1_000)
+
+    async def join(self, code: str) -> object:
+        return self._called("join", code)
+
+    async def revoke(self, name: str) -> object:
+        return self._called("revoke", name)
+
+    async def leave(self) -> object:
+        return self._called("leave")
+
+    async def probe(self, peer_id: str, channel: Channel | None = None) -> object:
+        return self._called("probe", peer_id, channel)
+
+    async def hold(self, peer_id: str, channel: Channel, held: bool) -> object:
+        return self._called("hold", peer_id, channel, held)
+
+    async def check(self, peer_id: str) -> dict[str, Any]:
+        return {}
+
+
+def matches(line: Line, query: Query, fleet: Fleet) -> bool:
+    """Whether a line is one that the query asks for."""
+    wanted = {
+        "peer": fleet.name_of(query.peer) if query.peer else "",
+        "kind": query.kind,
+        "dir": query.dir,
+        "rung": query.rung,
+    }
+    text = f"{line.peer} {line.kind} {line.rung} {line.channel} {line.id}".lower()
+    return (
+        all(not value or getattr(line, name) == value for name, value in wanted.items()) and query.text.lower() in text
+    )
+
+
+class AtOnce(Bridge):
+    """A bridge without threads: an answer is there as soon as it is asked for."""
+
+    def __init__(self, engine: Scripted) -> None:
+        super().__init__(engine, asyncio.new_event_loop())
+        self.loop.close()
+        self.script = engine
+
+    def ask(self, question: Callable[[Engine], Awaitable[Any]], done: Done) -> None:
+        asked: Any = question(self.engine)
+        try:
+            asked.send(None)
+        except StopIteration as ended:
+            done(ended.value, None)
+        except Exception as error:  # noqa: BLE001 - as the real bridge does
+            done(None, as_error(error))
+        else:
+            asked.close()
+            raise AssertionError("a scripted answer waits")
