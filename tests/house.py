@@ -22,11 +22,14 @@ WORDS = BASE | {f"engine.{word}" for word in ("config", "signals", "effects", "s
 ROOMS = {
     f"engine.{room}"
     for room in (
-        *("store", "mail", "transports", "broker", "health", "membership", "bus"),
+        *("store", "mail", "transports", "broker", "health", "membership", "bus", "me"),
         *("sessions", "tasks", "coordination", "council", "evidence", "probes", "gates", "doctor"),
     )
 }
 FACES = ("engine.api", "engine.mcp", "engine.ide", "engine.daemon")
+
+# What a person can ask of a node, and what it listens on: beside each other under the engine that offers them.
+VERBS = ("engine.desk", "engine.admission", "engine.switchboard", "engine.doors")
 
 MAY_IMPORT: dict[str, set[str]] = {
     "styles": set(),
@@ -42,15 +45,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(ROOMS, WORDS),
     "screens": WORDS | {"styles"},
     "engine.rooms": WORDS | ROOMS,
-    "engine.hands": WORDS | ROOMS,
-    "engine.loop": WORDS | ROOMS | {"engine.rooms", "engine.hands"},
-    "engine.engine": WORDS | ROOMS | {"engine.rooms", "engine.hands", "engine.loop"},
+    **dict.fromkeys(("engine.carrier", "engine.door", "engine.exposure", "engine.first"), WORDS | ROOMS),
+    "engine.hands": WORDS | ROOMS | {"engine.rooms", "engine.carrier", "engine.door"},
+    "engine.loop": WORDS | ROOMS | {"engine.rooms"},
+    "engine.core": WORDS | ROOMS | {"engine.hands", "engine.loop", "engine.door"},
+    **dict.fromkeys(VERBS, WORDS | ROOMS | {"engine.core", "engine.hands", "engine.loop", "engine.exposure"}),
+    "engine.engine": WORDS | ROOMS | set(VERBS) | {"engine.core", "engine.door", "engine.first"},
     **{face: WORDS | {"engine.engine"} for face in FACES},
     "fleet_tui": BASE | {"engine.state", "engine.config", "engine.engine", "engine.daemon", "screens", "styles"},
 }
 # Arrows between two modules that the table would refuse, each with its reason.
 ARROWS = {
     ("engine.mail", "engine.health.cascade"): "which channel next is health's formula, and mail's question",
+    ("engine.switchboard", "engine.desk"): "a peer is named the same way whatever is asked of it",
     ("fleet_tui", "engine.api.client"): "a command asks the running node over its socket",
     ("fleet_tui.parts", "engine.api.server"): "the process is put together in one place: engine, API, terminal",
 }
