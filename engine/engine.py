@@ -34,7 +34,7 @@ from engine.model.records import PutMeta, PutRoster
 from engine.model.roster import Roster
 from engine.security import keyfile, prekeys
 from engine.security.identity import Identity
-from engine.security.roster import found, name_from
+from engine.security.roster import found, name_from, verify
 from engine.security.seal import Sealer
 from engine.signals import LoopLagged, Refreshed, Signal, Started, StoreFilled, StoreFreed, TerminalChanged
 from engine.state import Fleet, Me
@@ -150,6 +150,7 @@ class Engine:
         )
         self._reader = await Reader.open(self._store.path)
         roster = restored.roster or self._founded(identity)
+        verify(roster)
         if restored.roster is None:
             await self._store.submit([PutRoster(roster)])
         mine = roster.member(identity.id)

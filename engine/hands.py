@@ -203,7 +203,9 @@ class Hands:
             self._part(effect)
             return
         if effect.channel not in self.transports:
-            self.post(Tried(effect.peer, effect.channel, (), NO_TRANSPORT, 0.0))
+            envelope = effect.envelope
+            numbers = ((envelope.src_epoch, envelope.seq, envelope.msg_id),) if KINDS[envelope.kind].durable else ()
+            self.post(Tried(effect.peer, effect.channel, numbers, NO_TRANSPORT, 0.0, probe=not numbers))
             return
         self._carrier(effect.peer, effect.channel).take(effect)
 

@@ -12,7 +12,7 @@ from engine import signals as s
 from engine.effects import Effect, Raise, Save
 from engine.evidence import refusals
 from engine.health import step as health
-from engine.mail import epoch, inbox, outbox, relay
+from engine.mail import epoch, farewell, inbox, outbox, relay
 from engine.me import step as me
 from engine.membership import beat, roster, swim
 from engine.model.moment import Moment
@@ -26,7 +26,7 @@ ROOMS: dict[type, tuple[Step, ...]] = {
     s.Started: (me.step, swim.step, beat.step, health.step, outbox.step),
     s.Rang: (swim.step, beat.step, health.step, outbox.step),
     s.Posted: (outbox.step,),
-    s.Loaded: (outbox.step,),
+    s.Loaded: (farewell.step, outbox.step),
     s.Arrived: (epoch.step, swim.step, health.step, outbox.step, inbox.step, beat.step),
     s.Rejected: (refusals.step,),
     s.Tried: (swim.step, health.step, outbox.step),
@@ -39,8 +39,8 @@ ROOMS: dict[type, tuple[Step, ...]] = {
     s.LoopLagged: (me.step, swim.step, health.step),
     s.BrokerChanged: (me.step, health.step),
     s.TerminalChanged: (me.step,),
-    s.RosterOffered: (roster.step, health.step, swim.step, beat.step),
-    s.RosterMade: (roster.step, health.step, swim.step, beat.step),
+    s.RosterOffered: (roster.step, farewell.step, health.step, swim.step, beat.step),
+    s.RosterMade: (roster.step, farewell.step, health.step, swim.step, beat.step),
     s.MemberAsked: (roster.step,),
     s.Listening: (me.step, health.step, beat.step),
     s.Looked: (me.step, beat.step),

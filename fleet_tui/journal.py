@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from engine.security.redact import scrub
 from fleet_tui.crash import log_dir
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -36,6 +37,7 @@ def journal(home: Path, *, also_stderr: bool) -> Iterator[IO[Any]]:
     root.setLevel(logging.INFO)
     for handler in handlers:
         handler.setFormatter(logging.Formatter(FORMAT))
+        handler.addFilter(scrub)
         root.addHandler(handler)
     logging.raiseExceptions = False  # a full disk must not write into a screen
     with open(folder / "fault.log", "a", encoding="utf-8") as faults:

@@ -20,6 +20,7 @@ from engine.effects import Arm, Effect, Publish, Raise, Reload, Resolve, Save
 from engine.errors import ErrorFacts, Fault
 from engine.health.cascade import hedge_s
 from engine.mail import receipts
+from engine.mail.farewell import gone
 from engine.mail.flight import begin, onward
 from engine.mail.lanes import TIMER, armed, counted, ends_at, page, uncarried, with_lane
 from engine.model.channel import Channel, Verdict
@@ -96,6 +97,8 @@ def _open(fleet: Fleet, waiting: Waiting, now: Moment) -> tuple[Fleet, Envelope,
 
 def _loaded(fleet: Fleet, signal: Loaded, now: Moment) -> Step:
     """A page from the store. What has a number already was closed once and is missing at the peer: open it again."""
+    if gone(fleet, signal.peer):
+        return fleet, []
     lane = fleet.mail.lanes.get(signal.peer, Lane())
     again = [one for one in signal.waiting if one.envelope.seq]
     fresh = [one for one in signal.waiting if not one.envelope.seq]
