@@ -1,0 +1,71 @@
+"""Mail to somebody who is gone: it ends here and now, and says so.
+
+A peer that was revoked, has left, or is in a fleet this node has left can never acknowledge anything. Its open messages
+and those that wait in the store are given up with the reason; nobody is left waiting for a receipt that cannot come.
+"""
+
+import msgspec
+from immutables import Map
+
+from engine.effects import Effect, Load, Publish, Save
+from engine.mail.lanes import counted, uncarried, with_lane
+from engine.model.envelope import OPEN_LIMIT, Envelope, Rung
+from engine.model.event import MessageMoved
+from engine.model.mail import Lane
+from engine.model.moment import Moment
+from engine.model.records import MoveRung
+from engine.signals import Loaded, RosterMade, RosterOffered, Signal
+from engine.state import Fleet
+
+Step = tuple[Fleet, list[Effect]]
+
+
+def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
+    """End what is addressed to nobody."""
+    if isinstance(signal, Loaded):
+        return _given_up(fleet, signal, now) if gone(fleet, signal.peer) else (fleet, [])
+    if not isinstance(signal, RosterMade | RosterOffered):
+        return fleet, []
+    effects: list[Effect] = []
+    for peer in [peer for peer in fleet.mail.lanes if gone(fleet, peer)]:
+        fleet, more = _ended(fleet, peer, now)
+        effects += more
+    return fleet, effects
+
+
+def gone(fleet: Fleet, peer: str) -> str:
+    """Why a peer can receive nothing any more; empty while it can."""
+    member = fleet.member(peer)
+    if member is None:
+        return "it is not in this fleet"
+    if member.revoked_ms:
+        return f"{member.name} was revoked"
+    return f"{member.name} has left the fleet" if member.left_ms else ""
+
+
+def _ended(fleet: Fleet, peer: str, now: Moment) -> Step:
+    lane = fleet.mail.lanes[peer]
+    over = [waiting.envelope for waiting in lane.open.values() if not waiting.skipping]
+    fleet = with_lane(fleet, peer, msgspec.structs.replace(lane, open=Map(), loading=bool(lane.backlog)))
+    fleet, effects = _dead(fleet, peer, over, now)
+    return fleet, [*effects, *([Load(peer, OPEN_LIMIT)] if lane.backlog else [])]
+
+
+def _given_up(fleet: Fleet, signal: Loaded, now: Moment) -> Step:
+    """A page of what waited in the store for somebody who is gone."""
+    lane = msgspec.structs.replace(fleet.mail.lanes.get(signal.peer, Lane()), backlog=signal.left, loading=False)
+    fleet, effects = _dead(
+        with_lane(fleet, signal.peer, lane), signal.peer, [one.envelope for one in signal.waiting], now
+    )
+    return fleet, [*effects, *([Load(signal.peer, OPEN_LIMIT)] if signal.left else [])]
+
+
+def _dead(fleet: Fleet, peer: str, over: list[Envelope], now: Moment) -> Step:
+    why = gone(fleet, peer)
+    for envelope in over:
+        fleet = counted(uncarried(fleet, envelope), envelope, waiting=-1, dead=1)
+    if not over:
+        return fleet, []
+    records = tuple(MoveRung(envelope.msg_id, Rung.DEAD, now.wall_ms, None, why) for envelope in over)
+    told = [Publish(MessageMoved(envelope.msg_id, peer, Rung.DEAD, None, why)) for envelope in over]
+    return fleet, [Save(records), *told]
