@@ -58,6 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 ARROWS = {
     ("engine.mail", "engine.health.cascade"): "which channel next is health's formula, and mail's question",
     ("engine.switchboard", "engine.desk"): "a peer is named the same way whatever is asked of it",
+    ("fleet_tui.journal", "engine.security.redact"): "the last line of defence stands where the log is written",
     ("fleet_tui", "engine.api.client"): "a command asks the running node over its socket",
     ("fleet_tui.parts", "engine.api.server"): "the process is put together in one place: engine, API, terminal",
 }
