@@ -97,7 +97,7 @@ class _Refused(Exception):
 
 
 class Conversation(asyncio.Protocol):
-    """One connection. `proven`: it has had an answer to a delivery, which only a member's frames earn."""
+    """One connection. `proven`: frames were answered with frames, which only a member's earn."""
 
     def __init__(self, hall: Hall):
         self._hall = hall
@@ -185,6 +185,8 @@ class Conversation(asyncio.Protocol):
 
     def _begin(self, request: h11.Request) -> None:
         lengths = [int(value) for name, value in request.headers if name == b"content-length"]
+        if request.http_version not in (b"1.0", b"1.1"):
+            raise _Refused(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
         if any(name in (b"transfer-encoding", b"expect") for name, _ in request.headers):
             raise _Refused(HTTPStatus.BAD_REQUEST)
         self._most = self._hall.allows(request.method.decode(), request.target.decode("latin-1"))
@@ -217,6 +219,7 @@ class Conversation(asyncio.Protocol):
         if self._phase is not _Phase.ANSWER:
             return
         self._phase = _Phase.IDLE
+        self.proven = self.proven or (answer.status == HTTPStatus.OK and answer.kind == OCTETS)
         self._within(IDLE_S, self.abort)
         self._send(answer, keep=True)
         if self._http.our_state is h11.DONE:

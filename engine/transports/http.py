@@ -11,6 +11,7 @@ message that comes twice takes effect once. Answers are matched to requests by t
 """
 
 import asyncio
+import os
 from collections.abc import Coroutine
 from http import HTTPStatus
 from typing import Any
@@ -66,6 +67,7 @@ class Http:
     def __init__(self, port: PeerPort):
         self._port = port
         self._peers: dict[str, _Peer] = {}
+        self._closed = False
 
     def ready(self, target: Target) -> str | None:
         """Why not: nobody knows where the peer listens."""
@@ -73,21 +75,22 @@ class Http:
 
     async def listen(self, arrived: Arrivals) -> None:
         """Take deliveries, on loopback unless the port is open already. Raises `FleetError` `node.listen`."""
-        self._port.arrived = arrived
+        self._port.arrived, self._closed = arrived, False
         if not self._port.port:
             await self._port.rebind((LOOPBACK,))
 
     async def deliver(self, data: bytes, target: Target, budget_s: float) -> Outcome:
         """POST to the peer; see the module for what each ending means."""
         places = [(at.host, at.http) for at in target.addresses if at.http]
-        if not places:
-            return Outcome(Verdict.BARRED, "no address known", hard=True)
+        if not places or self._closed:
+            return Outcome(Verdict.BARRED, "closed" if self._closed else "no address known", hard=True)
         if len(data) > CARRIAGE_LIMIT:
             return Outcome(Verdict.BARRED, f"larger than {CARRIAGE_LIMIT >> 20} MiB", hard=True)
         return await _ending(self._post(data, self._peer(target), places), budget_s)
 
     async def close(self) -> None:
         """Close the port and hang up."""
+        self._closed = True
         await self._port.close()
         for peer in self._peers.values():
             peer.hang_up()
@@ -107,7 +110,8 @@ class Http:
                 try:
                     return await _over(peer, line, data)
                 except ConnectionError:
-                    pass
+                    if self._closed:
+                        raise
             if peer.good in places:
                 places = [peer.good, *(one for one in places if one != peer.good)]
             line = await dial(places, peer.cert.__eq__)
@@ -146,7 +150,13 @@ async def _ending(work: Coroutine[Any, Any, Answer], budget_s: float) -> Outcome
     except TimeoutError:
         return Outcome(Verdict.LOST, f"no answer in {budget_s:.3g} s")
     except OSError as error:
-        return Outcome(Verdict.LOST, error.strerror or str(error), hard=True)
+        return Outcome(Verdict.LOST, _why(error), hard=True)
+
+
+def _why(error: OSError) -> str:
+    # asyncio puts the address into `strerror`; names that do not resolve have a number of their own, below zero.
+    number = error.errno or 0
+    return os.strerror(number).lower() if number > 0 else error.strerror or str(error)
 
 
 def _read(answer: Answer) -> Outcome:

@@ -64,7 +64,9 @@ class Line(asyncio.Protocol):
             self._flush()
             if self._tunnel.open and not self.opened.done():
                 self._recognise()
-            if plain:
+            if plain and self._answer is None:
+                self._end(ConnectionAbortedError("it spoke without being asked"))
+            elif plain:
                 self._http.receive_data(plain)
                 self._read()
         except (ssl.SSLError, h11.RemoteProtocolError) as error:
@@ -82,6 +84,8 @@ class Line(asyncio.Protocol):
     async def ask(self, method: str, path: str, body: bytes) -> Answer:
         """One request, one answer. Raises `ConnectionError` when the line ends first; the line is gone then, as it is
         when the caller stops waiting."""
+        if not self.alive:
+            raise ConnectionResetError("the peer hung up")
         self._answer = asyncio.get_running_loop().create_future()
         headers = [("Host", "fleet"), ("Content-Type", OCTETS), ("Content-Length", str(len(body)))]
         events = (h11.Request(method=method, target=path, headers=headers), h11.Data(body), h11.EndOfMessage())

@@ -1,0 +1,195 @@
+"""One rig a channel: a sender, a receiver with the real other end, and the ways in which that end can fail."""
+
+import asyncio
+import os
+import signal
+from abc import ABC, abstractmethod
+
+from engine.model.channel import Channel, Outcome, Verdict
+from engine.model.roster import Address
+from engine.transports.base import Transport
+from engine.transports.http import Http
+from engine.transports.nats import Nats
+from engine.transports.relay import Relay
+from tests.nodes import LOOPBACK, Inbox, Node, Target, cluster
+
+
+class Rig(ABC):
+    """What the suite asks of every channel. `best`: how a good delivery ends. `answers`: the peer's own words come
+    back. `inbox`: the receiver. `gate`: whoever takes the bytes first, which is the receiver but for a relay."""
+
+    best = Verdict.CONFIRMED
+    answers = True
+
+    def __init__(self) -> None:
+        self.inbox = Inbox()
+        self.gate = self.inbox
+        self.nodes = [Node(number) for number in (1, 2, 3)]
+
+    sender: Transport
+    target: Target
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Both ends are up and mail passes."""
+
+    @abstractmethod
+    async def vanish(self) -> None:
+        """The receiver ends; the network says so."""
+
+    @abstractmethod
+    async def swallow(self) -> None:
+        """From now on the other end takes connections and bytes, and says nothing."""
+
+    @abstractmethod
+    async def impersonate(self) -> Inbox:
+        """A stranger stands where the peer was; what it gets is kept."""
+
+    @abstractmethod
+    def unknown(self) -> Target:
+        """A peer that this channel has no way to."""
+
+    async def close(self) -> None:
+        """Nothing is left."""
+        for node in self.nodes:
+            await node.close()
+
+
+class NatsRig(Rig):
+    """Two brokers, one network."""
+
+    async def open(self) -> None:
+        here, there, _ = self.nodes
+        await cluster(here, there)
+        await here.nats.listen(Inbox())
+        await there.nats.listen(self.inbox)
+        self.sender, self.target = here.nats, there.target()
+        while (await self.sender.deliver(b"hello", self.target, 2.0)).verdict is not Verdict.CONFIRMED:
+            pass
+        while not self.inbox.came.empty():
+            self.inbox.came.get_nowait()
+
+    async def vanish(self) -> None:
+        await self.nodes[1].nats.close()
+
+    async def swallow(self) -> None:
+        os.kill(self.nodes[1].broker.pid, signal.SIGSTOP)
+
+    async def impersonate(self) -> Inbox:
+        here, there, stranger = self.nodes
+        kept = Inbox()
+        await there.nats.close()
+        await there.broker.stop()
+        await stranger.broker.start()
+        # It even takes the name, the port and the peer's certificate authority; it has not got the key.
+        members = [here.member(), stranger.member()]
+        await stranger.broker.apply(stranger.spec(members))
+        impostor = Nats(there.id, "testfleet", stranger.identity.nkey_seed.decode())
+        impostor.aim(stranger.broker.url)
+        await impostor.listen(kept)
+        at = Address(LOOPBACK, nats=stranger.broker.ports.cluster)
+        await here.broker.apply(here.spec([here.member(), there.member(at)]))
+        return kept
+
+    def unknown(self) -> Target:
+        return self.nodes[2].target()
+
+    async def close(self) -> None:
+        if pid := self.nodes[1].broker.pid:
+            os.kill(pid, signal.SIGCONT)
+        await super().close()
+
+
+class HttpRig(Rig):
+    """Two peer ports."""
+
+    async def open(self) -> None:
+        here, there, _ = self.nodes
+        self.sender = Http(here.port())
+        self.receiver = Http(there.port())
+        await self.receiver.listen(self.inbox)
+        self.target = there.target(Address(LOOPBACK, http=self._where(self.receiver)))
+
+    async def vanish(self) -> None:
+        await self.receiver.close()
+
+    async def swallow(self) -> None:
+        port = self._where(self.receiver)
+        await self.receiver.close()
+        self.hole = await asyncio.start_server(_silence, LOOPBACK, port)
+
+    async def impersonate(self) -> Inbox:
+        port, kept = self._where(self.receiver), Inbox()
+        await self.receiver.close()
+        stranger = self.nodes[2].port()
+        stranger._wanted = port
+        self.receiver = Http(stranger)
+        await self.receiver.listen(kept)
+        return kept
+
+    def unknown(self) -> Target:
+        return self.nodes[2].target()
+
+    async def close(self) -> None:
+        await self.sender.close()
+        await self.receiver.close()
+        if hole := getattr(self, "hole", None):
+            hole.close()
+        await super().close()
+
+    @staticmethod
+    def _where(channel: Http) -> int:
+        return channel._port.port
+
+
+class RelayRig(HttpRig):
+    """Three peer ports: what the first gives to the second, the second passes on to the third."""
+
+    best = Verdict.LANDED
+    answers = False
+
+    async def open(self) -> None:
+        here, _, there = self.nodes
+        self.end = Http(there.port())
+        await self.end.listen(self.inbox)
+        last = there.target(Address(LOOPBACK, http=self._where(self.end)))
+        onward = Http(here.port())
+        passing: set[asyncio.Task[Outcome]] = set()
+
+        def forward(data: bytes) -> bytes:
+            task = asyncio.create_task(onward.deliver(data, last, 2.0))
+            passing.add(task)
+            task.add_done_callback(passing.discard)
+            return b"relay has it"
+
+        self.onward, self.passing = onward, passing
+        inbox, self.inbox = self.inbox, Inbox(forward)
+        await super().open()
+        self.gate, self.inbox = self.inbox, inbox
+        direct, relay = self.sender, self.target
+        self.direct = direct
+
+        async def carry(over: str, to: str, data: bytes, budget_s: float) -> Outcome:
+            return await direct.deliver(data, relay, budget_s)
+
+        self.sender = Relay(lambda target: [relay.id] if target.id == last.id else [], carry)
+        self.target = last
+
+    def unknown(self) -> Target:
+        return self.nodes[0].target()
+
+    async def close(self) -> None:
+        await asyncio.gather(*self.passing, return_exceptions=True)
+        await self.onward.close()
+        await self.end.close()
+        await self.direct.close()
+        await super().close()
+
+
+async def _silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while await reader.read(65_536):
+        pass
+    writer.close()
+
+
+RIGS: dict[Channel, type[Rig]] = {Channel.NATS: NatsRig, Channel.HTTP: HttpRig, Channel.RELAY: RelayRig}
