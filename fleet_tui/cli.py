@@ -10,7 +10,7 @@ is saved and its file named. Why argparse: `docs/decisions/0030-argparse.md`.
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn
@@ -21,6 +21,7 @@ from fleet_tui.call import Call
 from fleet_tui.verbs import BY_NAME, VERBS, Verb
 
 INTERRUPTED = 130
+WIDEST = 100
 GLOBAL: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--home",), {"metavar": "DIR", "help": "whose node (default: FLEET_HOME, else this user's own)"}),
     (("--json",), {"action": "store_true", "help": "answer in JSON"}),
@@ -82,9 +83,9 @@ def facts(error: FleetError) -> dict[str, str]:
     return {name: str(getattr(said, name)) for name in ("code", "title", "detail", "next_step", "fault")}
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line, from the table of verbs."""
-    shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+def parser(only: Collection[str] = BY_NAME) -> argparse.ArgumentParser:
+    """The command line, from the table of verbs, with the arguments of these commands."""
+    shared = argparse.ArgumentParser(formatter_class=_Help, add_help=False, argument_default=argparse.SUPPRESS)
     for flags, how in GLOBAL:
         shared.add_argument(*flags, **how)
     top = _Parser(
@@ -104,13 +105,15 @@ def parser() -> argparse.ArgumentParser:
     )
     for verb in VERBS:
         sub = commands.add_parser(verb.name, help=verb.help, description=verb.help, parents=[shared])
-        for flags, how in verb.args:
-            sub.add_argument(*flags, **how)
+        if verb.name in only:
+            for flags, how in verb.args:
+                sub.add_argument(*flags, **how)
     return top
 
 
 def _parsed(given: Sequence[str]) -> argparse.Namespace:
-    return parser().parse_args(given, argparse.Namespace(**DEFAULTS))
+    said = BY_NAME.keys() & set(given)  # filling in all thirty would take longer than the question to the node
+    return parser(said).parse_args(given, argparse.Namespace(**DEFAULTS))
 
 
 def _done(call: Call) -> int:
@@ -129,8 +132,26 @@ def _run(verb: Verb, call: Call) -> int:
     return int(getattr(import_module(f"fleet_tui.commands.{module}"), function)(call) or 0)
 
 
+class _Help(argparse.HelpFormatter):
+    """As wide as the terminal, up to what reads well. argparse asks for the width with each argument, and the way it
+    asks imports three compressors."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28, width=_width())
+
+
+def _width() -> int:
+    try:
+        return min(os.get_terminal_size(1).columns - 2, WIDEST)
+    except OSError:
+        return WIDEST
+
+
 class _Parser(argparse.ArgumentParser):
     """Mistakes in the arguments leave like every other error."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**{"formatter_class": _Help} | how)
 
     def error(self, message: str) -> NoReturn:
         title = "The command does not fit"

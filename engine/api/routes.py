@@ -154,6 +154,7 @@ async def messages(node: Node, request: Request) -> Response:
 
 async def inbox(node: Node, request: Request) -> Response:
     params = request.query_params
+    # The newest `limit`, or those next after an id; an id that no letter has stands before the first.
     limit = asks.number(params, "limit", INBOX_PAGE, 1, INBOX_PAGE)
     return answer(await node.engine.inbox(limit, params.get("after", ""), params.get("session", "")))
 

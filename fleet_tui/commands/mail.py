@@ -2,8 +2,10 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
+from engine.api.client import PAGE
 from engine.errors import Fault, FleetError, exit_code
 from fleet_tui import plain
 from fleet_tui.call import Call
@@ -12,6 +14,8 @@ SHOWN = 50
 # Beyond what it was asked to wait, a node may take this long to answer.
 MARGIN_S = 30.0
 GROUPS = ("all", "role:")
+# Letters come after the one with an id; no letter has this one, so the first comes after it.
+BEFORE_ALL = "0"
 
 
 def send(call: Call) -> int:
@@ -65,23 +69,32 @@ def messages(call: Call) -> int:
 
 
 def inbox(call: Call) -> int:
-    """The messages for this machine, oldest first."""
+    """The messages for this machine, oldest of those shown first; with `--follow`, on and on."""
     events = call.node.events() if call.args.follow else None
     if events:
-        next(events)
+        next(events)  # the snapshot: from here on nothing is missed
     limit = _limit(call)
-    letters = list(_letters(call, call.args.after))
-    shown = letters if limit is None else letters[len(letters) - min(limit, len(letters)) :]
+    letters = _shown(call, limit)
     if events:
-        for letter in shown:
+        for letter in letters:
             call.row(letter, "\n".join(plain.letter(letter)))
-        return _follow_inbox(call, events, letters[-1]["id"] if letters else call.args.after)
-    call.show(shown, (line for letter in shown for line in plain.letter(letter)))
+        return _follow_inbox(call, events, letters[-1]["id"] if letters else BEFORE_ALL)
+    call.show(letters, (line for letter in letters for line in plain.letter(letter)))
     if not letters:
-        call.tell("Nothing for this machine yet.")
-    elif len(shown) < len(letters):
-        call.tell(f"the newest {len(shown)} of {len(letters)}; `--limit` shows more")
+        call.tell("Nothing for this machine yet." if not call.args.after else "Nothing after that.")
+    elif limit == len(letters) and not call.args.after:
+        call.tell(f"the newest {limit}; `--limit` shows more")
     return 0
+
+
+def _shown(call: Call, limit: int | None) -> list[Any]:
+    """The newest `limit`; with `--after`, those next after it."""
+    if call.args.after:
+        return list(islice(_letters(call, call.args.after), limit))
+    if limit is not None and 0 < limit <= PAGE:
+        return list(call.node.get("/inbox", limit=limit))
+    letters = list(_letters(call, BEFORE_ALL))
+    return letters if limit is None else letters[len(letters) - min(limit, len(letters)) :]
 
 
 def _text(call: Call) -> str:
@@ -160,12 +173,12 @@ def _follow_messages(call: Call, events: Iterator[tuple[str, Any]], asked: dict[
         if name in ("MessageMoved", "MessageCame"):
             wanted = asked | {"text": event["msg_id"]}
             for line in call.node.lines(1, **wanted):
-                if not asked["text"] or asked["text"] in json_words(line):
+                if not asked["text"] or asked["text"] in _words(line):
                     call.row(line, plain.INDENT + plain.GAP.join(plain.message(line)))
     return 0
 
 
-def json_words(line: dict[str, Any]) -> str:
+def _words(line: dict[str, Any]) -> str:
     """What the filter `--text` looks at in a line."""
     return " ".join(str(line[name]) for name in ("peer", "kind", "rung", "channel", "id"))
 
@@ -180,6 +193,6 @@ def _follow_inbox(call: Call, events: Iterator[tuple[str, Any]], after: str) -> 
 
 
 def _letters(call: Call, after: str) -> Iterator[dict[str, Any]]:
-    while page := call.node.get("/inbox", after=after):
+    while page := call.node.get("/inbox", after=after, limit=PAGE):
         yield from page
         after = page[-1]["id"]

@@ -108,7 +108,7 @@ class Understudy:
         return Page(lines, rows, 25, 25 - rows[-1] - 1 if rows and rows[-1] < 24 else 0)
 
     async def inbox(self, limit: int, after: str, session: str) -> list[Letter]:
-        return [] if after else [Letter("m1", "birch", Kind.CONTEXT, "hello", 5)]
+        return [] if after == "m1" else [Letter("m1", "birch", Kind.CONTEXT, "hello", 5)]
 
     async def invite(self, role: Role, ttl_s: int) -> Invite:
         return Invite(f"{role}-code", ttl_s)
