@@ -11,12 +11,9 @@ from engine.bus import Bus
 from engine.door import Door
 from engine.hands import Hands, Keeper, Reader
 from engine.loop import Loop
-from engine.model.channel import Channel
 from engine.model.moment import Moment
 from engine.security.seal import Sealer
 from engine.state import Fleet
-from engine.transports.base import Transport
-from engine.transports.relay import Relay
 
 
 class Clock(Protocol):
@@ -51,7 +48,3 @@ class Core:
             lambda: clock.now().wall_ms,
         )
         self.hands.door, self.hands.post = self.door, self.loop.post
-
-    def carry_over(self, transports: dict[Channel, Transport]) -> None:
-        """The direct channels this node has; the relay is made of them."""
-        self.hands.transports = {**transports, Channel.RELAY: Relay(self.hands.relays, self.hands.carry)}

@@ -26,8 +26,7 @@ from engine.security.gossip import GossipSeal
 from engine.security.identity import Identity
 from engine.signals import BrokerChanged, Found, Listening
 from engine.state import Fleet
-from engine.transports.base import Transport
-from engine.transports.http import Http
+from engine.transports.catalogue import CATALOGUE, Parts
 from engine.transports.nats import Nats
 from engine.transports.peerport import Joining, PeerPort
 
@@ -98,15 +97,27 @@ class Doors:
 
     async def _connect(self) -> None:
         """The channels of the fleet this node is in now."""
-        http = Http(self._port)
-        transports: dict[Channel, Transport] = {Channel.HTTP: http}
-        if self._config.broker.enabled or self._config.broker.url:
-            seed = self._identity.nkey_seed.decode()
-            self._nats = Nats(self._identity.id, self._core.loop.fleet.roster.fleet_id, seed, self._linked)
-            transports[Channel.NATS] = self._nats
-            self._spawn(self._reach_broker(self._nats))
-        self._core.carry_over(transports)
-        await http.listen(self._core.door.arrived)
+        hands = self._core.hands
+        parts = Parts(
+            me=self._identity.id,
+            fleet_id=self._core.loop.fleet.roster.fleet_id,
+            nkey_seed=self._identity.nkey_seed.decode(),
+            port=self._port,
+            candidates=hands.relays,
+            carry=hands.carry,
+            on_link=self._linked,
+        )
+        hands.transports = {channel: make(parts) for channel, make in CATALOGUE.items() if self._has(channel)}
+        for transport in hands.transports.values():
+            if isinstance(transport, Nats):
+                self._nats = transport
+                self._spawn(self._reach_broker(transport))
+            else:
+                await transport.listen(self._core.door.arrived)
+
+    def _has(self, channel: Channel) -> bool:
+        """P1 needs a broker; a configuration may want none."""
+        return channel is not Channel.NATS or self._config.broker.enabled or bool(self._config.broker.url)
 
     async def _reach_broker(self, channel: Nats) -> None:
         url = self._config.broker.url or self._broker.url

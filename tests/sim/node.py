@@ -22,6 +22,7 @@ from engine.security.seal import Sealer
 from engine.signals import BrokerChanged, DatagramCame, Listening, Started
 from engine.state import Fleet, Me
 from engine.store.memory import MemoryStore
+from engine.transports.relay import Relay
 from tests.sim.net import Net, SimTransport
 from tests.sim.virtual import VirtualClock, VirtualLoop
 
@@ -142,7 +143,8 @@ class SimNode:
 
     def _listen(self) -> None:
         transports = {channel: SimTransport(self._net, self.id, channel) for channel in (Channel.NATS, Channel.HTTP)}
-        self.core.carry_over(dict(transports))
+        hands = self.core.hands
+        hands.transports = {**transports, Channel.RELAY: Relay(hands.relays, hands.carry)}
         for channel in transports:
             self._net.listen(self.id, channel, self.core.door.arrived)
         self._net.listen_datagrams(self.port, self._came)
@@ -181,5 +183,3 @@ class SimNode:
     def bodies(self) -> list[str]:
         """What is in the inbox, durably."""
         return [letter.body for letter in self.disk.letters(1_000_000)]
-
-
