@@ -113,9 +113,9 @@ class Demo:
 
     def await_together(self) -> None:
         """Until every node has every other ALIVE with a healthy P1."""
+        names = {node.name for node in self.nodes}
         for node in self.nodes:
-            others = {one.name for one in self.nodes} - {node.name}
-            until(node.api, lambda status, others=others: others <= set(_well(status)), f"{node.name} to see everybody")
+            until(node.api, lambda status: names <= {status["node"]["name"], *_well(status)}, f"{node.name} to see all")
 
     def end(self, *, keep_homes: bool = False) -> None:
         """End every node and remove the homes; whatever happens, every node is tried."""

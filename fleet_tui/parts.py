@@ -149,9 +149,10 @@ def _run(
 def _app(engine: Running, options: Mapping[str, str]) -> "App[Any]":
     from fleet_tui.app import FleetApp
     from fleet_tui.bridge import Bridge
+    from fleet_tui.exchange import Exchange
 
     return FleetApp(
-        Bridge(engine.engine, engine.loop),
+        Bridge(Exchange(engine.engine), engine.loop),
         readonly="readonly" in options,
         ascii="ascii" in options or engine.config.ui.ascii,
         plan=engine.plan,
