@@ -24,7 +24,7 @@ from engine.model.peer import Peer, Standing
 from engine.model.roster import Member, Role
 from engine.model.story import Letter, Page, Query, Story
 from engine.security.role import may_send
-from engine.signals import ChannelTurned, Posted
+from engine.signals import Nudged, Posted
 from engine.state import Fleet
 
 # Addresses of several at once: everybody, or by role.
@@ -138,7 +138,7 @@ class Desk:
             raise FleetError("usage.settled", "The message is settled", why, "send a new one", Fault.THEIRS)
         member = self._hands.visible.roster.named(story.to)
         if member:
-            self._loop.post(ChannelTurned(member.id, Channel.NATS, usable=True))
+            self._loop.post(Nudged(member.id))
         return story
 
     async def body(self, msg_id: str) -> str:

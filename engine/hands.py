@@ -41,6 +41,7 @@ from engine.rooms import sorted_out
 from engine.security.seal import Sealer
 from engine.signals import Loaded, Rang, Readied, Signal, Tried
 from engine.state import Fleet
+from engine.store.crash import crash_at, crash_soon
 from engine.transports.base import Transport
 from engine.wire import frames, peek
 
@@ -193,6 +194,7 @@ class Hands:
             future.set_result(effect.value)
 
     def _answer(self, effect: Answer) -> None:
+        crash_at("before_ack")
         sealed = (self._seal(envelope, ()) for envelope in effect.envelopes)
         self.door.answer(effect.token, b"".join(frame for frame in sealed if frame))
 
@@ -231,6 +233,7 @@ class Hands:
             target = self.target(peer)
             if target is None:
                 return Outcome(Verdict.BARRED, "not a member any more", hard=True)
+            crash_soon("after_send")
             outcome = await self.transports[channel].deliver(data, target, budget_s)
             return SILENT if outcome.verdict is Verdict.CONFIRMED and not outcome.reply else outcome
 
@@ -238,6 +241,7 @@ class Hands:
 
     def _tried(self, tried: Tried, reply: bytes) -> None:
         """How a delivery ended, then what came back with it: the receipt finds its try written down."""
+        crash_at("before_mark")
         self.post(tried)
         self.door.replied(reply, tried.channel, tried.peer)
 

@@ -33,6 +33,7 @@ ROOMS: dict[type, tuple[Step, ...]] = {
     s.Readied: (health.step,),
     s.Overtaken: (health.step,),
     s.ChannelTurned: (outbox.step,),
+    s.Nudged: (outbox.step,),
     s.ForwardCame: (relay.step,),
     s.Transited: (relay.step,),
     s.DatagramCame: (swim.step,),

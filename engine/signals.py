@@ -85,6 +85,12 @@ class ChannelTurned(msgspec.Struct, frozen=True):
     usable: bool
 
 
+class Nudged(msgspec.Struct, frozen=True):
+    """A person wants what waits for `peer` tried now instead of after its back-off."""
+
+    peer: str
+
+
 class ForwardCame(msgspec.Struct, frozen=True):
     """A peer asks us to carry a sealed frame on."""
 
@@ -242,5 +248,6 @@ Signal = (
     | Overtaken
     | ChannelTurned
     | ForwardCame
+    | Nudged
     | Transited
 )

@@ -34,6 +34,7 @@ from engine.signals import (
     Arrived,
     ChannelTurned,
     Loaded,
+    Nudged,
     Overtaken,
     Posted,
     Rang,
@@ -140,6 +141,10 @@ def _turned(fleet: Fleet, signal: ChannelTurned, now: Moment) -> Step:
     """A channel came back: whoever rests need not wait for the back-off to end."""
     if not signal.usable:
         return fleet, []
+    return _moved_on(fleet, signal.peer, now, lambda waiting: not waiting.flying)
+
+
+def _nudged(fleet: Fleet, signal: Nudged, now: Moment) -> Step:
     return _moved_on(fleet, signal.peer, now, lambda waiting: not waiting.flying)
 
 
@@ -341,6 +346,7 @@ _HEARD: dict[type, Callable[[Fleet, Any, Moment], Step]] = {
     Loaded: _loaded,
     Rang: _rang,
     ChannelTurned: _turned,
+    Nudged: _nudged,
     Tried: _tried,
     Arrived: _arrived,
     StoreFilled: _filled,

@@ -6,11 +6,12 @@ may run afterwards: no handler, no `finally`, no flush.
 
     before_commit   the transaction is written, not committed: nothing of it may be seen again
     after_commit    committed, and nobody was told: all of it must be seen again
-    after_send      a frame left, no answer is in      (placed by the engine)
-    before_mark     the receipt came, the rung is not saved yet      (placed by the engine)
-    before_ack      an arrival is durable, its receipt has not left      (placed by the engine)
+    after_send      a frame left a moment ago, no answer is in
+    before_mark     the receipt came, the rung is not saved yet
+    before_ack      an arrival is durable, its receipt has not left
 """
 
+import asyncio
 import os
 import signal
 from collections.abc import Mapping
@@ -18,6 +19,8 @@ from collections.abc import Mapping
 from engine.errors import FleetError
 
 VARIABLE = "FLEET_CRASH_AT"
+# Longer than a write to a local socket, shorter than the commit the answer waits for.
+MOMENT_S = 0.001
 POINTS = frozenset({"before_commit", "after_commit", "after_send", "before_mark", "before_ack"})
 
 
@@ -38,6 +41,12 @@ def armed(env: Mapping[str, str]) -> tuple[str, int]:
 
 
 _NAME, _left = armed(os.environ)
+
+
+def crash_soon(name: str) -> None:
+    """Die at this place a moment from now, when what was given to a socket has left it."""
+    if name == _NAME:
+        asyncio.get_running_loop().call_later(MOMENT_S, crash_at, name)
 
 
 def crash_at(name: str) -> None:
