@@ -86,9 +86,9 @@ class ChannelHealth(msgspec.Struct, frozen=True):
     """What is known of one (peer, channel) pair. Times are monotonic seconds unless they say `_ms`.
 
     `fails` are the moments of failures in the last five minutes, `streak` failures in a row, `good` successful
-    probes in a row while HEALING, `latencies` the last round trips in milliseconds, newest last. `held`: a person took it
-    out of the cascade. `overtaken`: how often in a row another channel was faster by more than the hedge. `owed_at`:
-    since when a relay owes us the peer's own receipt.
+    probes in a row while HEALING, `latencies` the last round trips in milliseconds, newest last. `held`: a person took
+    it out of the cascade. `overtaken`: how often in a row another channel was faster by more than the hedge.
+    `owed_at`: since when a relay owes us the peer's own receipt.
     """
 
     state: ChannelState = ChannelState.UNKNOWN

@@ -132,5 +132,6 @@ OPEN_LIMIT = 1_024
 # The largest body, before anything is parsed (`wire.md`, Envelope).
 BODY_LIMIT = 1 << 20
 # The most bytes one delivery may carry on a channel that asks and answers. One largest frame always fits and seven such
-# share a round trip; nats-server advises against payloads above 8 MiB, and a peer port buffers one whole before it reads.
+# share a round trip; nats-server advises against payloads above 8 MiB, and a peer port buffers one whole before it
+# reads.
 CARRIAGE_LIMIT = 8 << 20

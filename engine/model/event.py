@@ -73,6 +73,4 @@ class Noticed(msgspec.Struct, frozen=True, tag=True):
     present: bool
 
 
-Event = (
-    MessageMoved | MessageCame | PeerMoved | ChannelMoved | RosterMoved | FrameRejected | BrokerMoved | Noticed
-)
+Event = MessageMoved | MessageCame | PeerMoved | ChannelMoved | RosterMoved | FrameRejected | BrokerMoved | Noticed

@@ -23,8 +23,8 @@ class Standing(StrEnum):
 class Peer(msgspec.Struct, frozen=True):
     """One peer. `heard_mono`, `heard_ms`: the last authenticated word from it, on the two clocks (None, 0: never).
     `incarnation`: the highest it claimed; only itself may raise it. `suspect_at`: when suspicion began.
-    `beat_no`: (epoch, pulse number) of `beat`. `offset_ms`: its clock minus ours, once measured. `rtt_ms`: the last gossip
-    round trip."""
+    `beat_no`: (epoch, pulse number) of `beat`. `offset_ms`: its clock minus ours, once measured. `rtt_ms`: the last
+    gossip round trip."""
 
     id: str
     standing: Standing = Standing.UNKNOWN

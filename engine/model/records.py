@@ -105,6 +105,15 @@ class AddEntry(msgspec.Struct, frozen=True):
 
 
 Record = (
-    AddOutbox | OpenNumber | MoveRung | AddTry | AddInbox | SetStream | DropStreams | PutPeer | PutRoster | PutMeta
+    AddOutbox
+    | OpenNumber
+    | MoveRung
+    | AddTry
+    | AddInbox
+    | SetStream
+    | DropStreams
+    | PutPeer
+    | PutRoster
+    | PutMeta
     | AddEntry
 )
