@@ -15,7 +15,7 @@ from engine.model.channel import Channel
 from engine.model.envelope import Kind
 from engine.model.finding import Finding, Severity
 from engine.model.mail import Parcel
-from engine.model.packets import Forward, Heartbeat, unpack
+from engine.model.packets import PACKETS, Forward, Heartbeat, unpack
 from engine.model.roster import Roster
 from engine.security.ancestry import check_successor
 from engine.security.seal import Sealer
@@ -107,6 +107,9 @@ class Door:
         parcel = self._sealer.open(frame, self._now_ms())
         self._fresh(parcel)
         envelope = parcel.envelope
+        if envelope.kind in PACKETS:
+            # What cannot be read is refused here: a step that stumbled over it would take the whole node down.
+            unpack(envelope.kind, envelope.body)
         if relay:
             parcel = msgspec.structs.replace(parcel, relay=relay)
         self._learn(parcel)

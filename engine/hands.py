@@ -143,11 +143,11 @@ class Hands:
         await self._submit([])
 
     def _committed(self, saved: "asyncio.Future[None]") -> None:
-        if not saved.cancelled() and saved.exception() is None:
+        if _kept(saved):
             self._advance()
 
     def _advance(self) -> None:
-        while self._line and (self._line[0][0] is None or self._line[0][0].done()):
+        while self._line and (self._line[0][0] is None or _kept(self._line[0][0])):
             _, effects, self.visible = self._line.popleft()
             for effect in effects:
                 self._arms[type(effect)](effect)
@@ -353,6 +353,11 @@ class Hands:
         for future in self._tickets.values():
             if not future.done():
                 future.set_exception(STOPPING.raised())
+
+
+def _kept(saved: "asyncio.Future[None]") -> bool:
+    """Whether these records are durable: a commit that failed is done as well, and nothing may follow it."""
+    return saved.done() and not saved.cancelled() and saved.exception() is None
 
 
 # A peer that opened nothing of what it was sent answers with nothing: it does not know us, or not any more.
