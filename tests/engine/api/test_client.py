@@ -1,5 +1,6 @@
-"""The other end of the API, against the real server."""
+"""The other end of the API, against a real node."""
 
+import socket
 import subprocess
 import sys
 import threading
@@ -11,13 +12,7 @@ import pytest
 
 from engine.api.client import Client
 from engine.errors import FleetError, exit_code
-from tests.engine.api.understudy import Stage, stage
-
-
-@pytest.fixture
-def up() -> Iterator[Stage]:
-    with stage() as running:
-        yield running
+from tests.engine.api.stage import Stage
 
 
 def test_no_node_is_said_with_the_next_step(tmp_path: Path) -> None:
@@ -28,44 +23,80 @@ def test_no_node_is_said_with_the_next_step(tmp_path: Path) -> None:
     assert "fleet up" in caught.value.next_step
 
 
-def test_a_socket_nobody_serves_is_no_node(up: Stage, tmp_path: Path) -> None:
-    """The file alone does not make a node."""
+def test_a_file_is_no_node(tmp_path: Path) -> None:
+    """What a dead node left behind does not answer."""
     (tmp_path / "api.sock").touch()
     assert not Client(tmp_path / "api.sock").alive()
 
 
-def test_an_error_comes_out_as_it_went_in(up: Stage) -> None:
-    """The five parts survive the socket."""
+def test_an_error_comes_out_as_it_went_in(trio: Stage) -> None:
+    """The five parts survive the socket; an id cannot be a path."""
     with pytest.raises(FleetError) as caught:
-        up.client.why("no-such")
+        trio.client.why("no-such")
     assert (caught.value.code, caught.value.title) == ("unknown.message", "No such message")
     with pytest.raises(FleetError, match="Nothing at this path"):
-        up.client.why("../status")
+        trio.client.why("../status")
+
+
+CUTS = {
+    "at once": b"",
+    "in the status": b"HTTP/1.1",
+    "in the headers": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n",
+    "in the body": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{}",
+    "in a chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}",
+    "between chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+}
+
+
+@pytest.mark.parametrize("said", CUTS.values(), ids=CUTS.keys())
+def test_a_node_that_goes_away_is_said(home: Path, said: bytes) -> None:
+    """Wherever its answer ends, it is an error with a next step, and never half an answer."""
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(home / "api.sock"))
+        door.listen()
+
+        def answer() -> None:
+            client, _ = door.accept()
+            client.recv(65_536)
+            client.sendall(said)
+            client.close()
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(FleetError) as caught:
+            Client(home / "api.sock").get("/status")
+        thread.join()
+    assert caught.value.code == "node.gone"
 
 
 @pytest.mark.parametrize(("limit", "count"), [(None, 25), (7, 7), (100, 25), (0, 0)])
-def test_the_log_is_read_to_its_end(up: Stage, monkeypatch: pytest.MonkeyPatch, limit: int | None, count: int) -> None:
-    """Page after page, each line once, until there are no more or enough."""
+def test_the_log_is_read_to_its_end(
+    trio: Stage, monkeypatch: pytest.MonkeyPatch, limit: int | None, count: int
+) -> None:
+    """Page after page, newest first, each line once, until there are no more or enough."""
+    asks = ({"to": "cedar", "type": "sync", "payload": {"body": "page"}} for _ in range(25))
+    have = sum(1 for _ in trio.client.lines(None, kind="sync"))
+    sent = [answer["id"] for answer in trio.client.stream(asks)] if not have else []
     monkeypatch.setattr("engine.api.client.PAGE", 10)
-    found = [line["id"] for line in up.client.lines(limit)]
-    assert found == [f"m{row}" for row in range(count)]
+    found = [line["id"] for line in trio.client.lines(limit, kind="sync")]
+    assert len(found) == len(set(found)) == count
+    assert not sent or found == sent[::-1][:count]
 
 
-def test_a_stream_keeps_order_and_survives_what_does_not_fit(up: Stage) -> None:
+def test_a_stream_keeps_order_and_survives_what_does_not_fit(trio: Stage) -> None:
     """Each line is answered on the line of the same number; a bad one is an error there and ends nothing."""
 
     def asks() -> Iterator[dict[str, Any]]:
         for number in range(1_000):
-            yield {"to": "birch" if number % 100 else "nobody", "payload": {"body": str(number)}}
+            yield {"to": "birch" if number % 100 else "nobody", "type": "reply", "payload": {"body": str(number)}}
 
-    answers = list(up.client.stream(asks()))
+    answers = list(trio.client.stream(asks()))
     assert [n for n, answer in enumerate(answers) if "error" in answer] == list(range(0, 1_000, 100))
-    sent = [int(call[2]) for call in up.engine.asked]
-    assert sent == sorted(sent)
-    assert len(sent) == 990
+    sent = [answer["id"] for answer in answers if "id" in answer]
+    assert [line["id"] for line in trio.client.lines(None, kind="reply")] == sent[::-1]
 
 
-def test_a_stream_answers_while_it_is_being_asked(up: Stage) -> None:
+def test_a_stream_answers_while_it_is_being_asked(trio: Stage) -> None:
     """The first line's answer comes although the second was not yet said."""
     answered = threading.Event()
 
@@ -74,14 +105,15 @@ def test_a_stream_answers_while_it_is_being_asked(up: Stage) -> None:
         assert answered.wait(10)
         yield {"to": "birch", "payload": {"body": "2"}, "wait": "on_host"}
 
-    answers = up.client.stream(asks())
+    answers = trio.client.stream(asks())
     assert next(answers)["rung"] == "accepted"
     answered.set()
     assert [answer["rung"] for answer in answers] == ["on_host"]
 
 
 def test_the_client_is_light() -> None:
-    """A command pays for no server and no event loop."""
-    said = "import sys, engine.api.client; print({'asyncio', 'starlette', 'uvicorn', 'textual'} & set(sys.modules))"
+    """A command pays for no server, no event loop and no TLS."""
+    heavy = "{'asyncio', 'starlette', 'uvicorn', 'textual', 'ssl', 'http'}"
+    said = f"import sys, engine.api.client; print({heavy} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"

@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from engine.api import metrics
 from engine.model.moment import Moment
 from engine.state import Refusals
-from tests.engine.api.understudy import fleet, member
+from tests.engine.api.golden import fleet, member
 
 NOW = Moment(1_000_000, 120.0)
 

@@ -10,7 +10,7 @@ from engine.model.channel import Channel
 from engine.model.finding import Finding, Severity
 from engine.model.moment import Moment
 from engine.model.peer import Peer, Standing
-from tests.engine.api.understudy import fleet, member
+from tests.engine.api.golden import fleet, member
 
 NOW = Moment(1_000_000, 120.0)
 
