@@ -1,0 +1,1 @@
+"""Speed and size, measured: every figure in `docs/speed.md` is one of these programs."""

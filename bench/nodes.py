@@ -1,0 +1,173 @@
+"""Real nodes to measure: one engine inside this process, others as processes of their own (edge).
+
+    here     an `Engine` on this loop, so that a call can be timed to the microsecond
+    Remote   `fleet --daemon` with its own home, broker and keys, asked over its Unix socket
+    pair     one of each, joined by a real invite, with P1 and P2 proved
+
+Everything listens on loopback, on ports the system chose, and is gone when the block ends.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import fleet_tui
+from engine.api.client import Client
+from engine.config import resolve
+from engine.engine import Engine
+from engine.errors import FleetError
+from engine.model.channel import Channel, ChannelState
+from fleet_tui.place import api_socket
+
+ROOT = Path(__file__).parent.parent
+READY_S = 60.0
+GLANCE_S = 0.002
+# Ports the system chooses: many nodes, one machine.
+ENVIRONMENT = {
+    "FLEET_NET_LISTEN": "127.0.0.1",
+    **{f"FLEET_NET_{port}_PORT": "0" for port in ("HTTP", "NATS", "CLUSTER", "LEAF", "UDP")},
+}
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A short directory (Unix sockets have short names) that is gone afterwards."""
+    path = Path(tempfile.mkdtemp(prefix="fb", dir="/tmp"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def environ(name: str, **more: str) -> dict[str, str]:
+    """The environment of a node's process."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("FLEET_")}
+    return {**clean, **ENVIRONMENT, "FLEET_NODE_NAME": name, "PYTHONPATH": str(ROOT), **more}
+
+
+class Remote:
+    """A node in a process of its own. `client` asks it."""
+
+    def __init__(self, home: Path, name: str):
+        self.home, self.name = home, name
+        self.client = Client(api_socket(home))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Its process; 0 while there is none."""
+        return self._process.pid if self._process else 0
+
+    def begin(self) -> None:
+        """Start it, and do not wait."""
+        command = [sys.executable, "-m", "fleet_tui", "--home", str(self.home), "--daemon"]
+        quiet = subprocess.DEVNULL
+        self._process = subprocess.Popen(command, env=environ(self.name), stdin=quiet, stdout=quiet, stderr=quiet)
+
+    def start(self) -> "Remote":
+        """Start it; returns once its API answers."""
+        self.begin()
+        self.answers()
+        return self
+
+    def answers(self) -> Any:
+        """Its status, as soon as it can tell. Raises `TimeoutError`."""
+        return until(lambda: self.ask("/status"), f"{self.name} to answer")
+
+    def ask(self, path: str) -> Any:
+        """What a path answers; None while nobody does."""
+        try:
+            return self.client.get(path)
+        except FleetError:
+            return None
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """End it with a signal and collect it."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(30)
+            self._process = None
+
+    def close(self) -> None:
+        """End it in order; by force if it does not."""
+        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            self.kill(signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            self.kill()
+
+
+def until(look: Callable[[], Any], what: str, limit_s: float = READY_S) -> Any:
+    """What `look` gives once it gives something. Raises `TimeoutError`."""
+    ends = time.monotonic() + limit_s
+    while time.monotonic() < ends:
+        if found := look():
+            return found
+        time.sleep(GLANCE_S)
+    raise TimeoutError(f"waited {limit_s:g} s for {what}")
+
+
+async def soon(look: Callable[[], Any], what: str, limit_s: float = READY_S) -> Any:
+    """The same, on a loop."""
+    ends = time.monotonic() + limit_s
+    while time.monotonic() < ends:
+        if found := look():
+            return found
+        await asyncio.sleep(GLANCE_S)
+    raise TimeoutError(f"waited {limit_s:g} s for {what}")
+
+
+@asynccontextmanager
+async def here(home: Path, name: str = "aa") -> AsyncIterator[Engine]:
+    """An engine on this loop."""
+    engine = Engine(home, resolve("", {**ENVIRONMENT, "FLEET_NODE_NAME": name}), fleet_tui.__version__)
+    await engine.start()
+    try:
+        yield engine
+    finally:
+        await engine.stop(drain_s=0.0)
+
+
+@contextmanager
+def remote(home: Path, name: str = "bb") -> Iterator[Remote]:
+    """A node in a process of its own, started."""
+    node = Remote(home, name)
+    try:
+        yield node.start()
+    finally:
+        node.close()
+
+
+def joined(issuer: Remote, *others: Remote) -> None:
+    """Let these nodes join the first one's fleet, each by an invite."""
+    for other in others:
+        other.client.post("/join", {"code": issuer.client.post("/invite", {})["code"]})
+
+
+@asynccontextmanager
+async def pair() -> AsyncIterator[tuple[Engine, Remote, str]]:
+    """An engine here, a node elsewhere and its id, joined, with P1 and P2 healthy."""
+    with folder() as place, remote(place / "b") as there:
+        async with here(place / "a") as engine:
+            code = (await engine.invite()).code
+            await asyncio.to_thread(there.client.post, "/join", {"code": code})
+            peer = (await soon(lambda: engine.fleet.roster.named(there.name), "the roster")).id
+            await healthy(engine, peer)
+            yield engine, there, peer
+
+
+async def healthy(engine: Engine, peer: str, *channels: Channel) -> None:
+    """Return once these channels (P1 and P2 if none is named) to a peer are HEALTHY."""
+    wanted = channels or (Channel.NATS, Channel.HTTP)
+    await soon(
+        lambda: all(engine.fleet.health(peer, one).state is ChannelState.HEALTHY for one in wanted),
+        f"{', '.join(wanted)} to be healthy",
+    )
