@@ -1,7 +1,6 @@
 """Nodes without an engine: keys, files, a broker, a peer port. What the tests of brokers and channels stand on."""
 
 import asyncio
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -32,12 +31,13 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Node:
-    """One node's identity and its files, in a short home that `close` removes."""
+    """One node's identity and its files, in a short home that goes with it."""
 
     def __init__(self, number: int):
         self.identity = Identity(bytes([number]) * 32)
         self.id = self.identity.id
-        self.home = Path(tempfile.mkdtemp(prefix="fl", dir="/tmp"))
+        self._home = tempfile.TemporaryDirectory(prefix="fl", dir="/tmp", ignore_cleanup_errors=True)
+        self.home = Path(self._home.name)
         self.cert, self.key = self.home / "cert.pem", self.home / "key.pem"
         self.cert.write_bytes(self.identity.tls_cert_pem)
         self.key.write_bytes(self.identity.tls_key_pem)
@@ -73,7 +73,7 @@ class Node:
         """Nothing is left."""
         await self.nats.close()
         await self.broker.stop()
-        shutil.rmtree(self.home, ignore_errors=True)
+        self._home.cleanup()
 
     def _own_addresses(self) -> tuple[Address, ...]:
         broker = getattr(self, "broker", None)

@@ -64,6 +64,10 @@ class Hall(Protocol):
         """Whether there is a place; somebody less trusted may have lost theirs for it."""
         ...
 
+    def vouch(self, one: "Conversation") -> None:
+        """Frames were answered with frames, which only a member's earn: this is no stranger."""
+        ...
+
     def left(self, one: "Conversation") -> None:
         """The connection is gone."""
         ...
@@ -97,7 +101,7 @@ class _Refused(Exception):
 
 
 class Conversation(asyncio.Protocol):
-    """One connection. `proven`: frames were answered with frames, which only a member's earn."""
+    """One connection."""
 
     def __init__(self, hall: Hall):
         self._hall = hall
@@ -109,7 +113,6 @@ class Conversation(asyncio.Protocol):
         self._body = bytearray()
         self._paced = 0
         self._most = 0
-        self.proven = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Somebody called."""
@@ -219,7 +222,8 @@ class Conversation(asyncio.Protocol):
         if self._phase is not _Phase.ANSWER:
             return
         self._phase = _Phase.IDLE
-        self.proven = self.proven or (answer.status == HTTPStatus.OK and answer.kind == OCTETS)
+        if answer.status == HTTPStatus.OK and answer.kind == OCTETS:
+            self._hall.vouch(self)
         self._within(IDLE_S, self.abort)
         self._send(answer, keep=True)
         if self._http.our_state is h11.DONE:

@@ -6,8 +6,8 @@
 
 TLS with the node's own certificate, on loopback until told otherwise. Nothing is trusted here: frames carry their own
 proof and the engine checks it. What a stranger can cost is bounded instead: so many connections, so many bytes of
-unfinished bodies, so many seconds (`conversation`). When all places are taken, the connection that has waited longest
-without ever earning an answer makes room for the next.
+unfinished bodies, so many seconds (`conversation`). When their places are taken, the connection that has waited longest
+without earning an answer makes room for the next; those that have earned one keep theirs.
 """
 
 import asyncio
@@ -29,6 +29,8 @@ from engine.transports.tunnel import answering
 LOOPBACK = "127.0.0.1"
 # Four connections for each of a hundred peers and room for strangers, well below the usual limit of 1,024 files.
 PLACES = 512
+# Of these, connections that have not earned an answer yet: 60 KiB each while they are at it.
+STRANGERS = 128
 # Bytes of bodies that are not complete: two of the largest from honest peers at one time, and never more of anybody's.
 ROOM = 2 * CARRIAGE_LIMIT
 JOIN_LIMIT = 64 << 10
@@ -53,6 +55,7 @@ class PeerPort:
         self._health = Answer(HTTPStatus.OK, msgspec.json.encode({"id": me, "version": version}), JSON)
         self._listeners: list[asyncio.Server] = []
         self._open: dict[Conversation, None] = {}
+        self._strangers: dict[Conversation, None] = {}
         self._room = ROOM
         self._joining: set[asyncio.Task[None]] = set()
 
@@ -88,18 +91,23 @@ class PeerPort:
 
     def admit(self, one: Conversation) -> bool:
         """A place for one more, if need be that of the oldest who has earned none."""
-        if len(self._open) >= PLACES:
-            loser = next((other for other in self._open if not other.proven), None)
-            if loser is None:
+        if len(self._strangers) >= STRANGERS or len(self._open) >= PLACES:
+            oldest = next(iter(self._strangers), None)
+            if oldest is None:
                 return False
-            loser.abort()
-            self._open.pop(loser, None)
-        self._open[one] = None
+            oldest.abort()
+            self.left(oldest)
+        self._open[one] = self._strangers[one] = None
         return True
+
+    def vouch(self, one: Conversation) -> None:
+        """Its place is its own from now on."""
+        self._strangers.pop(one, None)
 
     def left(self, one: Conversation) -> None:
         """Their place is free."""
         self._open.pop(one, None)
+        self._strangers.pop(one, None)
 
     def claim(self, size: int) -> bool:
         """Take from, or give back to, the room for unfinished bodies."""

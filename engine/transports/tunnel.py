@@ -12,7 +12,8 @@ handshake proves that the peer holds that certificate's key.
 import ssl
 from pathlib import Path
 
-_CHUNK = 65_536
+# The largest record of TLS.
+_SLICE = 16_384
 
 
 class Tunnel:
@@ -28,14 +29,9 @@ class Tunnel:
     def feed(self, cipher: bytes) -> bytes:
         """Take bytes from the wire (none: begin), and give the plain text that became readable. There may be bytes to
         send afterwards. Raises `ssl.SSLError` for anything that is not TLS 1.3."""
-        self._incoming.write(cipher)
-        try:
-            if not self.open:
-                self._tls.do_handshake()
-                self.open = True
-            return self._read()
-        except ssl.SSLWantReadError:
-            return b""
+        # In slices, because a memory BIO never gives back what it once held.
+        slices = range(0, len(cipher), _SLICE) or (0,)
+        return b"".join([self._step(cipher[start : start + _SLICE]) for start in slices])
 
     def write(self, plain: bytes) -> None:
         """Encrypt bytes for the other end; `outgoing` has them."""
@@ -49,10 +45,20 @@ class Tunnel:
         """The other end's certificate, DER; empty while there is none."""
         return self._tls.getpeercert(binary_form=True) or b""
 
+    def _step(self, cipher: bytes) -> bytes:
+        self._incoming.write(cipher)
+        try:
+            if not self.open:
+                self._tls.do_handshake()
+                self.open = True
+            return self._read()
+        except ssl.SSLWantReadError:
+            return b""
+
     def _read(self) -> bytes:
         parts: list[bytes] = []
         try:
-            while chunk := self._tls.read(_CHUNK):
+            while chunk := self._tls.read(_SLICE):
                 parts.append(chunk)
             self.ended = True
         except ssl.SSLWantReadError:

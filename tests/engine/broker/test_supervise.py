@@ -221,10 +221,50 @@ async def test_leaves_reach_each_other_through_a_hub(node: Node, other: Node) ->
         assert len(leaves) == 2
         for leaf in leaves:
             await leaf.nats.listen(Inbox())
-        while (await leaves[0].nats.deliver(b"x", leaves[1].target(), 2.0)).verdict is not Verdict.CONFIRMED:
-            pass
+        await passes(*leaves)
     finally:
         await third.close()
+
+
+async def test_the_loss_of_a_hub_is_healed_by_another(node: Node, other: Node) -> None:
+    """Two leaves, two hubs, one of which ends: mail between the leaves passes again by itself."""
+    nodes = [node, other, Node(3), Node(4)]
+    try:
+        await cluster(*nodes, mesh_limit=2, hubs=2)
+        hubs = [one for one in nodes if len(listens(one.broker.pid)) == 3]
+        one, two = (node for node in nodes if node not in hubs)
+        for leaf in (one, two):
+            await leaf.nats.listen(Inbox())
+        await passes(one, two)
+        for hub in hubs:
+            await hub.broker.stop()
+            await passes(one, two)
+            await passes(two, one)
+            await hub.broker.start()
+    finally:
+        for extra in nodes[2:]:
+            await extra.close()
+
+
+async def test_five_nodes_reach_each_other(node: Node, other: Node) -> None:
+    """A full mesh: everybody has a way to everybody."""
+    nodes = [node, other, *(Node(number) for number in (3, 4, 5))]
+    try:
+        await cluster(*nodes)
+        for one in nodes:
+            await one.nats.listen(Inbox())
+        for one in nodes:
+            for two in nodes:
+                await passes(one, two)
+    finally:
+        for extra in nodes[2:]:
+            await extra.close()
+
+
+async def passes(one: Node, two: Node) -> None:
+    """Wait until mail from one node to another is confirmed."""
+    while (await one.nats.deliver(b"x", two.target(), 0.5)).verdict is not Verdict.CONFIRMED:
+        pass
 
 
 async def test_a_revoked_member_is_out(node: Node, other: Node) -> None:
@@ -232,8 +272,7 @@ async def test_a_revoked_member_is_out(node: Node, other: Node) -> None:
     await cluster(node, other)
     await node.nats.listen(Inbox())
     await other.nats.listen(Inbox())
-    while (await other.nats.deliver(b"x", node.target(), 2.0)).verdict is not Verdict.CONFIRMED:
-        pass
+    await passes(other, node)
     third = Node(3)
     await node.broker.apply(node.spec([node.member(), third.member()]))
     while (outcome := await other.nats.deliver(b"x", node.target(), 2.0)).verdict is Verdict.CONFIRMED:

@@ -10,8 +10,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from engine.errors import FleetError
+from engine.model.channel import Verdict
 from engine.model.envelope import CARRIAGE_LIMIT
+from engine.model.roster import Address
 from engine.transports import conversation, peerport
+from engine.transports.http import Http
 from engine.transports.peerport import PeerPort
 from tests.nodes import LOOPBACK, Inbox, Node
 
@@ -193,14 +196,14 @@ async def test_when_places_run_out_the_oldest_stranger_makes_room(
     port: PeerPort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Silent connections by the hundred keep no peer out, and one that was answered keeps its place."""
-    monkeypatch.setattr(peerport, "PLACES", 8)
+    monkeypatch.setattr(peerport, "STRANGERS", 8)
     monkeypatch.setattr(conversation, "PATIENCE_S", FOREVER_S)
     reader, good = await asyncio.open_connection(LOOPBACK, port.port, ssl=trusting())
     delivery = post("/deliver").replace(b"Connection: close\r\n", b"")
     good.write(delivery)
     assert b"200" in await reader.readline()
     silent = [await asyncio.open_connection(LOOPBACK, port.port) for _ in range(50)]
-    assert len(port._open) <= 8
+    assert len(port._open) <= 9
     while await reader.readline() != b"\r\n":
         pass
     await reader.readexactly(len(b"got x"))
@@ -295,9 +298,15 @@ async def test_hundreds_of_slow_strangers(port: PeerPort, monkeypatch: pytest.Mo
         except OSError:
             pass
 
+    node = Node(2)
+    peer = Http(node.port())
+    known = Node(1).target(Address(LOOPBACK, http=port.port))
+    assert (await peer.deliver(b"x", known, FOREVER_S)).verdict is Verdict.CONFIRMED
     strangers = [asyncio.create_task(dawdle()) for _ in range(400)]
-    for _ in range(20):
-        assert await status(port, post("/deliver")) == 200
+    for _ in range(50):
+        assert (await peer.deliver(b"x", known, FOREVER_S)).verdict is Verdict.CONFIRMED
+    await peer.close()
+    await node.close()
     async with asyncio.timeout(FOREVER_S):
         await asyncio.gather(*strangers)
         while port._open:
