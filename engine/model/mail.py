@@ -15,7 +15,8 @@ from engine.model.envelope import Envelope
 class Waiting(msgspec.Struct, frozen=True):
     """One open message. `tried`: channels begun in this cascade, `flying`: those without an answer yet, each with the
     monotonic second it started. `due`: when to hedge, give up the cascade, or begin anew. `expires_at`: monotonic end
-    of its life. `cascades`: begun so far. `landed`: a relay holds it. `skipping`: the message is over; only its number is still to be closed."""
+    of its life. `cascades`: begun so far. `landed`: a relay holds it. `skipping`: the message is over; only its number
+    is still to be closed."""
 
     envelope: Envelope
     via: Channel | None = None
