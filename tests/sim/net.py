@@ -1,8 +1,8 @@
 """The virtual network: what it does to packets is drawn from one seed.
 
 Two carriers with the product's transport contract (`nats`, `http`) and one for datagrams run over links that lose,
-delay, duplicate and are cut, in one direction or both. `seen` counts each fault that really happened, so that a test can
-insist that it did.
+delay, duplicate and are cut, in one direction or both. `seen` counts each fault that really happened, so that a test
+can insist that it did.
 """
 
 import asyncio
