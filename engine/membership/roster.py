@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from engine.effects import ApplyRoster, Arm, Dismiss, Effect, Publish, Raise, Resolve, Save
 from engine.errors import ErrorFacts, Fault
 from engine.membership import presence, probes, seating, way
+from engine.model.channel import Channel
 from engine.model.envelope import Kind
 from engine.model.event import RosterMoved
 from engine.model.finding import Finding, Severity
@@ -91,10 +92,13 @@ def _enforced(fleet: Fleet, roster: Roster, why: str, now: Moment) -> Step:
 
 
 def _farewells(before: Fleet, roster: Roster, now: Moment) -> list[Effect]:
-    """The roster to those it revokes, over channels that are still theirs."""
+    """The roster to those it revokes, over both direct channels while these are still theirs: the brokers turn them
+    away in the same moment, so P1 alone may be too late."""
     present = {member.id for member in before.roster.members if member.present} - {before.me.id}
     gone = [member.id for member in roster.members if member.revoked_ms and member.id in present]
-    return [effect for peer_id in gone for effect in way.pulse(before, peer_id, Kind.ROSTER, _encode(roster), now)]
+    ways = [(peer_id, channel) for peer_id in gone for channel in (Channel.NATS, Channel.HTTP)]
+    body = _encode(roster)
+    return [effect for to, channel in ways for effect in way.pulse(before, to, Kind.ROSTER, body, now, prefer=channel)]
 
 
 def _revoked(fleet: Fleet) -> bool:
