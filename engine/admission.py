@@ -7,15 +7,14 @@ code is made, a socket asked, a roster handed to the loop.
 
 import asyncio
 import os
-import ssl
 from collections.abc import Callable, Coroutine
+from http import HTTPStatus
 from typing import Any
 
-import httpx
 import msgspec
 
 from engine.clock import SystemClock
-from engine.errors import Fault, FleetError
+from engine.errors import ErrorFacts, Fault, FleetError
 from engine.hands import Hands
 from engine.loop import Loop
 from engine.membership import invite as invites
@@ -25,8 +24,10 @@ from engine.model.story import Invite
 from engine.security import roster as rosters
 from engine.security.identity import Identity, tls_pin
 from engine.signals import Posted, RosterMade
+from engine.transports.conversation import Answer
+from engine.transports.http import call
+from engine.transports.line import Stranger
 from engine.transports.peerport import Joining
-from engine.transports.tunnel import asking
 
 JOIN_BUDGET_S = 10.0
 
@@ -200,55 +201,36 @@ GOODBYE_S = 5.0
 
 
 async def _ask(code: invites.InviteCode, request: bytes) -> bytes:
-    """Ask each endpoint of the code until one answers; only the node whose TLS key the code names is spoken to."""
+    """Ask each endpoint of the code until one answers. Only the node whose TLS key the code names is spoken to: the
+    answer to a join holds the fleet's gossip key."""
     failures: list[str] = []
     for endpoint in code.endpoints:
+        host, _, port = endpoint.rpartition(":")
         try:
-            return await _ask_one(endpoint, code.pin, request)
-        except (httpx.HTTPError, ssl.SSLError, OSError) as error:
-            failures.append(f"{endpoint}: {str(error) or type(error).__name__}")
+            places = [(host, int(port))]
+            answer = await call(
+                places, lambda shown: tls_pin(shown) == code.pin, "POST", "/join", request, JOIN_BUDGET_S
+            )
+        except Stranger:
+            failures.append(f"{endpoint}: it shows another key than the invite names")
+        except (OSError, TimeoutError, ValueError) as error:
+            failures.append(f"{endpoint}: {error or type(error).__name__}")
+        else:
+            if answer.status != HTTPStatus.OK:
+                raise _told(answer)
+            return answer.body
     step = "check that the inviting node runs and is on a network this machine reaches, then ask for a new code"
     raise FleetError("join.unreachable", "The inviting node did not answer", "; ".join(failures), step, Fault.WORLD)
 
 
-async def _ask_one(endpoint: str, pin: bytes, request: bytes) -> bytes:
-    async with asyncio.timeout(JOIN_BUDGET_S):
-        context = _trusting(await _checked(endpoint, pin))
-        async with httpx.AsyncClient(verify=context, trust_env=False) as client:
-            answer = await client.post(
-                f"https://{endpoint}/join", content=request, headers={"Content-Type": "application/octet-stream"}
-            )
-    if answer.status_code != httpx.codes.OK:
-        raise _told(answer)
-    return answer.content
-
-
-async def _checked(endpoint: str, pin: bytes) -> bytes:
-    """The certificate at an endpoint (DER), once its key is the one the invite names. Nothing is sent before that: the
-    answer to a join holds the fleet's gossip key."""
-    host, _, port = endpoint.rpartition(":")
-    _, writer = await asyncio.open_connection(host, int(port), ssl=asking())
-    shown: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-    writer.close()
-    if tls_pin(shown) != pin:
-        why = f"{endpoint} shows another key than the invite names"
-        step = "do not go on: somebody may stand in between; ask for a new code over another way"
-        raise FleetError("trust.pin", "The inviting node is another", why, step, Fault.WORLD)
-    return shown
-
-
-def _trusting(certificate: bytes) -> ssl.SSLContext:
-    """A context that believes this one certificate and no other."""
-    context = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(certificate))
-    context.check_hostname = False
-    return context
-
-
-def _told(answer: httpx.Response) -> FleetError:
+def _told(answer: Answer) -> FleetError:
     """The refusal the other side sent, as it said it."""
     try:
-        said = answer.json()["error"]
-        return FleetError(said["code"], said["title"], said["detail"], said["next_step"], Fault.THEIRS)
-    except (ValueError, KeyError, TypeError):
-        why = f"HTTP status {answer.status_code}"
+        return msgspec.json.decode(answer.body, type=_Said).error.raised()
+    except msgspec.DecodeError:
+        why = f"HTTP status {answer.status}"
         return FleetError("join.refused", "The inviting node refused", why, "ask for a new code", Fault.THEIRS)
+
+
+class _Said(msgspec.Struct, frozen=True):
+    error: ErrorFacts

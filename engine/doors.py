@@ -152,6 +152,7 @@ class Doors:
             if self._config.broker.enabled and not self._config.broker.url:
                 await self._broker.apply(self._planned())
             if elsewhere:
+                # All but the peer port, which stays open: somebody may be waiting for an answer.
                 if self._nats is not None:
                     await self._nats.close()
                 await self._connect()
