@@ -63,30 +63,19 @@ class Desk:
         fleet = self._hands.visible
         payload = _checked(fleet, kind, body)
         members = recipients(fleet, to)
-        spec = KINDS[kind]
-        waiting = [
-            self._post(member, payload, kind, spec.ttl_s if ttl_s is None else ttl_s, urgency, thread, via, widened)
-            for member in members
-        ]
+        lives_s = KINDS[kind].ttl_s if ttl_s is None else ttl_s
+        envelopes = [self._envelope(member, payload, kind, lives_s, urgency, thread) for member in members]
+        waiting = [self._accepted(envelope, via, widened) for envelope in envelopes]
         return [
-            Story(await accepted, member.name, kind, Rung.ACCEPTED, None, ())
-            for member, accepted in zip(members, waiting, strict=True)
+            _begun(fleet, await accepted, member, envelope)
+            for member, envelope, accepted in zip(members, envelopes, waiting, strict=True)
         ]
 
-    def _post(
-        self,
-        member: Member,
-        payload: bytes,
-        kind: Kind,
-        ttl_s: int,
-        urgency: Urgency | None,
-        thread: str,
-        via: Channel | None,
-        widened: bool,
-    ) -> "asyncio.Future[str]":
+    def _envelope(
+        self, member: Member, payload: bytes, kind: Kind, ttl_s: int, urgency: Urgency | None, thread: str
+    ) -> Envelope:
         fleet, now = self._hands.visible, self._clock.now()
-        ticket, accepted = self._hands.ticket()
-        envelope = Envelope(
+        return Envelope(
             src=fleet.me.id,
             src_epoch=fleet.me.epoch,
             seq=0,
@@ -99,6 +88,9 @@ class Desk:
             ttl_s=ttl_s,
             body=payload,
         )
+
+    def _accepted(self, envelope: Envelope, via: Channel | None, widened: bool) -> "asyncio.Future[str]":
+        ticket, accepted = self._hands.ticket()
         self._loop.post(Posted(envelope, ticket, via, widened))
         return accepted
 
@@ -127,8 +119,7 @@ class Desk:
         if story is None:
             raise FleetError("unknown.message", "No such message", msg_id, "`fleet messages` lists ids", Fault.THEIRS)
         member = fleet.roster.named(story.to)
-        peer = fleet.peers.get(member.id) if member else None
-        return msgspec.structs.replace(story, story=tell(story, peer.standing if peer else Standing.UNKNOWN))
+        return _told(fleet, story, member.id if member else "")
 
     async def resend(self, msg_id: str) -> Story:
         """Try a waiting message now instead of after its back-off. What is settled is not sent again: same id, once."""
@@ -201,6 +192,9 @@ def _checked(fleet: Fleet, kind: Kind, body: str) -> bytes:
         allowed = ", ".join(one for one, spec in KINDS.items() if spec.public)
         raise FleetError("usage.kind", "Not a kind for people", f"`{kind}`; kinds are {allowed}", "", Fault.THEIRS)
     mine = fleet.member(fleet.me.id)
+    if mine is not None and mine.revoked_ms:
+        step = "`fleet leave`, then join from a new, empty home with a new invite"
+        raise FleetError("refused.revoked", "This machine was revoked", "nobody takes anything from it", step)
     if mine is not None and not may_send(mine.role, kind):
         why = f"this node is {mine.role}, and peers take no {kind} from one"
         raise FleetError("refused.role", "This role may not send that", why, "ask an admin for another role")
@@ -209,6 +203,20 @@ def _checked(fleet: Fleet, kind: Kind, body: str) -> bytes:
         why = f"{len(payload)} bytes, at most {BODY_LIMIT} travel in one message"
         raise FleetError("usage.size", "The message is too large", why, "send a link or a path instead", Fault.THEIRS)
     return payload
+
+
+def _begun(fleet: Fleet, msg_id: str, member: Member, envelope: Envelope) -> Story:
+    """The story of a message that was accepted a moment ago."""
+    at = envelope.created_ms
+    expires_at = at + envelope.ttl_s * 1000 if envelope.ttl_s else 0
+    story = Story(msg_id, member.name, envelope.kind, Rung.ACCEPTED, None, (), at=at, expires_at=expires_at)
+    return _told(fleet, story, member.id)
+
+
+def _told(fleet: Fleet, story: Story, node: str) -> Story:
+    """The story with its sentence. `node`: the recipient's id; who is not in the roster any more has no standing."""
+    peer = fleet.peers.get(node)
+    return msgspec.structs.replace(story, story=tell(story, peer.standing if peer else Standing.UNKNOWN))
 
 
 def _settled(rung: Rung, wanted: Rung) -> bool:
