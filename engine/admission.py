@@ -203,6 +203,10 @@ GOODBYE_S = 5.0
 async def _ask(code: invites.InviteCode, request: bytes) -> bytes:
     """Ask each endpoint of the code until one answers. Only the node whose TLS key the code names is spoken to: the
     answer to a join holds the fleet's gossip key."""
+
+    def code_names(shown: bytes) -> bool:
+        return tls_pin(shown) == code.pin
+
     failures: list[str] = []
     for endpoint in code.endpoints:
         host, _, port = endpoint.rpartition(":")
