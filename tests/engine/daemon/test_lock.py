@@ -63,6 +63,21 @@ def test_a_killed_node_leaves_its_home_free(home: Path) -> None:
         ours.release()
 
 
+def test_an_end_is_seen_before_anybody_reaps_it(home: Path) -> None:
+    """A process that has ended is gone, although its parent has not asked yet; one that lives is not."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(writer)
+        os.read(reader, 1)
+        os._exit(0)
+    assert not lock.await_end(child, 0.01)
+    os.close(writer)
+    assert lock.await_end(child, 30)
+    assert os.waitpid(child, os.WNOHANG)[0] == child
+    os.close(reader)
+
+
 def test_a_stale_pid_is_harmless(home: Path) -> None:
     """A file naming a living process that does not hold the lock keeps nobody out."""
     (home / lock.NAME).write_text("1\n")
