@@ -60,6 +60,7 @@ def _looked(fleet: Fleet, signal: Looked, now: Moment) -> Step:
         sent_ms=now.wall_ms,
         version=fleet.me.version,
         load=signal.load,
+        uptime_s=int(now.mono - fleet.me.started_mono),
         cwd=signal.cwd,
         branch=signal.branch,
         head=signal.head,
