@@ -12,7 +12,7 @@ import msgspec
 
 from engine.errors import FleetError
 from engine.model.channel import Channel
-from engine.model.envelope import Kind
+from engine.model.envelope import KINDS, Kind
 from engine.model.finding import Finding, Severity
 from engine.model.mail import Parcel
 from engine.model.packets import PACKETS, Forward, Heartbeat, unpack
@@ -117,14 +117,17 @@ class Door:
         if envelope.kind in (Kind.FORWARD, Kind.PASS):
             forward: Forward = unpack(envelope.kind, envelope.body)
             if forward.dst == self._me:
-                yield from self._inner(forward, via, envelope.src)
+                yield from self._inner(forward, via, parcel)
 
-    def _inner(self, forward: Forward, via: Channel, relay: str) -> Iterator[Parcel]:
-        """The frame a relay carried to us. If it is refused, the relay's own number stands all the same."""
+    def _inner(self, forward: Forward, via: Channel, wrapper: Parcel) -> Iterator[Parcel]:
+        """The frame a relay carried to us. If it is refused, the relay's own number stands all the same.
+
+        A relay cannot seal anew what it carries, so its honest resend holds the same frame, bit for bit: passed over."""
         try:
-            yield from self._one(forward.frame, via, relay, "")
+            yield from self._one(forward.frame, via, wrapper.envelope.src, "")
         except Refusal as refusal:
-            self._refuse(refusal, Channel.RELAY)
+            if refusal.code != "replayed" or not KINDS[wrapper.envelope.kind].durable:
+                self._refuse(refusal, Channel.RELAY)
 
     def _fresh(self, parcel: Parcel) -> None:
         if parcel.tag in self._seen:
