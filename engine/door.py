@@ -122,7 +122,7 @@ class Door:
     def _inner(self, forward: Forward, via: Channel, wrapper: Parcel) -> Iterator[Parcel]:
         """The frame a relay carried to us. If it is refused, the relay's own number stands all the same.
 
-        A relay cannot seal anew what it carries, so its honest resend holds the same frame, bit for bit: passed over."""
+        A relay cannot seal anew what it carries: its honest resend holds the same frame, and is passed over."""
         try:
             yield from self._one(forward.frame, via, wrapper.envelope.src, "")
         except Refusal as refusal:
