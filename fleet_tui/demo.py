@@ -69,16 +69,6 @@ class DemoNode:
         if not await_end(pid, STOP_S):
             raise _failed("stuck", f"{self.name}, process {pid}, has not ended in {STOP_S:g} s")
 
-    def end(self) -> None:
-        """End it in any case: asked first, then killed. Its broker ends with it."""
-        pid = self.pid
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            if pid is not None:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, number)
-                if await_end(pid, STOP_S):
-                    return
-
 
 class Demo:
     """The nodes under one folder."""
@@ -86,6 +76,7 @@ class Demo:
     def __init__(self, root: Path, names: Sequence[str]) -> None:
         self.root = root
         self.nodes = [DemoNode(root, name) for name in names]
+        self._starting: list[tuple[DemoNode, subprocess.Popen[str]]] = []
 
     @property
     def first(self) -> DemoNode:
@@ -94,8 +85,8 @@ class Demo:
 
     def start(self) -> None:
         """Start every node that does not run, all at once. Raises `FleetError`, the first that a node gave."""
-        started = [(node, node.starting()) for node in self.nodes if node.pid is None]
-        for node, process in started:
+        self._starting = [(node, node.starting()) for node in self.nodes if node.pid is None]
+        for node, process in self._starting:
             try:
                 said, _ = process.communicate(timeout=START_S)
             except subprocess.TimeoutExpired:
@@ -117,13 +108,30 @@ class Demo:
         for node in self.nodes:
             until(node.api, lambda status: names <= {status["node"]["name"], *_well(status)}, f"{node.name} to see all")
 
-    def end(self, *, keep_homes: bool = False) -> None:
-        """End every node and remove the homes; whatever happens, every node is tried."""
-        for node in self.nodes:
-            with suppress(FleetError, OSError):
-                node.end()
-        if not keep_homes and (self.root / MARK).exists():
-            shutil.rmtree(self.root, ignore_errors=True)
+    def end(self) -> None:
+        """End every node, asked first and killed if it does not hear, and remove the homes. Brokers end with their
+        nodes. A ctrl+c meanwhile changes nothing: what was begun is finished."""
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            for _, process in self._starting:
+                # Whoever is only half started cannot be ended yet, and would be left behind.
+                with suppress(subprocess.TimeoutExpired):
+                    process.communicate(timeout=START_S)
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                _signal([pid for node in self.nodes if (pid := node.pid) is not None], number)
+            if (self.root / MARK).exists():
+                shutil.rmtree(self.root, ignore_errors=True)
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def _signal(pids: Sequence[int], number: int) -> None:
+    """Send a signal to all of them, and wait for their ends."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+    for pid in pids:
+        await_end(pid, STOP_S)
 
 
 def found(root: Path) -> Demo | None:

@@ -94,13 +94,13 @@ class Script:
         for kill in range(1, KILLS + 1):
             pid = until(self._second.api, _broker_up, f"{self._second.name}'s broker")["broker"]["pid"]
             os.kill(pid, signal.SIGKILL)
+            self._killed = time.monotonic()
             story = self._send(self._first, self._second, f"after the kill, {kill}", wait="on_host")
             if story["channel"] != "nats":
                 again = "" if kill == 1 else f" (the broker was back in time {kill - 1} times)"
                 return f"{_way(story)}{again}: {self._first.api.why(story['id'])['story']}"
-        raise FleetError(
-            "demo.quick", "The broker was back each time", f"{KILLS} kills, every message still went by nats"
-        )
+        said = f"{KILLS} kills, and every message still went by nats"
+        raise FleetError("demo.quick", "The broker was back each time", said, "", Fault.OURS)
 
     def _heal(self) -> str:
         def healed(status: Any) -> bool:
@@ -108,9 +108,11 @@ class Script:
                 one["name"] == self._second.name and one["channels"]["nats"] == "HEALTHY" for one in status["peers"]
             )
 
-        until(self._first.api, healed, "P1 to be HEALTHY again")
         until(self._second.api, _broker_up, f"{self._second.name}'s broker")
-        return _way(self._send(self._first, self._second, "after the healing", wait="on_host", via="nats"))
+        until(self._first.api, healed, "P1 to be HEALTHY again")
+        took = time.monotonic() - self._killed
+        story = self._send(self._first, self._second, "after the healing", wait="on_host", via="nats")
+        return f"HEALTHY {took:.1f} s after the kill; {_way(story)}"
 
     def _send_to_absent(self) -> str:
         self._third.stop()

@@ -3,6 +3,7 @@
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from types import FrameType
 
 from engine.errors import FleetError
 from fleet_tui import demo as demos
+from fleet_tui import plain
 from fleet_tui.call import Call
 from fleet_tui.demo_script import Done, Script
 
@@ -25,51 +27,65 @@ def demo(call: Call) -> int:
 
 
 def _tell(call: Call, root: Path) -> int:
+    """The story, from nothing to nothing."""
     if call.args.nodes < 3:
         raise FleetError("usage.nodes", "The story needs three nodes", str(call.args.nodes), "leave --nodes out")
     made = demos.prepared(root, call.args.nodes)
+    began = time.monotonic()
     with _ended(made, keep=call.args.keep):
-        call.tell(f"A fleet in {root}, with everything real.", "")
-        if call.as_json:
-            done = Script(made).run(lambda one: None)
-            call.show({"steps": [one._asdict() for one in done]}, ())
-        else:
-            Script(made).run(lambda one: call.say(*_line(one)))
-    if call.args.keep:
-        call.tell("", *_how_to_end(call, made))
-    else:
-        call.tell("", "All nodes stopped, their homes removed.")
+        call.tell(f"A fleet in {root}: real processes, keys, brokers and messages.", "")
+        script = Script(made)
+        done = script.run(lambda one: None if call.as_json else call.say(*_line(one)))
+    if call.as_json:
+        call.show({"steps": [one._asdict() for one in done]}, ())
+    over = f"{time.monotonic() - began:.0f} s. All nodes stopped, their homes removed."
+    call.tell("", *(_how_to_end(made) if call.args.keep else [over]))
     return 0
 
 
 def _show(call: Call, root: Path) -> int:
+    """The control room on the first node, which goes on until it is told to end."""
+    painted = sys.stdin.isatty() and sys.stdout.isatty()
+    if not painted and not call.args.keep:
+        step = "`fleet demo --script` needs none; `--keep` starts the nodes and leaves them running"
+        raise FleetError("usage.terminal", "No terminal to paint on", "the demo opens a control room", step)
     running = demos.found(root)
     made = running or demos.prepared(root, call.args.nodes)
-    with _ended(made, keep=True, unless_ready=True):
+    with _ended(made, keep=True, kept_if_broken=False):
         names = ", ".join(node.name for node in made.nodes)
         call.tell(f"{'Found' if running else 'Starting'} {names} in {root} …")
         made.start()
         made.join()
         made.await_together()
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        with _ended(made, keep=call.args.keep):
-            from fleet_tui import plain
-
-            status = made.first.api.get("/status")
-            call.show(status, plain.status(status))
-        return 0
-    call.tell("", *_guide(made), "")
-    with _ended(made, keep=True, unless_ready=True):
-        input("Enter opens the control room on atlas. ")
-        from fleet_tui.commands.room import attach
-
-        code = attach(made.first.home, {name: "1" for name in ("readonly", "ascii") if getattr(call.args, name)})
-    if not call.args.keep and _asked("Stop the demo's nodes?"):
+        code = _painted(call, made) if painted else _printed(call, made)
+        ends = painted and not call.args.keep and _asked("Stop the demo's nodes?")
+    if ends:
         made.end()
-        call.tell("All nodes stopped, their homes removed.")
-    else:
-        call.tell(*_how_to_end(call, made))
+    call.tell(*(["All nodes stopped, their homes removed."] if ends else _how_to_end(made)))
     return code
+
+
+def _painted(call: Call, made: demos.Demo) -> int:
+    call.tell("", *_guide(made), "")
+    print("Enter opens the control room. ", end="", file=sys.stderr, flush=True)
+    sys.stdin.readline()
+    from fleet_tui.commands.room import attach
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP, signal.SIGWINCH)
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        return attach(made.first.home, {name: "1" for name in ("readonly", "ascii") if getattr(call.args, name)})
+    finally:
+        # The stub heard all signals for as long as the terminal was lent; here ctrl+c means what it always means.
+        signal.set_wakeup_fd(-1)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _printed(call: Call, made: demos.Demo) -> int:
+    status = made.first.api.get("/status")
+    call.show(status, plain.status(status))
+    return 0
 
 
 def _stop(call: Call, root: Path) -> int:
@@ -83,25 +99,22 @@ def _stop(call: Call, root: Path) -> int:
 
 
 @contextmanager
-def _ended(made: demos.Demo, *, keep: bool, unless_ready: bool = False) -> Iterator[None]:
-    """End the demo after the block, also on ctrl+c and SIGTERM. `keep`: not when the block came to its end, nor, but
-    for `unless_ready`, when it failed: then there is something to look at."""
+def _ended(made: demos.Demo, *, keep: bool, kept_if_broken: bool | None = None) -> Iterator[None]:
+    """End the demo after the block, whichever way that ends, unless it is kept; SIGTERM and SIGHUP are a ctrl+c."""
 
-    def asked(number: int, frame: FrameType | None) -> None:
+    def interrupted(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, asked) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, interrupted) for number in (signal.SIGTERM, signal.SIGHUP)}
+    kept = keep if kept_if_broken is None else kept_if_broken
     try:
         yield
-    except BaseException:
-        if unless_ready or not keep:
-            made.end()
-        raise
+        kept = keep
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if not keep:
-        made.end()
+        if not kept:
+            made.end()
 
 
 def _line(one: Done) -> list[str]:
@@ -125,7 +138,7 @@ def _guide(made: demos.Demo) -> list[str]:
     ]
 
 
-def _how_to_end(call: Call, made: demos.Demo) -> list[str]:
+def _how_to_end(made: demos.Demo) -> list[str]:
     where = "" if made.root == demos.usual_root() else f" --home {made.root}"
     return [
         f"The nodes go on. `{_program()} demo{where}` comes back,",
