@@ -49,12 +49,14 @@ class Broker(msgspec.Struct, frozen=True):
 class Mail(msgspec.Struct, frozen=True):
     """Both directions. `waiting`: messages of ours not yet on their host. `dead`: given up, expired or refused since
     the store began. `revision` rises with every change that a page of the log would show. `streams`: peer -> epoch ->
-    stream. `floors`: peer -> its oldest open epoch. `forwards`: (receiver, message id) -> our id, of what we carry for
-    others. `full`: the disk is; nothing new is accepted."""
+    stream. `letters`: peer -> which of its last numbers were taken as messages since the start, not as the SKIP of one.
+    `floors`: peer -> its oldest open epoch. `forwards`: (receiver, message id) -> our id, of what we carry for others.
+    `full`: the disk is; nothing new is accepted."""
 
     lanes: Map[str, Lane] = Map()
     streams: Map[str, Map[int, Stream]] = Map()
     pulses: Map[str, Pulse] = Map()
+    letters: Map[str, Pulse] = Map()
     floors: Map[str, int] = Map()
     forwards: Map[tuple[str, str], str] = Map()
     waiting: int = 0

@@ -33,6 +33,7 @@ def step(fleet: Fleet, signal: Signal, now: Moment) -> tuple[Fleet, list[Effect]
 
 
 def _recent(before: Refusals, signal: Rejected, now: Moment) -> bool:
+    # A clock that was set back must not keep the ledger silent until it has caught up.
     return any(
-        why == signal.why and src == signal.src and now.wall_ms - at < AGAIN_MS for at, why, _, src in before.last
+        why == signal.why and src == signal.src and abs(now.wall_ms - at) < AGAIN_MS for at, why, _, src in before.last
     )

@@ -1,66 +1,110 @@
-"""When our own store went back in time.
+"""When numbers have to begin anew: our own store went back in time, or a peer's stream can take no more.
 
 Every start mints an epoch above the last one and not below the wall clock, so numbers are never used twice even where
 an old copy of the store was put back. One case is left: the clock went back as well. A peer then remembers a newer
-epoch of ours than we have, and says so in its heartbeat; it would take what we send under the old epoch for a replay.
-We move above it, and give every message numbered since this start a new number. It is told as a finding, because a
-store that went back has forgotten messages too.
+epoch of ours than we have, and says so in its heartbeats and receipts; it would take what we send under the old epoch
+for a replay. We move above it, and give every message numbered since this start a new number. This is done before
+anything else such a parcel says is believed, because what it says of the old epoch is said of other messages. It is
+told as a finding, because a store that went back has forgotten messages too.
+
+A peer whose lines lag half of `AHEAD_LIMIT` behind our numbers has lost its store, or holds everything but one old
+number nobody can settle. New messages then begin an epoch of their own; of the open ones only those get another number
+that the peer cannot have taken under theirs.
 """
+
+from collections.abc import Callable
 
 import msgspec
 from immutables import Map
 
 from engine.effects import Effect, Raise, Save
-from engine.model.envelope import Kind
+from engine.mail import receipts
+from engine.mail.lanes import armed
+from engine.model.envelope import AHEAD_LIMIT, Kind
 from engine.model.finding import Finding, Severity
-from engine.model.mail import Lane, Waiting
+from engine.model.mail import AckLine, Lane, Parcel, Waiting
 from engine.model.moment import Moment
 from engine.model.packets import Heartbeat, unpack
 from engine.model.records import OpenNumber, PutMeta, Record
 from engine.signals import Arrived, Found, Signal
 from engine.state import Fleet
 
+Step = tuple[Fleet, list[Effect]]
+Picked = Callable[[str, int, int], bool]
+
 # Where the store keeps the epoch of the last start (`engine.store.rows`).
 META_KEY = "store.epoch"
+# Epochs are wall milliseconds: what lies beyond is said by nobody honest, and would use up the numbers there are.
+HIGHEST = 1 << 53
 
 
-def step(fleet: Fleet, signal: Signal, now: Moment) -> tuple[Fleet, list[Effect]]:
-    """Move above any epoch of ours that a peer has seen and we have not."""
+def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
+    """Begin a new epoch where what these parcels say makes it necessary."""
     if not isinstance(signal, Arrived):
         return fleet, []
-    beats = (parcel.envelope for parcel in signal.parcels if parcel.envelope.kind is Kind.HEARTBEAT)
-    seen = max((_seen(beat.body) for beat in beats), default=0)
-    return _raised(fleet, seen + 1) if seen > fleet.me.epoch else (fleet, [])
+    said = [(parcel, receipts.said(parcel)[0]) for parcel in signal.parcels]
+    seen = max((epoch for parcel, acks in said for epoch in _known(parcel, acks)), default=0)
+    if fleet.me.epoch < seen < HIGHEST:
+        fleet, effects = _begun(fleet, seen + 1, lambda peer, epoch, seq: epoch == fleet.me.epoch, now)
+        return fleet, [*effects, Raise(Found(WENT_BACK))]
+    for parcel, acks in said:
+        watermark = _lagging(fleet, parcel, acks)
+        if watermark is not None:
+            return _begun(fleet, fleet.me.epoch + 1, _beyond(fleet, parcel.envelope.src, watermark), now)
+    return fleet, []
 
 
-def _seen(body: bytes) -> int:
-    beat: Heartbeat = unpack(Kind.HEARTBEAT, body)
-    return beat.your_epoch
+def _known(parcel: Parcel, acks: tuple[AckLine, ...]) -> list[int]:
+    """The epochs of ours that the sender has seen."""
+    if parcel.envelope.kind is not Kind.HEARTBEAT:
+        return [ack.epoch for ack in acks]
+    beat: Heartbeat = unpack(Kind.HEARTBEAT, parcel.envelope.body)
+    return [beat.your_epoch, *(ack.epoch for ack in acks)]
 
 
-def _raised(fleet: Fleet, epoch: int) -> tuple[Fleet, list[Effect]]:
-    old = fleet.me.epoch
+def _lagging(fleet: Fleet, parcel: Parcel, acks: tuple[AckLine, ...]) -> int | None:
+    """The watermark of a peer that is too far behind our numbers; None while it is not. Its heartbeat has a line for
+    all it holds of us, so there no line means that it holds nothing."""
+    lane = fleet.mail.lanes.get(parcel.envelope.src, Lane())
+    if lane.next_seq <= AHEAD_LIMIT // 2:
+        return None
+    absent = [0] if parcel.envelope.kind is Kind.HEARTBEAT else []
+    watermark = max([ack.watermark for ack in acks if ack.epoch == fleet.me.epoch] or absent, default=lane.next_seq)
+    return watermark if lane.next_seq - watermark > AHEAD_LIMIT // 2 else None
+
+
+def _beyond(fleet: Fleet, src: str, watermark: int) -> Picked:
+    present, limit = fleet.me.epoch, watermark + AHEAD_LIMIT
+    return lambda peer, epoch, seq: peer == src and epoch == present and seq > limit
+
+
+def _begun(fleet: Fleet, epoch: int, picked: Picked, now: Moment) -> Step:
+    """Another epoch; the picked open messages of every lane get a number in it, in their order."""
     records: list[Record] = [PutMeta(META_KEY, str(epoch).encode())]
+    effects: list[Effect] = []
     lanes = fleet.mail.lanes.mutate()
     for peer, lane in fleet.mail.lanes.items():
-        lanes[peer] = _renumbered(lane, old, epoch, records)
+        lanes[peer] = _renumbered(peer, lane, epoch, picked, now, records)
+        effects += armed(peer, lanes[peer])
     mail = msgspec.structs.replace(fleet.mail, lanes=lanes.finish())
     me = msgspec.structs.replace(fleet.me, epoch=epoch)
-    return msgspec.structs.replace(fleet, me=me, mail=mail), [Save(tuple(records)), Raise(Found(WENT_BACK))]
+    return msgspec.structs.replace(fleet, me=me, mail=mail), [Save(tuple(records)), *effects]
 
 
-def _renumbered(lane: Lane, old: int, epoch: int, records: list[Record]) -> Lane:
-    fresh: dict[tuple[int, int], Waiting] = {}
+def _renumbered(peer: str, lane: Lane, epoch: int, picked: Picked, now: Moment, records: list[Record]) -> Lane:
+    kept: dict[tuple[int, int], Waiting] = {}
     next_seq = 1
-    for (was, seq), waiting in sorted(lane.open.items()):
-        if was != old:
-            fresh[was, seq] = waiting
-            continue
-        envelope = msgspec.structs.replace(waiting.envelope, src_epoch=epoch, seq=next_seq)
-        fresh[epoch, next_seq] = msgspec.structs.replace(waiting, envelope=envelope, tried=(), flying=(), due=0.0)
-        records.append(OpenNumber(envelope.msg_id, epoch, next_seq))
-        next_seq += 1
-    return msgspec.structs.replace(lane, open=Map(fresh), next_seq=next_seq)
+    for (was, seq), waiting in sorted(lane.open.items(), key=lambda pair: pair[0]):
+        if not picked(peer, was, seq):
+            kept[was, seq] = waiting
+        elif not waiting.skipping:
+            envelope = msgspec.structs.replace(waiting.envelope, src_epoch=epoch, seq=next_seq)
+            kept[epoch, next_seq] = msgspec.structs.replace(
+                waiting, envelope=envelope, tried=(), flying=(), due=now.mono
+            )
+            records.append(OpenNumber(envelope.msg_id, epoch, next_seq))
+            next_seq += 1
+    return msgspec.structs.replace(lane, open=Map(kept), next_seq=next_seq)
 
 
 WENT_BACK = Finding(

@@ -8,7 +8,7 @@ import msgspec
 from immutables import Map
 
 from engine.effects import Effect, Load, Publish, Save
-from engine.mail.lanes import counted, uncarried, with_lane
+from engine.mail.lanes import counted, paged, uncarried, with_lane
 from engine.model.envelope import OPEN_LIMIT, Envelope, Rung
 from engine.model.event import MessageMoved
 from engine.model.mail import Lane
@@ -46,18 +46,23 @@ def gone(fleet: Fleet, peer: str) -> str:
 def _ended(fleet: Fleet, peer: str, now: Moment) -> Step:
     lane = fleet.mail.lanes[peer]
     over = [waiting.envelope for waiting in lane.open.values() if not waiting.skipping]
-    fleet = with_lane(fleet, peer, msgspec.structs.replace(lane, open=Map(), loading=bool(lane.backlog)))
+    left = bool(lane.backlog)
+    fleet = with_lane(fleet, peer, msgspec.structs.replace(lane, open=Map(), loading=left))
     fleet, effects = _dead(fleet, peer, over, now)
-    return fleet, [*effects, *([Load(peer, OPEN_LIMIT)] if lane.backlog else [])]
+    # A page on its way is given up when it comes; asked for twice, its messages would die twice.
+    return fleet, [*effects, *([Load(peer, OPEN_LIMIT)] if left and not lane.loading else [])]
 
 
 def _given_up(fleet: Fleet, signal: Loaded, now: Moment) -> Step:
     """A page of what waited in the store for somebody who is gone."""
-    lane = msgspec.structs.replace(fleet.mail.lanes.get(signal.peer, Lane()), backlog=signal.left, loading=False)
-    fleet, effects = _dead(
-        with_lane(fleet, signal.peer, lane), signal.peer, [one.envelope for one in signal.waiting], now
-    )
-    return fleet, [*effects, *([Load(signal.peer, OPEN_LIMIT)] if signal.left else [])]
+    over = [one.envelope for one in signal.waiting if not one.envelope.seq]
+    if len(over) < len(signal.waiting):
+        # Numbers it had lost: those messages were on its host once, and that stays true.
+        return fleet, []
+    lane = paged(fleet.mail.lanes.get(signal.peer, Lane()), signal.left)
+    lane = msgspec.structs.replace(lane, loading=bool(lane.backlog))
+    fleet, effects = _dead(with_lane(fleet, signal.peer, lane), signal.peer, over, now)
+    return fleet, [*effects, *([Load(signal.peer, OPEN_LIMIT)] if lane.backlog else [])]
 
 
 def _dead(fleet: Fleet, peer: str, over: list[Envelope], now: Moment) -> Step:

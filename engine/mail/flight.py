@@ -10,18 +10,38 @@ from zlib import crc32
 
 import msgspec
 
-from engine.effects import Deliver, Effect
+from engine.effects import Arm, Deliver, Effect
 from engine.health.cascade import choose, hedge_s, trusted
 from engine.mail import receipts
+from engine.mail.lanes import TIMER, with_lane
 from engine.model.channel import CHANNELS, Channel
-from engine.model.mail import Waiting
+from engine.model.envelope import Envelope
+from engine.model.mail import Lane, Waiting
 from engine.model.moment import Moment
 from engine.state import Fleet
 
 
+def opened(fleet: Fleet, waiting: Waiting, now: Moment) -> tuple[Fleet, Envelope, list[Effect]]:
+    """Give a message the next number of its lane and begin its first cascade."""
+    dst = waiting.envelope.dst
+    lane = fleet.mail.lanes.get(dst, Lane())
+    envelope = msgspec.structs.replace(waiting.envelope, src_epoch=fleet.me.epoch, seq=lane.next_seq)
+    lane = msgspec.structs.replace(lane, next_seq=lane.next_seq + 1)
+    begun, effects = begin(fleet, msgspec.structs.replace(waiting, envelope=envelope), now)
+    lane = msgspec.structs.replace(lane, open=lane.open.set((envelope.src_epoch, envelope.seq), begun))
+    return with_lane(fleet, dst, lane), envelope, [*effects, Arm(TIMER + dst, begun.due)]
+
+
 def begin(fleet: Fleet, waiting: Waiting, now: Moment) -> tuple[Waiting, list[Effect]]:
     """Start a cascade: the best channel, and the second with it unless the first has proved itself just now."""
-    waiting = msgspec.structs.replace(waiting, tried=(), flying=(), began_at=now.mono, cascades=waiting.cascades + 1)
+    waiting = msgspec.structs.replace(
+        waiting,
+        tried=(),
+        flying=(),
+        began_at=now.mono,
+        cascades=waiting.cascades + 1,
+        landed=waiting.landed and not _asks_relay_again(waiting),
+    )
     order = left_to_try(fleet, waiting)
     if not order:
         return rested(fleet, waiting, now), []
@@ -34,7 +54,13 @@ def begin(fleet: Fleet, waiting: Waiting, now: Moment) -> tuple[Waiting, list[Ef
     return waiting, effects
 
 
+def _asks_relay_again(waiting: Waiting) -> bool:
+    """A relay may have lost what it took, or never wanted it: it is asked again after 4, 8, 16, ... cascades."""
+    return waiting.cascades >= 4 and waiting.cascades & (waiting.cascades - 1) == 0
+
+
 def start(fleet: Fleet, waiting: Waiting, channel: Channel, now: Moment) -> tuple[Waiting, list[Effect]]:
+    """Send it over this channel, and remember when to look after it."""
     envelope = waiting.envelope
     wait_s = hedge_s(fleet.health(envelope.dst, channel), fleet.config.mail)
     started = msgspec.structs.replace(
@@ -42,6 +68,7 @@ def start(fleet: Fleet, waiting: Waiting, channel: Channel, now: Moment) -> tupl
         tried=(*waiting.tried, channel),
         flying=(*waiting.flying, (channel, now.mono)),
         due=min(now.mono + wait_s, waiting.expires_at),
+        closing=waiting.skipping,
     )
     acks = receipts.lines(fleet, envelope.dst)
     return started, [Deliver(envelope.dst, channel, envelope, CHANNELS[channel].budget_s, acks)]

@@ -5,7 +5,8 @@
 
 Durable kinds are told apart by (sender, epoch, number); nothing is dropped as old, because everything at or below the
 watermark is held. Pulses pass a sliding window. An epoch below the floor its sender announced is closed: what comes
-from it can only be a replay. It never looks at a clock to decide what is fresh.
+from it is a replay, or its sender's store went back; it is not taken, and its sender is told. A number too far ahead is
+not taken either, and not refused: its sender keeps it, and begins another epoch. No clock decides what is fresh.
 """
 
 from collections.abc import Callable
@@ -17,19 +18,17 @@ from engine.effects import Answer, Deliver, Effect, Publish, Raise, Save
 from engine.health.cascade import choose
 from engine.mail.receipts import receipt, stream_of, to_bytes, with_stream
 from engine.model.channel import CHANNELS, Channel
-from engine.model.envelope import KINDS, OPEN_LIMIT, Envelope, Kind, Rung
+from engine.model.envelope import AHEAD_LIMIT, KINDS, Envelope, Kind, Rung
 from engine.model.event import MessageCame
 from engine.model.mail import Parcel, Pulse, Stream
 from engine.model.moment import Moment
-from engine.model.packets import Forward, Heartbeat, Note, unpack
+from engine.model.packets import CLOSED, Forward, Heartbeat, Note, unpack
 from engine.model.records import AddInbox, DropStreams, Record, SetStream
 from engine.signals import Arrived, ForwardCame, MemberAsked, Rejected, Signal
 from engine.state import Fleet
 
 Step = tuple[Fleet, list[Effect]]
 
-# A number further ahead than any honest sender can be: it keeps at most OPEN_LIMIT open, and reopens as many.
-AHEAD_LIMIT = 16 * OPEN_LIMIT
 WINDOW = 1_024
 
 
@@ -59,7 +58,10 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
             if envelope.kind in _ANSWERED or signal.token:
                 owed[envelope.src] = envelope.msg_id
     records += _streams(fleet, moved)
-    answers = tuple(receipt(fleet, src, now, tuple(notes.get(src, ())), echo) for src, echo in owed.items())
+    answers = tuple(
+        receipt(fleet, src, now, tuple(notes.get(src, ())), echo, {epoch for one, epoch in moved if one == src})
+        for src, echo in owed.items()
+    )
     saved: list[Effect] = [Save(tuple(records))] if records else []
     return fleet, [*saved, *effects, *_answered(fleet, signal, answers)]
 
@@ -71,16 +73,32 @@ def _take(
     envelope = parcel.envelope
     src, epoch, seq = envelope.src, envelope.src_epoch, envelope.seq
     stream = stream_of(fleet, src, epoch)
-    if epoch < fleet.mail.floors.get(src, 0) or seq < 1 or seq > stream.watermark + AHEAD_LIMIT:
+    if epoch < fleet.mail.floors.get(src, 0) or seq < 1:
         effects.append(Raise(Rejected("replayed", via, src)))
-        return fleet, [Note(epoch, seq, Rung.REFUSED, "its number is closed")]
+        return fleet, [Note(epoch, seq, CLOSED)]
     if stream.holds(seq):
-        return fleet, [Note(epoch, seq, Rung.ON_HOST)] if envelope.kind is Kind.SKIP else []
+        late = envelope.kind is Kind.SKIP and _was_letter(fleet.mail.letters.get(src, Pulse()), epoch, seq)
+        return fleet, [Note(epoch, seq, Rung.ON_HOST)] if late else []
+    if seq > stream.watermark + AHEAD_LIMIT:
+        return fleet, []
     effect = _EFFECTS.get(envelope.kind, _into_inbox)
     effect(parcel, via, now, records, effects)
-    revision = fleet.mail.revision + 1
-    fleet = msgspec.structs.replace(fleet, mail=msgspec.structs.replace(fleet.mail, revision=revision))
-    return with_stream(fleet, src, epoch, stream.with_number(seq)), []
+    return _moved(fleet, envelope, stream.with_number(seq)), []
+
+
+def _moved(fleet: Fleet, envelope: Envelope, stream: Stream) -> Fleet:
+    letters = fleet.mail.letters
+    if envelope.kind is not Kind.SKIP:
+        window = letters.get(envelope.src, Pulse())
+        letters = letters.set(envelope.src, slide(window, envelope.src_epoch, envelope.seq) or window)
+    mail = msgspec.structs.replace(fleet.mail, revision=fleet.mail.revision + 1, letters=letters)
+    return with_stream(msgspec.structs.replace(fleet, mail=mail), envelope.src, envelope.src_epoch, stream)
+
+
+def _was_letter(window: Pulse, epoch: int, seq: int) -> bool:
+    """Whether a held number is known to be held as a message. Of a number taken before this start, or long ago, nobody
+    knows it any more; then its SKIP is only acknowledged, because "on your disk" is never said on a guess."""
+    return window.epoch == epoch and 0 <= window.top - seq < WINDOW and bool(window.seen >> (window.top - seq) & 1)
 
 
 def _into_inbox(parcel: Parcel, via: Channel, now: Moment, records: list[Record], effects: list[Effect]) -> None:

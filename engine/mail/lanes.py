@@ -12,6 +12,7 @@ TIMER = "mail."
 
 
 def with_lane(fleet: Fleet, peer: str, lane: Lane) -> Fleet:
+    """The fleet with one peer's lane moved."""
     mail = msgspec.structs.replace(fleet.mail, lanes=fleet.mail.lanes.set(peer, lane))
     return msgspec.structs.replace(fleet, mail=mail)
 
@@ -24,6 +25,13 @@ def counted(fleet: Fleet, envelope: Envelope, waiting: int = 0, dead: int = 0) -
     mail = msgspec.structs.replace(
         mail, waiting=mail.waiting + waiting, dead=mail.dead + dead, revision=mail.revision + 1
     )
+    return msgspec.structs.replace(fleet, mail=mail)
+
+
+def revived(fleet: Fleet) -> Fleet:
+    """One message fewer among the dead: it was there all along."""
+    mail = fleet.mail
+    mail = msgspec.structs.replace(mail, dead=mail.dead - 1, revision=mail.revision + 1)
     return msgspec.structs.replace(fleet, mail=mail)
 
 
@@ -41,11 +49,18 @@ def page(fleet: Fleet, peer: str) -> tuple[Fleet, list[Effect]]:
     lane = fleet.mail.lanes.get(peer, Lane())
     if not lane.backlog or lane.loading or len(lane.open) > OPEN_LIMIT // 2:
         return fleet, []
-    fleet = with_lane(fleet, peer, msgspec.structs.replace(lane, loading=True))
+    fleet = with_lane(fleet, peer, msgspec.structs.replace(lane, loading=True, since=0))
     return fleet, [Load(peer, OPEN_LIMIT - len(lane.open))]
 
 
+def paged(lane: Lane, left: int) -> Lane:
+    """The lane once its page came. What was added while it was read is counted as left, too: to look once too often
+    costs a look, while a message nobody counts is a message nobody sends."""
+    return msgspec.structs.replace(lane, backlog=left + lane.since, since=0, loading=False)
+
+
 def armed(peer: str, lane: Lane) -> list[Effect]:
+    """The lane's timer, for the first of its messages that is due."""
     soonest = min((waiting.due for waiting in lane.open.values()), default=float("inf"))
     return [Arm(TIMER + peer, soonest)] if soonest < float("inf") else []
 

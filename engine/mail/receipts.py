@@ -4,27 +4,32 @@ Pure arithmetic on watermarks and bit masks. Lines are cumulative, so any later 
 whatever channel it travels.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 from immutables import Map
 
 from engine.model.envelope import Envelope, Kind, Urgency
-from engine.model.mail import AckLine, Stream
+from engine.model.mail import AckLine, Parcel, Stream
 from engine.model.moment import Moment
-from engine.model.packets import Note, Receipt, pack
+from engine.model.packets import Note, Receipt, pack, unpack
 from engine.state import Fleet
 
 # A sender has few epochs open at once; more than these ride on no frame (the newest matter).
 LINES_A_FRAME = 4
 
 
-def lines(fleet: Fleet, peer: str) -> tuple[AckLine, ...]:
-    """What we hold of `peer`'s streams, newest epoch first."""
-    streams = fleet.mail.streams.get(peer)
-    if not streams:
-        return ()
-    return tuple(line(epoch, streams[epoch]) for epoch in sorted(streams, reverse=True)[:LINES_A_FRAME])
+def lines(fleet: Fleet, peer: str, epochs: Collection[int] = ()) -> tuple[AckLine, ...]:
+    """What we hold of `peer`'s streams: of these epochs, then of the newest. The floor it announced is among them, so
+    that a peer that forgot its newer epochs learns of them before it believes what is said of an older one."""
+    streams = fleet.mail.streams.get(peer, _NO_STREAMS)
+    floor = fleet.mail.floors.get(peer, 0)
+    known = {*streams, floor} if floor else streams
+    newest = sorted(known, reverse=True)[:LINES_A_FRAME]
+    return tuple(line(epoch, streams.get(epoch, Stream())) for epoch in dict.fromkeys((*sorted(epochs), *newest)))
+
+
+_NO_STREAMS: Map[int, Stream] = Map()
 
 
 def line(epoch: int, stream: Stream) -> AckLine:
@@ -53,8 +58,23 @@ def missing(ack: AckLine, upto: int, limit: int) -> tuple[int, ...]:
     return tuple(seq for seq, _ in zip(gaps, range(limit), strict=False))
 
 
-def receipt(fleet: Fleet, peer: str, now: Moment, notes: tuple[Note, ...] = (), echo: str = "") -> Envelope:
-    """The pulse that says to `peer` what we hold, and what became of single numbers."""
+def said(parcel: Parcel) -> tuple[tuple[AckLine, ...], tuple[Note, ...]]:
+    """What a parcel says that its sender holds of ours: in its body if it is a receipt, else what rides on it."""
+    if parcel.envelope.kind is not Kind.RECEIPT:
+        return parcel.acks, ()
+    told: Receipt = unpack(Kind.RECEIPT, parcel.envelope.body)
+    return told.acks, told.notes
+
+
+def receipt(
+    fleet: Fleet,
+    peer: str,
+    now: Moment,
+    notes: tuple[Note, ...] = (),
+    echo: str = "",
+    epochs: Collection[int] = (),
+) -> Envelope:
+    """The pulse that says to `peer` what we hold, of `epochs` first, and what became of single numbers."""
     return Envelope(
         src=fleet.me.id,
         src_epoch=fleet.me.epoch,
@@ -64,7 +84,7 @@ def receipt(fleet: Fleet, peer: str, now: Moment, notes: tuple[Note, ...] = (), 
         kind=Kind.RECEIPT,
         urgency=Urgency.LOW,
         created_ms=now.wall_ms,
-        body=pack(Receipt(lines(fleet, peer), notes, echo)),
+        body=pack(Receipt(lines(fleet, peer, epochs), notes, echo)),
     )
 
 

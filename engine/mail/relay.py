@@ -34,7 +34,7 @@ def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
 def _came(fleet: Fleet, signal: ForwardCame, now: Moment) -> Step:
     forward = signal.forward
     target = fleet.member(forward.dst)
-    if target is None or not target.present or forward.hop > HOP_LIMIT:
+    if target is None or not target.present or not 1 <= forward.hop <= HOP_LIMIT:
         return fleet, [Raise(Rejected("misaddressed", None, signal.frm))]
     try:
         inner = peek(forward.frame)

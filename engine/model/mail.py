@@ -16,7 +16,8 @@ class Waiting(msgspec.Struct, frozen=True):
     """One open message. `tried`: channels begun in this cascade, `flying`: those without an answer yet, each with the
     monotonic second it started. `due`: when to hedge, give up the cascade, or begin anew. `expires_at`: monotonic end
     of its life. `cascades`: begun so far. `landed`: a relay holds it. `skipping`: the message is over; only its number
-    is still to be closed."""
+    is still to be closed. `died`: it counts among the dead. `closing`: a SKIP has left, so a number that is held no
+    longer proves that its message is."""
 
     envelope: Envelope
     via: Channel | None = None
@@ -29,17 +30,20 @@ class Waiting(msgspec.Struct, frozen=True):
     cascades: int = 0
     landed: bool = False
     skipping: bool = False
+    died: bool = False
+    closing: bool = False
 
 
 class Lane(msgspec.Struct, frozen=True):
     """The open messages to one peer, by (epoch, seq). `next_seq`: the next free number. `backlog`: messages that wait
-    in the store without a number. `loading`: a page of them was asked for. `heard`: (epoch, number) of the newest
-    heartbeat whose receipts were held against what we closed."""
+    in the store without a number, at most. `loading`: a page of them was asked for; `since`: how many were added after
+    that. `heard`: (epoch, number) of the newest pulse of the peer whose receipts were read."""
 
     open: Map[tuple[int, int], Waiting] = Map()
     next_seq: int = 1
     backlog: int = 0
     loading: bool = False
+    since: int = 0
     heard: tuple[int, int] = (0, 0)
 
 

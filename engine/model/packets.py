@@ -15,12 +15,16 @@ from engine.model.roster import Address
 
 
 class Note(msgspec.Struct, frozen=True, array_like=True):
-    """What became of one number where "I hold it" is not the whole truth: `skipped` or `refused`, with the reason."""
+    """What became of one number where "I hold it" is not the whole truth. `rung`: `on_host` (its SKIP came after the
+    message), `refused` with the reason, or `CLOSED`: its epoch is over, number the message anew."""
 
     epoch: int
     seq: int
     rung: str
     reason: str = ""
+
+
+CLOSED = "closed"
 
 
 class Receipt(msgspec.Struct, frozen=True, array_like=True):
