@@ -43,8 +43,21 @@ class Broken(msgspec.Struct, frozen=True):
 def link(prev_hash: bytes, seq: int, entry: AddEntry) -> tuple[bytes, bytes]:
     """The canonical bytes of entry number `seq` after an entry with hash `prev_hash`, and their SHA-256."""
     said = LedgerEntry(seq, prev_hash.hex(), entry.at_ms, entry.actor, entry.verb, entry.subject, entry.facts)
-    data = _encode(said)
+    try:
+        data = _encode(said)
+    except UnicodeEncodeError:
+        data = _encode(_plain(said))
     return data, sha256(data).digest()
+
+
+def _plain(said: LedgerEntry) -> LedgerEntry:
+    """The same in text that UTF-8 can hold: a quoted file name may have bytes that are no text."""
+
+    def plain(text: str) -> str:
+        return text.encode("utf-8", "backslashreplace").decode()
+
+    facts = {plain(key): plain(value) for key, value in said.facts.items()}
+    return LedgerEntry(said.seq, said.prev, said.ts, plain(said.actor), plain(said.verb), plain(said.subject), facts)
 
 
 def entry_of(row: LedgerRow) -> LedgerEntry:

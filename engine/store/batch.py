@@ -29,7 +29,7 @@ from engine.model.records import (
     SetStream,
 )
 from engine.store import statements as sql
-from engine.store.rows import Row, inbox_row, outbox_row, peer_data, roster_data
+from engine.store.rows import Row, inbox_row, outbox_row, peer_data, plain, roster_data
 from engine.store.statements import Write
 
 Link = Callable[[bytes, int, AddEntry], tuple[bytes, bytes]]
@@ -122,13 +122,13 @@ class Batch:
 
     def _move_rung(self, record: MoveRung) -> None:
         self._now.spoken.add(record.msg_id)
-        row = (record.msg_id, str(record.rung), record.at_ms, str(record.channel or ""), record.reason)
+        row = (record.msg_id, str(record.rung), record.at_ms, str(record.channel or ""), plain(record.reason))
         self._now.rungs[record.msg_id] = row
 
     def _add_try(self, record: AddTry) -> None:
         self._now.spoken.add(record.msg_id)
         self._now.tries.append(
-            (record.msg_id, str(record.channel), record.outcome, float(record.ms), record.at_ms, record.note)
+            (record.msg_id, str(record.channel), record.outcome, float(record.ms), record.at_ms, plain(record.note))
         )
 
     def _set_stream(self, record: SetStream) -> None:

@@ -87,6 +87,11 @@ def skip_of(waiting: Waiting) -> Waiting:
     return msgspec.structs.replace(waiting, envelope=skip, via=None, skipping=True)
 
 
+def plain(text: str) -> str:
+    """Text that UTF-8 can hold: a file name quoted in a reason may have bytes that are no text."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
 def channel_of(text: str) -> Channel | None:
     """The channel of a column."""
     return Channel(text) if text else None

@@ -31,7 +31,7 @@ from engine.model.records import (
 from engine.model.roster import Roster
 from engine.model.story import TryLine
 from engine.store.batch import Link
-from engine.store.rows import TRIES_KEPT, stream_of
+from engine.store.rows import TRIES_KEPT, plain, stream_of
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -144,13 +144,13 @@ class Shelf:
         one = self.outbox.get(record.msg_id)
         if one:
             self.outbox[record.msg_id] = msgspec.structs.replace(
-                one, rung=record.rung, rung_ms=record.at_ms, channel=record.channel, reason=record.reason
+                one, rung=record.rung, rung_ms=record.at_ms, channel=record.channel, reason=plain(record.reason)
             )
 
     def _add_try(self, record: AddTry) -> None:
         one = self.outbox.get(record.msg_id)
         if one:
-            line = TryLine(record.channel, record.outcome, float(record.ms), record.note, record.at_ms)
+            line = TryLine(record.channel, record.outcome, float(record.ms), plain(record.note), record.at_ms)
             tries = (*one.tries, line)[-TRIES_KEPT:]
             self.outbox[record.msg_id] = msgspec.structs.replace(one, tries=tries)
 

@@ -73,7 +73,7 @@ class Store:
 
     def submit(self, records: Sequence[Record]) -> asyncio.Future[None]:
         """Keep these, together, after all before them. The future, of the running loop, is done when the disk has them;
-        it raises `FleetError` (`store.io`, `store.full`, `store.closed`, `store.record`) when it will not."""
+        it raises `FleetError` (`store.full`, `store.closed`; `store.io`, `store.record`: fatal) when it will not."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._put(Submission(records, future))
         return future

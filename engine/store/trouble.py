@@ -2,7 +2,8 @@
 
 FULL     no space: give the ballast back and try again; nothing is acknowledged meanwhile
 BUSY     somebody else holds the file: try again
-RECORD   this record cannot be kept (a number beyond 64 bits, a number given twice): its own submission fails
+RECORD   a record that cannot be kept (a number beyond 64 bits, a number given twice): at a start the row is left out;
+         while running the node ends, for what comes after it would count on it
 DAMAGED  the file contradicts itself: at a start it is put aside, while running the node ends
 DEAD     everything else, a failed fsync first of all: the node ends, because after one the kernel has forgotten
          which pages were written, and a retry that succeeds proves nothing (Rebello et al., USENIX ATC 2020)
@@ -67,8 +68,10 @@ def full() -> FleetError:
     )
 
 
-def dead(error: BaseException) -> FleetError:
+def fatal(error: BaseException) -> FleetError:
     """The store can promise nothing any more."""
+    if trouble_of(error) is Trouble.RECORD:
+        return FleetError("store.record", "A record cannot be kept", str(error), "report this", Fault.OURS)
     return FleetError(
         "store.io",
         "The store cannot be written",
@@ -76,11 +79,6 @@ def dead(error: BaseException) -> FleetError:
         "look at the disk (`dmesg`), then start the node again",
         Fault.WORLD,
     )
-
-
-def refused(error: BaseException) -> FleetError:
-    """One record cannot be kept; everything else can."""
-    return FleetError("store.record", "A record cannot be kept", str(error), "", Fault.OURS)
 
 
 def closed() -> FleetError:

@@ -1,7 +1,7 @@
 """The store's thread: it gathers what waits, commits it, and tells those who wait (edge).
 
     gather -> commit -> tell -> one step of pruning -> is there room again? -> gather ...
-                 full, busy: try the same again        a bad record: each submission by itself        else: the end
+                 full: try again, in halves            busy: try again            anything else: the end
 
 It alone writes to the database. It never tells anyone of what the disk does not have.
 """
@@ -42,6 +42,7 @@ class Worker:
         self._refusal: FleetError | None = None
         self._stop = threading.Event()
         self._last_round = False
+        self._given_up: FleetError | None = None
         self._flying: Sequence[Submission] = ()
         self._prunings: list[Pruning] = []
 
@@ -102,53 +103,48 @@ class Worker:
         return self.queue.get(timeout=LOOK_S if self.room.full else None)
 
     def _keep(self, batch: Sequence[Submission]) -> None:
-        """Commit, however often it takes, and tell everyone."""
-        if not batch:
-            return
-        try:
-            refusal = self._committed(batch)
-        except trouble.EXPECTED as error:
-            if trouble_of(error) is not Trouble.RECORD:
-                raise
-            self._one_by_one(batch, error)
-            return
-        for one in batch:
-            if one.then and not refusal:
-                one.then()
-        tell([one.promise for one in batch], error=refusal)
-
-    def _committed(self, batch: Sequence[Submission]) -> FleetError | None:
-        """None once it is durable; a refusal where the node stops before there is room."""
+        """Commit, however often it takes, and tell everyone. Where there is no room for all of it at once, in halves.
+        Once something was given up nothing after it is kept: a stream may count on a message that came before."""
         wait_s = RETRY_S
-        while True:
-            try:
-                self._writer.write([one.records for one in batch])
-            except (sqlite3.Error, OSError) as error:
-                meant = trouble_of(error)
-                if meant not in (Trouble.FULL, Trouble.BUSY):
-                    raise
-                if meant is Trouble.FULL:
-                    self._make_room()
-                if self._stop.wait(wait_s) and wait_s >= RETRY_MOST_S:
-                    return trouble.full() if meant is Trouble.FULL else trouble.closed()
-                wait_s = min(2 * wait_s, RETRY_MOST_S)
-            else:
-                self.commits += 1
-                return None
+        while batch and not self._given_up:
+            trouble_met = self._tried(batch)
+            if trouble_met is None:
+                self._told(batch)
+                return
+            if trouble_met is Trouble.FULL and len(batch) > 1:
+                self._keep(batch[: len(batch) // 2])
+                batch = batch[len(batch) // 2 :]
+                continue
+            if self._stop.wait(wait_s) and wait_s >= RETRY_MOST_S:
+                self._given_up = trouble.full() if trouble_met is Trouble.FULL else trouble.closed()
+            wait_s = min(2 * wait_s, RETRY_MOST_S)
+        tell([one.promise for one in batch], error=self._given_up)
+
+    def _tried(self, batch: Sequence[Submission]) -> Trouble | None:
+        """None once it is durable; what to wait for where waiting may help. Raises where it may not."""
+        try:
+            self._writer.write([one.records for one in batch])
+        except (sqlite3.Error, OSError) as error:
+            met = trouble_of(error)
+            if met is Trouble.FULL:
+                self._make_room()
+            elif met is not Trouble.BUSY:
+                raise
+            return met
+        self.commits += 1
+        return None
+
+    def _told(self, batch: Sequence[Submission]) -> None:
+        for one in batch:
+            if one.then:
+                one.then()
+        tell([one.promise for one in batch])
 
     def _make_room(self) -> None:
         """The log carried over into the file is room as well, if the file has it."""
         self.room.ran_out()
         with suppress(sqlite3.Error):
             self._writer.checkpoint()
-
-    def _one_by_one(self, batch: Sequence[Submission], error: BaseException) -> None:
-        """One of these cannot be kept: the others are, in their order."""
-        if len(batch) == 1:
-            tell([batch[0].promise], error=trouble.refused(error))
-            return
-        for one in batch:
-            self._keep([one])
 
     def _prune(self) -> None:
         if not self._prunings:
@@ -168,7 +164,7 @@ class Worker:
     def _die(self, error: Exception) -> None:
         """Nothing may be acknowledged after this: first the alarm, then those who wait."""
         with self._gate:
-            self._refusal = trouble.dead(error)
+            self._refusal = trouble.fatal(error)
         self._on_fatal(self._refusal)
 
     def _end(self) -> None:

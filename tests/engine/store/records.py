@@ -83,7 +83,12 @@ def incoming(draw: st.DrawFn) -> AddInbox:
 epochs = st.integers(1, 4)
 beats = st.none() | st.builds(Heartbeat, sent_ms=moments, version=st.just("0.1"), branch=texts)
 known_peers = st.builds(
-    Peer, id=peers, standing=st.sampled_from(Standing), heard_ms=moments, heard_mono=st.none() | st.just(1.5), beat=beats
+    Peer,
+    id=peers,
+    standing=st.sampled_from(Standing),
+    heard_ms=moments,
+    heard_mono=st.none() | st.just(1.5),
+    beat=beats,
 )
 rosters = st.builds(Roster, st.just("F"), texts, st.integers(1, 9), moments, st.just(()))
 facts = st.dictionaries(texts, texts, max_size=2)

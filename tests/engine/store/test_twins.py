@@ -41,9 +41,7 @@ queries = st.builds(
     pruned=st.none() | st.integers(0, 50),
 )
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-def test_same_records_same_answers(
-    turns: list[Any], groups: list[int], asked: list[Query], pruned: int | None
-) -> None:
+def test_same_records_same_answers(turns: list[Any], groups: list[int], asked: list[Query], pruned: int | None) -> None:
     """Everything that can be asked has the same answer, before and after a restart, however turns were grouped."""
     home = Path(tempfile.mkdtemp(prefix="fl", dir=IN_MEMORY if IN_MEMORY.is_dir() else None))
     try:
