@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.admission import Admission
+from engine.archive import Archive
 from engine.clock import SystemClock
 from engine.config import Resolved
 from engine.core import Core
@@ -102,6 +103,8 @@ class Engine:
         self.set_role = members.set_role
         board = Switchboard(loop, hands)
         self.probe, self.hold, self.check = board.probe, board.hold, board.check
+        archive = Archive(self._reader)
+        self.ledger, self.verify_ledger = archive.ledger, archive.verify_ledger
 
     async def leave(self) -> None:
         """Say goodbye, and be a fleet of one again."""

@@ -29,7 +29,7 @@ ROOMS = {
 FACES = ("engine.api", "engine.mcp", "engine.ide", "engine.daemon")
 
 # What a person can ask of a node, and what it listens on: beside each other under the engine that offers them.
-VERBS = ("engine.desk", "engine.admission", "engine.switchboard", "engine.doors")
+VERBS = ("engine.desk", "engine.admission", "engine.switchboard", "engine.archive", "engine.doors")
 
 MAY_IMPORT: dict[str, set[str]] = {
     "styles": set(),

@@ -31,7 +31,7 @@ log = logging.getLogger("fleet.api")
 
 # A body is local and small; a client that takes longer to hand it over is stuck.
 BODY_S = 10.0
-INBOX_PAGE = 1_000
+INBOX_PAGE = LEDGER_PAGE = 1_000
 
 Handler = Callable[[Node, Request], Awaitable[Response]]
 
@@ -137,6 +137,14 @@ async def config(node: Node, request: Request) -> Response:
     sections = msgspec.to_builtins(node.engine.fleet.config)
     values = {f"{name}.{key}": value for name, keys in sections.items() for key, value in keys.items()}
     return answer(ConfigView(values, dict(node.origins)))
+
+
+async def ledger(node: Node, request: Request) -> Response:
+    return answer(await node.engine.ledger(asks.number(request.query_params, "limit", LEDGER_PAGE, 1, LEDGER_PAGE)))
+
+
+async def verify_ledger(node: Node, request: Request) -> Response:
+    return answer(await node.engine.verify_ledger())
 
 
 async def preview(node: Node, request: Request) -> Response:
@@ -273,6 +281,8 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", "/refusals", refusals),
     ("GET", "/config", config),
     ("GET", "/preview", preview),
+    ("GET", "/ledger", ledger),
+    ("GET", "/ledger/verify", verify_ledger),
     ("POST", "/message", message),
     ("POST", "/messages/stream", message_stream),
     ("POST", "/resend", resend),

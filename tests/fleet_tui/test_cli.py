@@ -32,6 +32,7 @@ def up() -> Iterator[Stage]:
 async def _letter(up: Stage) -> None:
     story = (await up.engines["birch"].send("atlas", "two\nlines"))[0]
     await up.engines["birch"].wait(story.id, Rung.ON_HOST, 10)
+    await up.engine.check("birch")
 
 
 class Ran:
@@ -104,6 +105,8 @@ TEXTS = {
     "config": (("config", "show", "--origin"), r"broker.enabled +false +config.toml"),
     "metrics": (("metrics",), r'fleet_peers\{standing="ALIVE"\} [12]'),
     "dry run": (("send", "birch", "--dry-run"), r"birch   http"),
+    "ledger": (("ledger",), r" +\d+ +[-\d: ]+ +atlas|\d"),
+    "ledger verify": (("ledger", "verify"), r"^\d+ entries: every entry is what it was\nnot proved: "),
     "token": (("token",), r"^\S{40,}$"),
 }
 

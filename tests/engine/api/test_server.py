@@ -62,6 +62,7 @@ def over_tcp(up: Stage, method: str, path: str, headers: dict[str, str], body: b
 
 
 LOOKS = ["/status", "/peers", "/channels", "/messages", "/inbox", "/health", "/refusals", "/config", "/preview"]
+LOOKS += ["/ledger", "/ledger/verify"]
 
 
 @pytest.mark.parametrize("path", LOOKS)
