@@ -16,6 +16,7 @@ from engine.errors import Fault, FleetError
 from engine.hands import Hands
 from engine.health.cascade import choose
 from engine.loop import Loop
+from engine.mail.outbox import DISK_FULL
 from engine.mail.story import tell
 from engine.model.channel import Channel
 from engine.model.envelope import BODY_LIMIT, FAILED, HEIGHT, KINDS, Envelope, Kind, Rung, Urgency
@@ -60,6 +61,9 @@ class Desk:
         thread: str = "",
     ) -> list[Story]:
         """Accept a message for each recipient; durable when this returns. `ttl_s` 0 lives for ever."""
+        if self._loop.fleet.mail.full:
+            # Here and not only in its turn: on a disk without any room no turn comes to its end.
+            raise DISK_FULL.raised()
         fleet = self._hands.visible
         payload = _checked(fleet, kind, body)
         members = recipients(fleet, to)

@@ -63,6 +63,7 @@ class Engine:
         self._config, self._key_file = resolved.config, key_file
         self._clock = SystemClock()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._early: list[Signal] = []
         self.stop_asked = asyncio.Event()
 
     @property
@@ -87,6 +88,8 @@ class Engine:
         self.core.door.remember(await self._reader.recent_tags(SEEN_LIMIT))
         await self._doors.open()
         self.heard(Started())
+        for signal in self._early:
+            self.heard(signal)
         self._spawn(self._pulse())
         self._spawn(self._forget())
         log.info("started as %s, version %s", fleet.me.name, self.version)
@@ -146,8 +149,8 @@ class Engine:
         restored = await asyncio.to_thread(self._store.open, now.wall_ms)
         self._store.start(
             Alarms(
-                on_full=lambda free_mb: _from_thread(loop, self.heard, StoreFilled(free_mb)),
-                on_freed=lambda: _from_thread(loop, self.heard, StoreFreed()),
+                on_full=lambda free_mb: _from_thread(loop, self._alarmed, StoreFilled(free_mb)),
+                on_freed=lambda: _from_thread(loop, self._alarmed, StoreFreed()),
                 on_fatal=_end_at_once,
             )
         )
@@ -239,6 +242,13 @@ class Engine:
     def heard(self, signal: Signal) -> None:
         """Let the loop hear something; on the engine's own thread."""
         self.core.loop.post(signal)
+
+    def _alarmed(self, signal: Signal) -> None:
+        """The store speaks as soon as it runs, which is before there is a loop to hear it."""
+        if hasattr(self, "core"):
+            self.heard(signal)
+        else:
+            self._early.append(signal)
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.get_running_loop().create_task(work)
