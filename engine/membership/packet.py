@@ -140,5 +140,7 @@ def decode_rumour(data: bytes | msgspec.Raw) -> Rumour | None:
 def rumours_of(packet: Packet) -> tuple[Rumour, ...]:
     """What a packet says of others. All of it or nothing: one bad rumour makes the packet's gossip worthless."""
     raw = () if isinstance(packet, Nack) else packet.rumours
+    if not raw:
+        return ()
     read = [decode_rumour(one) for one in raw[:RUMOUR_LIMIT]]
     return tuple(one for one in read if one) if None not in read else ()

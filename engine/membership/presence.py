@@ -80,6 +80,16 @@ def believe(fleet: Fleet, rumour: Rumour, now: Moment) -> Step:
     return _weigh(fleet, replace(peer, incarnation=after.incarnation, accusers=after.accusers), rumour, now)
 
 
+def correction(fleet: Fleet, rumour: Rumour) -> Rumour | None:
+    """What to say to somebody who tells an accusation that its subject has refuted; None when it has not.
+
+    A refutation that missed one node of a hundred would never reach it otherwise: nobody tells it for ever.
+    """
+    peer = listed(fleet, rumour.subject)
+    refuted = peer is not None and rumour.claim is not Claim.ALIVE and rumour.incarnation < peer.incarnation
+    return Rumour(Claim.ALIVE, peer.id, peer.incarnation) if peer is not None and refuted else None
+
+
 def _belief(peer: Peer) -> Belief:
     dead, accused = peer.standing in suspicion.AWAY, bool(peer.accusers)
     claim = Claim.DEAD if dead and accused else Claim.SUSPECT if accused else Claim.ALIVE
@@ -96,14 +106,26 @@ def _weigh(fleet: Fleet, peer: Peer, rumour: Rumour, now: Moment) -> Step:
 
 
 def accuse(fleet: Fleet, peer_id: str, now: Moment) -> Step:
-    """Our own ping failed in every way: we suspect the peer, and say so."""
+    """Our own ping failed in every way: we suspect the peer, and say so. Of one never heard nothing is said: it may be
+    we who are new here."""
     peer = listed(fleet, peer_id)
-    if peer is None or peer.standing not in (Standing.ALIVE, Standing.SUSPECT):
+    if peer is None or peer.standing in suspicion.AWAY:
         return fleet, []
-    if fleet.me.id in peer.accusers and peer.standing is Standing.SUSPECT:
+    if fleet.me.id in peer.accusers and peer.standing is not Standing.ALIVE:
         return fleet, []
+    accused = replace(peer, accusers=peer.accusers | {fleet.me.id})
+    if peer.standing is Standing.UNKNOWN:
+        return move(fleet, accused, Standing.UNKNOWN, now)
     fleet = _tell(fleet, Rumour(Claim.SUSPECT, peer_id, peer.incarnation, fleet.me.id))
-    return move(fleet, replace(peer, accusers=peer.accusers | {fleet.me.id}), Standing.SUSPECT, now)
+    return move(fleet, accused, Standing.SUSPECT, now)
+
+
+def unasked(fleet: Fleet, now: Moment) -> list[str]:
+    """Who was never heard, is due to be called unreachable, and was not yet asked in vain by anybody."""
+    if not fleet.swim.falls:
+        return []
+    due = sorted(peer_id for peer_id, at in fleet.swim.falls.items() if at <= now.mono)
+    return [one for one in due if fleet.peers[one].standing is Standing.UNKNOWN and not fleet.peers[one].accusers]
 
 
 def fall_due(fleet: Fleet, now: Moment) -> Step:

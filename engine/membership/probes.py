@@ -25,6 +25,7 @@ Step = tuple[Fleet, list[Effect]]
 # Peers that are away are pinged in one turn of so many: their return is noticed by them, too.
 AWAY_TURN = 5
 ADDRESSES_LIMIT = 4
+DOUBTS_LIMIT = 4
 
 
 def draw(*parts: object) -> int:
@@ -114,10 +115,11 @@ def ask_others(fleet: Fleet, number: int, probe: Probe, now: Moment) -> Step:
 # ---------------------------------------------------------------------------------------------------------- answers
 
 
-def ack(fleet: Fleet, asker: str, signal: DatagramCame, number: int) -> Step:
-    """Yes, with as much news as the question has bytes."""
+def ack(fleet: Fleet, asker: str, signal: DatagramCame, number: int, corrections: list[Rumour]) -> Step:
+    """Yes, with as much news as the question has bytes; what corrects the asker goes first."""
     limit = len(signal.packet)
-    fleet, data = _laden(fleet, Ack(fleet.me.id, number, fleet.me.incarnation), limit, asker)
+    first = tuple(packet.encode_rumour(one) for one in corrections)
+    fleet, data = _laden(fleet, Ack(fleet.me.id, number, fleet.me.incarnation), limit, asker, first)
     return fleet, _sent([(signal.host, signal.port)] if len(data) <= limit else [], data)
 
 
@@ -134,9 +136,11 @@ def nack(fleet: Fleet, host: str, port: int, number: int) -> Effect:
 # ------------------------------------------------------------------------------------------------- what they consist of
 
 
-def _laden(fleet: Fleet, question: Ping | PingReq | Ack, limit: int, to: str) -> tuple[Fleet, bytes]:
-    """The packet with what there is to tell in `limit` bytes; first what is said of the receiver itself."""
-    first = _accusation(fleet, to)
+def _laden(
+    fleet: Fleet, question: Ping | PingReq | Ack, limit: int, to: str, first: tuple[bytes, ...] = ()
+) -> tuple[Fleet, bytes]:
+    """The packet with what there is to tell in `limit` bytes; first of all what is said of the receiver itself."""
+    first = (*_accusation(fleet, to), *first, *(_doubts(fleet, to) if isinstance(question, Ping) else ()))
     if not fleet.swim.news and not first:
         return fleet, packet.encode(question)
     room = limit - packet.bare_size(question)
@@ -151,6 +155,14 @@ def _accusation(fleet: Fleet, peer_id: str) -> tuple[bytes, ...]:
         return ()
     claim = Claim.DEAD if peer.standing in suspicion.AWAY else Claim.SUSPECT
     return (packet.encode_rumour(Rumour(claim, peer_id, peer.incarnation, min(peer.accusers))),)
+
+
+def _doubts(fleet: Fleet, to: str) -> list[bytes]:
+    """A few of those we suspect, told until it is settled, because whoever knows better answers with it."""
+    suspects = sorted(one for one in fleet.swim.falls if one != to and _standing(fleet, one) is Standing.SUSPECT)
+    start = fleet.swim.serial % max(len(suspects), 1)
+    turned = (*suspects[start:], *suspects[:start])[:DOUBTS_LIMIT]
+    return [raw for one in turned for raw in _accusation(fleet, one)]
 
 
 def _nearest(fleet: Fleet, peer_id: str) -> list[tuple[str, int]]:

@@ -26,7 +26,7 @@ from engine.membership.packet import Ack, Claim, Nack, Packet, Ping, PingReq, Ru
 from engine.model.channel import CHANNELS, Verdict
 from engine.model.envelope import KINDS
 from engine.model.moment import Moment
-from engine.model.peer import Standing
+from engine.model.peer import Peer, Standing
 from engine.security.ancestry import digest
 from engine.signals import (
     Arrived,
@@ -44,6 +44,8 @@ from engine.state import Fleet, Probe, Swim
 Step = tuple[Fleet, list[Effect]]
 
 TIMER = "swim.tick"
+# Rings are never closer than this, whatever is due: a timer must not be able to spin.
+GRAIN_S = 0.01
 # Pings under way for others; beyond, the answer is "no" at once.
 RELAYS_LIMIT = 256
 # A relay says that it hears nothing while the asker still waits for it (Lifeguard, section IV-A).
@@ -104,7 +106,7 @@ def _lagged(fleet: Fleet, signal: LoopLagged, now: Moment) -> Step:
 def _turned(fleet: Fleet, now: Moment) -> Step:
     """All that is due at this moment, then the timer again."""
     effects: list[Effect] = []
-    for part in (_judge, _excuse, presence.fall_due, presence.fall_alone, _ping_due):
+    for part in (_judge, _excuse, _ask_first, presence.fall_due, presence.fall_alone, _ping_due):
         fleet, more = part(fleet, now)
         effects += more
     fleet, armed = _armed(fleet, now)
@@ -116,11 +118,10 @@ def _armed(fleet: Fleet, now: Moment) -> Step:
     swim = fleet.swim
     if not fleet.peers:
         return fleet, []
-    config, health = fleet.config.membership, swim.health
     moments = [swim.due, presence.isolated_at(fleet), *swim.falls.values()]
     moments += [_judged_at(fleet, probe) for probe in swim.awaiting.values()]
-    moments += [sent_at + NACK_SHARE * suspicion.wait_s(config, health) for *_, sent_at in swim.relays.values()]
-    wake = max(min(moments), now.mono)
+    moments += [_excused_at(fleet, sent_at) for *_, sent_at in swim.relays.values()]
+    wake = max(min(moments), now.mono + GRAIN_S)
     if wake >= swim.wake:
         return fleet, []
     return replace(fleet, swim=replace(swim, wake=wake)), [Arm(TIMER, wake)]
@@ -157,11 +158,25 @@ def _lost(fleet: Fleet, number: int, probe: Probe, now: Moment) -> Step:
 def _excuse(fleet: Fleet, now: Moment) -> Step:
     """Pings made for others that stay unanswered: say so in time, so that the asker does not doubt itself."""
     effects: list[Effect] = []
-    waited = NACK_SHARE * suspicion.wait_s(fleet.config.membership, fleet.swim.health)
     for number, (host, port, asked, sent_at) in fleet.swim.relays.items():
-        if sent_at + waited <= now.mono:
+        if _excused_at(fleet, sent_at) <= now.mono:
             fleet = replace(fleet, swim=replace(fleet.swim, relays=fleet.swim.relays.delete(number)))
             effects.append(probes.nack(fleet, host, port, asked))
+    return fleet, effects
+
+
+def _excused_at(fleet: Fleet, sent_at: float) -> float:
+    return sent_at + NACK_SHARE * suspicion.wait_s(fleet.config.membership, fleet.swim.health)
+
+
+def _ask_first(fleet: Fleet, now: Moment) -> Step:
+    """In a large fleet a round takes longer than patience: whoever was never heard is asked before it is judged."""
+    effects: list[Effect] = []
+    patience_s = suspicion.give_up_s(fleet.config.membership, fleet.swim.health)
+    for peer_id in presence.unasked(fleet, now):
+        falls = fleet.swim.falls.set(peer_id, now.mono + patience_s)
+        fleet, more = probes.ping(replace(fleet, swim=replace(fleet.swim, falls=falls)), peer_id, now)
+        effects += more
     return fleet, effects
 
 
@@ -171,9 +186,12 @@ def _ping_due(fleet: Fleet, now: Moment) -> Step:
         return fleet, []
     due = max(swim.due + suspicion.probe_s(config, swim.health), now.mono + config.ping_timeout_s)
     fleet = replace(fleet, swim=replace(swim, due=due))
+    targets: list[str | None] = []
+    for _ in range(suspicion.pings_a_turn(presence.members(fleet))):
+        fleet, target = probes.next_target(fleet)
+        targets.append(target)
     effects: list[Effect] = []
-    fleet, target = probes.next_target(fleet)
-    for peer_id in (target, probes.next_away(fleet, alone=target is None)):
+    for peer_id in (*targets, probes.next_away(fleet, alone=targets[0] is None)):
         if peer_id:
             fleet, more = probes.ping(fleet, peer_id, now)
             effects += more
@@ -216,18 +234,25 @@ def _all_heard(fleet: Fleet, peer_ids: set[str], now: Moment) -> Step:
 def _datagram(fleet: Fleet, signal: DatagramCame, now: Moment) -> Step:
     """A packet of a member. One that nobody of ours sent, or that cannot be read, changes nothing."""
     came = packet.decode(signal.packet)
-    if came is None or came.src == fleet.me.id or presence.listed(fleet, came.src) is None:
+    peer = None if came is None or came.src == fleet.me.id else presence.listed(fleet, came.src)
+    if came is None or peer is None:
         return fleet, []
-    fleet, effects = _told(fleet, came, now)
+    fleet, effects = _told(fleet, _said(came, peer), now)
     fleet, answered = _ANSWERED[type(came)](fleet, came, signal, now)
     fleet, armed = _armed(fleet, now)
     return fleet, [*effects, *answered, *armed]
 
 
-def _told(fleet: Fleet, came: Packet, now: Moment) -> Step:
-    """The sender's own incarnation, then what it says of us and of others."""
+def _said(came: Packet, sender: Peer) -> list[Rumour]:
+    """What a packet says: its sender's own incarnation, where that is news, and its rumours."""
+    risen = came.incarnation > sender.incarnation
+    own = [Rumour(Claim.ALIVE, came.src, came.incarnation)] if risen else []
+    return [*own, *packet.rumours_of(came)]
+
+
+def _told(fleet: Fleet, rumours: list[Rumour], now: Moment) -> Step:
     effects: list[Effect] = []
-    for rumour in (Rumour(Claim.ALIVE, came.src, came.incarnation), *packet.rumours_of(came)):
+    for rumour in rumours:
         if rumour.subject == fleet.me.id:
             fleet = _about_me(fleet, rumour)
         else:
@@ -249,7 +274,8 @@ def _asked(fleet: Fleet, came: Ping, signal: DatagramCame, now: Moment) -> Step:
     if came.dst != fleet.me.id:
         return fleet, []
     fleet, effects = _seen(fleet, came, signal, now)
-    fleet, ack = probes.ack(fleet, came.src, signal, came.number)
+    wrong = [better for rumour in packet.rumours_of(came) if (better := presence.correction(fleet, rumour))]
+    fleet, ack = probes.ack(fleet, came.src, signal, came.number, wrong)
     return fleet, [*effects, *ack]
 
 
