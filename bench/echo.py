@@ -49,7 +49,11 @@ def echoing(node: Remote) -> Iterator[None]:
 
 async def asking(engine: Engine, **options: object) -> Client:
     """A raw client at the broker of an engine that runs here."""
-    return await nats.connect(engine.fleet.broker.url, nkeys_seed_str=seed(engine.home), **options)
+    return await nats.connect(engine.fleet.broker.url, nkeys_seed_str=seed(engine.home), error_cb=_silent, **options)
+
+
+async def _silent(error: Exception) -> None:
+    """A broker that is killed on purpose is no news."""
 
 
 async def _answer(url: str, home: str, subject: str) -> None:

@@ -24,7 +24,7 @@ async def measure(effort: Effort) -> Iterable[Line]:
     """One line."""
     count = effort.of(300, 20)
     line = Line("T3", "P2 sealed and acknowledged, 1 KB", "ms", ratio_at_most(1.5), "raw httpx POST, same server")
-    async with pair() as (engine, _, peer), httpx.AsyncClient(verify=False) as client:  # noqa: S501 - raw control
+    async with pair() as (engine, _, peer), httpx.AsyncClient(verify=False) as client:
         port = next(at.http for at in engine.fleet.addresses_of(peer) if at.http)
         url = f"https://127.0.0.1:{port}/deliver"
         pulses = Pulses(engine, peer, Channel.HTTP)
