@@ -7,11 +7,18 @@ value; the measurements are in `docs/speed.md`.
 
 import tomllib
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from engine.errors import Fault, FleetError
+
+
+# What a number may be: said here once, told by msgspec with the key's path.
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Size = Annotated[int, msgspec.Meta(ge=0)]
+Period = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,18 +35,18 @@ class NetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     listen: str = ""
     advertise: tuple[str, ...] = ()
-    http_port: int = 8856
-    nats_port: int = 4222
-    cluster_port: int = 6222
-    leaf_port: int = 7422
-    udp_port: int = 8857
+    http_port: Port = 8856
+    nats_port: Port = 4222
+    cluster_port: Port = 6222
+    leaf_port: Port = 7422
+    udp_port: Port = 8857
 
 
 class ApiConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The control API on loopback TCP, off by default; the Unix socket is always there."""
 
     tcp: bool = False
-    tcp_port: int = 8855
+    tcp_port: Port = 8855
 
 
 class BrokerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,8 +55,8 @@ class BrokerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     url: str = ""
     enabled: bool = True
-    mesh_limit: int = 5
-    hubs: int = 3
+    mesh_limit: Count = 5
+    hubs: Count = 3
 
 
 class MailConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,49 +64,48 @@ class MailConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `hedge_min_s`, `hedge_max_s`: bounds of the wait before the next channel is started. `trust_s`: a channel is used
     alone only while it has succeeded within this time. `relay_wait_s`: how long a landed relay is given."""
 
-    cascade_s: float = 30.0
-    retry_s: float = 1.0
-    retry_max_s: float = 30.0
-    hedge_min_s: float = 0.010
-    hedge_max_s: float = 0.250
-    trust_s: float = 6.5
-    relay_wait_s: float = 5.0
-    batch: int = 128
-    rate_per_s: int = 20_000
+    cascade_s: Period = 30.0
+    retry_s: Period = 1.0
+    retry_max_s: Period = 30.0
+    hedge_min_s: Period = 0.010
+    hedge_max_s: Period = 0.250
+    trust_s: Period = 6.5
+    relay_wait_s: Period = 5.0
+    batch: Count = 128
 
 
 class HealthConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The state machine of a (peer, channel). `probe_s`: rest between probes of a working channel."""
 
-    probe_s: float = 5.0
-    window_s: float = 300.0
-    streak: int = 3
-    heal_probes: int = 3
-    backoff_s: float = 0.25
-    backoff_max_s: float = 30.0
-    quiet_s: float = 900.0
+    probe_s: Period = 5.0
+    window_s: Period = 300.0
+    streak: Count = 3
+    heal_probes: Count = 3
+    backoff_s: Period = 0.25
+    backoff_max_s: Period = 30.0
+    quiet_s: Period = 900.0
 
 
 class MembershipConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """SWIM with Lifeguard, and the heartbeat. All in seconds, and counts."""
 
-    period_s: float = 1.0
-    ping_timeout_s: float = 0.5
-    indirect: int = 3
-    suspicion_mult: float = 4.0
-    heartbeat_s: float = 10.0
-    unreachable_s: float = 10.0
-    stale_s: float = 90.0
-    offline_s: float = 300.0
+    period_s: Period = 1.0
+    ping_timeout_s: Period = 0.5
+    indirect: Size = 3
+    suspicion_mult: Period = 4.0
+    heartbeat_s: Period = 10.0
+    unreachable_s: Period = 10.0
+    stale_s: Period = 90.0
+    offline_s: Period = 300.0
 
 
 class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`ballast_mb`: given back when the disk is full so that draining can go on. `resume_mb`: free space at which
     new sends are accepted again."""
 
-    ballast_mb: int = 8
-    resume_mb: int = 32
-    keep_days: int = 30
+    ballast_mb: Size = 8
+    resume_mb: Size = 32
+    keep_days: Count = 30
 
 
 class UiConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

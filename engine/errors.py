@@ -50,10 +50,11 @@ class ErrorFacts(msgspec.Struct, frozen=True):
         return FleetError(self.code, self.title, self.detail, self.next_step, self.fault)
 
 
-# The exit code of a command, by the first word of its error's code (`spec.md`, section 1).
-EXIT_CODES = {"usage": 2, "node": 3, "refused": 4, "timeout": 5}
+# The exit code of a command, by its error's whole code or the first word of it. 3 says that no node runs, not that one
+# could not start.
+EXIT_CODES = {"node.absent": 3, "node.gone": 3, "node.stopping": 3, "usage": 2, "refused": 4, "timeout": 5}
 
 
 def exit_code(code: str) -> int:
     """Exit status for an error code such as `node.absent`; 1 where the table is silent."""
-    return EXIT_CODES.get(code.split(".", 1)[0], 1)
+    return EXIT_CODES.get(code, EXIT_CODES.get(code.partition(".")[0], 1))

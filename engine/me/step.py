@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from engine.effects import Effect, Publish, Save
+from engine.effects import Effect, Publish, Raise, Save
 from engine.model.event import BrokerMoved, Noticed
 from engine.model.finding import Finding, Severity
 from engine.model.moment import Moment
@@ -43,8 +43,22 @@ def _started(fleet: Fleet, signal: Started, now: Moment) -> Step:
 
 
 def _broker(fleet: Fleet, signal: BrokerChanged, now: Moment) -> Step:
+    """A broker that is down with a note of its deaths keeps dying; one that is up again is well."""
     broker = Broker(signal.state, signal.pid, signal.url, signal.note, now.wall_ms)
-    return msgspec.structs.replace(fleet, broker=broker), [Publish(BrokerMoved(signal.state, signal.note))]
+    fleet = msgspec.structs.replace(fleet, broker=broker)
+    dying = msgspec.structs.replace(BROKER_DYING, detail=signal.note)
+    told: list[Effect] = [Publish(BrokerMoved(signal.state, signal.note))]
+    if signal.state in ("down", "up", "external"):
+        told.append(Raise(Found(dying, present=signal.state == "down" and "next start in" in signal.note)))
+    return fleet, told
+
+
+BROKER_DYING = Finding(
+    "broker.dying",
+    "This node's broker keeps dying",
+    Severity.HIGH,
+    next_step="mail goes over http meanwhile; the log in the home's broker folder says why it dies",
+)
 
 
 def _terminal(fleet: Fleet, signal: TerminalChanged, now: Moment) -> Step:
