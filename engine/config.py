@@ -13,7 +13,6 @@ import msgspec
 
 from engine.errors import Fault, FleetError
 
-
 # What a number may be: said here once, told by msgspec with the key's path.
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
