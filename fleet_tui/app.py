@@ -11,6 +11,7 @@ from os import environ
 from pathlib import Path, PurePath
 from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
+from rich.console import RenderableType
 from textual import events, on
 from textual.app import App
 from textual.binding import BindingType
@@ -116,7 +117,10 @@ class FleetApp(App[str], inherit_bindings=False):
         theme: str = "",
         driver_class: type[Driver] | None = None,
     ) -> None:
-        self.kept: dict[str, Any] = memory.load(memory_file)
+        loaded = memory.load(memory_file)
+        self.kept: dict[str, Any] = {
+            key: value for key, value in loaded.items() if key not in TABS or isinstance(value, dict)
+        }
         super().__init__(driver_class=driver_class)
         self.bridge = fleet if isinstance(fleet, Bridge) else None
         self.fleet: Fleet = fleet.fleet if isinstance(fleet, Bridge) else fleet
@@ -126,6 +130,8 @@ class FleetApp(App[str], inherit_bindings=False):
         self._actions = Actions(self)
         self._pulls, self._second, self._blurred = 0, 0, False
         self._note_timer: Timer | None = None
+        self._planned_for: Fleet | None = None
+        self._planned: dict[str, tuple[Channel, ...]] = {}
         self._interrupted = -TWICE_S
         for one in THEMES:
             self.register_theme(one)
@@ -158,9 +164,13 @@ class FleetApp(App[str], inherit_bindings=False):
         if last in TABS and last != self.DEFAULT_MODE:
             self.switch_mode(last)
 
-    def on_unmount(self) -> None:
-        """Remember what was open, however this ended."""
+    def exit(self, result: str | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
+        """End, with what is open now as what comes back next time."""
         self._remember()
+        super().exit(result, return_code, message)
+
+    def on_unmount(self) -> None:
+        """Keep what was open; however this ended, it is at least what was open at the last change of room."""
         memory.save(self._memory_file, self.kept)
 
     def _remember(self) -> None:
@@ -209,8 +219,15 @@ class FleetApp(App[str], inherit_bindings=False):
         return self._clock()
 
     def plan(self, fleet: Fleet, peer: str) -> tuple[Channel, ...]:
-        """The order of the next message's channels."""
-        return self._plan(fleet, peer)
+        """The order of the next message's channels; nothing for a peer that nobody can plan for."""
+        if fleet is not self._planned_for:
+            self._planned_for, self._planned = fleet, {}
+        if peer not in self._planned:
+            try:
+                self._planned[peer] = self._plan(fleet, peer)
+            except FleetError:
+                self._planned[peer] = ()
+        return self._planned[peer]
 
     def ask(
         self,
@@ -280,12 +297,13 @@ class FleetApp(App[str], inherit_bindings=False):
         for one in self._rooms():
             one.said = ()
         self.switch_mode(room)
+        self._remember()
 
     def show_peer(self, room: str, peer: str) -> None:
         """Enter a room with the cursor on a peer."""
+        self.go(room)
         # A room that was never entered takes the cursor up as if it had been there last time.
         self.kept[room] = {**self.kept.get(room, {}), "cursor": peer}
-        self.go(room)
         for one in self._rooms():
             if one.name_of_room == room and one.ready and isinstance(one, HasPeers):
                 one.put(peer)

@@ -30,7 +30,7 @@ def groups(shown: list[Member]) -> list[tuple[str, list[Member]]]:
             stems.setdefault(stem(one.name), []).append(one)
         small = [one for some in stems.values() if len(some) < SMALLEST for one in some]
         if small:
-            found.append((role if role == LEADING or len(small) == 1 else f"{role}s", small))
+            found.append((str(small[0].role) if len(small) == 1 else role if role == LEADING else f"{role}s", small))
         found += [(name, some) for name, some in stems.items() if len(some) >= SMALLEST]
     return found
 

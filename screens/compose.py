@@ -57,7 +57,9 @@ class Compose(ModalScreen[None], inherit_bindings=False):
         self.sent_to: list[str] = []
         self.revision = -1
         self.rest: Timer | None = None
+        # What is wrong with the address, and why the last try to send was refused.
         self.wrong = ""
+        self.blocked = ""
 
     @property
     def desk(self) -> Desk:
@@ -92,6 +94,12 @@ class Compose(ModalScreen[None], inherit_bindings=False):
         self.call_after_refresh(self.look)
 
     # --- whom it reaches --------------------------------------------------------------------------------------------
+
+    @on(TextArea.Changed)
+    def _worded(self) -> None:
+        if self.blocked:
+            self.blocked = ""
+            self.look()
 
     @on(Input.Changed, "#to")
     def _address(self) -> None:
@@ -138,8 +146,8 @@ class Compose(ModalScreen[None], inherit_bindings=False):
 
     def send(self) -> None:
         """Send to everyone it reaches; ten or more are counted first."""
-        self.wrong = self._refusal()
-        if self.wrong:
+        self.blocked = self._refusal()
+        if self.blocked:
             self.look()
         elif len(self.reaches) < MANY:
             self._send(True)
@@ -198,7 +206,7 @@ class Compose(ModalScreen[None], inherit_bindings=False):
     def _lines(self, size: int) -> list[Spans]:
         if self.sent_to:
             return [self._receipt(name) for name in self.sent_to]
-        lines = wrap(self.wrong, size, "warn") if self.wrong else []
+        lines = [line for said in (self.blocked, self.wrong) if said for line in wrap(said, size, "warn")]
         if self.reaches:
             lines.append(((f"reaches {count(len(self.reaches), 'peer')}", "dim"),))
         for name, order, reason in self.reaches:

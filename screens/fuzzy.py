@@ -47,4 +47,6 @@ def best(query: str, items: Iterable[Item], text: Callable[[Item], str]) -> list
 
 def matching(query: str, items: Iterable[Item], text: Callable[[Item], str]) -> list[Item]:
     """The matching items in their own order: a filtered list does not jump."""
+    if not query.strip():
+        return list(items)
     return [item for item in items if score(query, text(item))]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widget import Widget
@@ -94,11 +95,11 @@ class Peers(Room):
             self.wanted = node_id
         self.look()
 
-    def draw_frame(self) -> None:
+    @on(LineGrid.Moved)
+    def _redraw(self) -> None:
         """On the map the cursor is part of the drawing."""
-        if not self.table and self.map.drawing.spots:
+        if not self.table:
             self._draw_map()
-        super().draw_frame()
 
     def panel_lines(self, size: int) -> list[Spans]:
         return peer_lines.panel(self.fleet, self.peer(), self.desk.moment(), size, self.desk.plan)

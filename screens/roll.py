@@ -6,6 +6,7 @@ will be felt. What was not measured is unknown: nothing here guesses. Members th
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState
@@ -20,6 +21,9 @@ HERE = Look("●", "this node", "good")
 DEGRADED = Look("◐", "degraded", "warn")
 WORKS = (ChannelState.HEALTHY, ChannelState.DEGRADED)
 TROUBLE = (ChannelState.QUARANTINED, ChannelState.BROKEN, ChannelState.HEALING, ChannelState.DEGRADED)
+GRAVITY = {state: at for at, state in enumerate(TROUBLE)}
+NINE = tuple(CHANNELS)
+ALIVE = STANDING[Standing.ALIVE]
 ABSENT_STANDINGS = (Standing.UNREACHABLE, Standing.STALE, Standing.OFFLINE)
 RANKS = {Role.CHIEF: 0, Role.CAPTAIN: 1, Role.WORKER: 2, Role.OBSERVER: 3}
 PIECES = re.compile(r"(\D*)(\d*)")
@@ -56,6 +60,7 @@ def members(fleet: Fleet) -> list[Member]:
     return sorted(present, key=lambda one: (RANKS.get(one.role, 9), natural(one.name)))
 
 
+@lru_cache(4_096)
 def natural(name: str) -> tuple[tuple[str, int], ...]:
     """A sort key that puts `gpu-9` before `gpu-10`."""
     return tuple((letters, int(digits or 0)) for letters, digits in PIECES.findall(name.lower()))
@@ -112,12 +117,21 @@ def condition(fleet: Fleet, node_id: str) -> Condition:
     peer = peer_of(fleet, node_id)
     if peer.standing is not Standing.ALIVE:
         return Condition(STANDING[peer.standing], _silence(fleet, node_id), peer.since_ms)
-    troubled = [one for one in links(fleet, node_id) if one.state in TROUBLE and not one.held]
-    if not troubled:
-        return Condition(STANDING[Standing.ALIVE], "", peer.since_ms)
-    worst = min(troubled, key=lambda one: TROUBLE.index(one.state))
-    since = fleet.health(node_id, worst.channel).since_ms
-    return Condition(DEGRADED, said(worst), since)
+    worst = _worst(fleet, node_id)
+    if worst is None:
+        return Condition(ALIVE, "", peer.since_ms)
+    return Condition(DEGRADED, said(link(fleet, node_id, worst)), fleet.health(node_id, worst).since_ms)
+
+
+def _worst(fleet: Fleet, node_id: str) -> Channel | None:
+    """The channel in the gravest trouble. Asked of every peer at every change, so it builds nothing."""
+    found, gravity = None, len(TROUBLE)
+    get = fleet.channels.get
+    for channel in NINE:
+        health = get((node_id, channel))
+        if health is not None and health.state in GRAVITY and not health.held and GRAVITY[health.state] < gravity:
+            found, gravity = channel, GRAVITY[health.state]
+    return found
 
 
 def _silence(fleet: Fleet, node_id: str) -> str:

@@ -189,7 +189,8 @@ class Room(Screen[None], inherit_bindings=False):
     def say(self, said: Spans) -> None:
         """Put one line to the person into the rule; nothing takes it away again."""
         self.said = said
-        self.draw_frame()
+        if self.ready:
+            self.draw_frame()
 
     # --- verbs of every room ----------------------------------------------------------------------------------------
 

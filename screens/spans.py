@@ -75,23 +75,24 @@ def wrap(text: str, size: int, ink: str = "", indent: str = "") -> list[Spans]:
 
 
 def _broken(text: str, size: int) -> list[str]:
-    lines: list[str] = []
-    line = ""
+    lines, line = [], ""
     for word in text.split(" "):
-        while cells(word) > size:
-            head = set_cell_size(word, size) if not line else ""
-            if line:
-                lines.append(line)
-                line = ""
-                continue
-            lines.append(head)
-            word = word[len(head) :] if head else ""
-        if not line:
-            line = word
-        elif cells(line) + 1 + cells(word) <= size:
+        if line and cells(line) + 1 + cells(word) <= size:
             line += " " + word
-        else:
+            continue
+        if line:
             lines.append(line)
-            line = word
-    lines.append(line)
-    return lines
+        while cells(word) > size:
+            head = _head(word, size)
+            lines.append(head)
+            word = word[len(head) :]
+        line = word
+    return [*lines, line]
+
+
+def _head(word: str, size: int) -> str:
+    """As many letters as fit, and one at least."""
+    taken = 1
+    while taken < len(word) and cells(word[: taken + 1]) <= size:
+        taken += 1
+    return word[:taken]

@@ -1,28 +1,53 @@
 """Ink to colour: the one place where spans meet the theme.
 
-An ink is a name such as `good` or `title`; two names separated by a blank add up. Each is a component class, so a
-theme's colours stay in the style sheets and a changed theme repaints everything by itself.
+An ink is a name such as `good` or `title`; several names separated by blanks add up. The table says which of the
+theme's tokens an ink takes for its letters and its ground, and how it is set where there is no colour at all. Looked up
+in the theme and not in the style sheets: nineteen component classes a widget would cost half a second at the start.
 """
 
-from typing import ClassVar
+from typing import NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.color import Color
 from textual.strip import Strip
 from textual.widget import Widget
 
 from screens.spans import Spans
 
-INKS = (
-    *("good", "warn", "bad", "heal", "dim", "faint", "accent", "title", "strong", "need", "key"),
-    *("row", "cell", "under", "rule", "tab", "flip"),
-)
+
+class Ink(NamedTuple):
+    """Tokens for letters and ground, the weight, and the weight that replaces colour where there is none."""
+
+    letters: str = ""
+    ground: str = ""
+    weight: str = ""
+    plain: str = ""
+
+
+INKS = {
+    "good": Ink("good"),
+    "warn": Ink("warn"),
+    "bad": Ink("bad", plain="bold"),
+    "heal": Ink("heal"),
+    "dim": Ink("quiet"),
+    "faint": Ink("faint"),
+    "accent": Ink("accent"),
+    "title": Ink(weight="bold"),
+    "strong": Ink(weight="bold"),
+    "need": Ink("need", "need-ground", "bold", "bold reverse"),
+    "key": Ink("accent", weight="bold"),
+    "row": Ink(ground="row", plain="bold"),
+    "cell": Ink(ground="lit", plain="reverse"),
+    "under": Ink(weight="underline"),
+    "rule": Ink("line"),
+    "tab": Ink(ground="lit", weight="bold", plain="bold reverse"),
+    "flip": Ink("accent", weight="bold reverse"),
+}
 
 
 class Painted(Widget):
     """A widget that draws spans."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"ink--{ink}" for ink in INKS}
 
     _inks: dict[str, Style]
 
@@ -32,10 +57,17 @@ class Painted(Widget):
         if names not in inks:
             style = self.rich_style
             for name in names.split():
-                style += self.get_component_rich_style(f"ink--{name}", partial=True)
+                style += self._dipped(INKS[name])
             inks[names] = style
         found: Style = inks[names]
         return found
+
+    def _dipped(self, ink: Ink) -> Style:
+        if self.app.no_color:
+            return Style.parse(ink.plain or ink.weight or "none")
+        tokens = self.app.theme_variables
+        colours = [Color.parse(tokens[token]).rich_color if token else None for token in (ink.letters, ink.ground)]
+        return Style(color=colours[0], bgcolor=colours[1]) + Style.parse(ink.weight or "none")
 
     def strip(self, spans: Spans, under: str = "") -> Strip:
         """The spans as a line of the screen; `under` is an ink laid beneath all of them."""

@@ -1,0 +1,79 @@
+"""Journeys through the log: following, pausing, jumping, filtering."""
+
+from msgspec.structs import replace
+from textual.widgets import Input
+
+from engine.model.envelope import Kind, Rung
+from engine.model.story import Line
+from screens.messages import Messages
+from tests.screens.control_room import SIZES, control_room, press, room, script, settle
+from tests.screens.golden import NOW
+from tests.screens.scripted import LINES
+
+WIDE, NARROW = SIZES["wide"], SIZES["narrow"]
+
+
+async def test_follow_pause_and_new_messages() -> None:
+    """The log follows the newest; moving away pauses it, what comes is counted, and `f` follows again."""
+    app = control_room("broken")
+    async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        await press(pilot, "6", "j", "j")
+        screen = room(app)
+        assert isinstance(screen, Messages)
+        assert not screen.pages.following
+        held = screen.item()
+        script(app).lines.insert(0, replace(LINES[0], id="01KASE0000000000000NEW0008"))
+        script(app).moved("x", Rung.ON_HOST)
+        app._pull()
+        await settle(pilot)
+        assert screen.item() == held
+        assert screen.pages.newer == 1
+        await press(pilot, "f")
+        assert screen.main().cursor == 0
+        assert screen.main().key == "01KASE0000000000000NEW0008"
+
+
+async def test_log_of_many_rows_jumps_to_its_end() -> None:
+    """`G` goes to the oldest of thousands of rows, `g` back to the newest, and only a few pages are kept."""
+    many = [
+        Line(f"m{at:06d}", "in", "mac2", Kind.CONTEXT, Rung.ON_HOST, None, NOW.wall_ms - at) for at in range(12_345)
+    ]
+    app = control_room("small", many)
+    async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        await press(pilot, "6", "G")
+        screen = room(app)
+        assert isinstance(screen, Messages)
+        await settle(pilot)
+        assert screen.main().key == "m012344"
+        assert len(screen.pages._pages) < 30
+        await press(pilot, "g")
+        assert screen.main().key == "m000000"
+
+
+async def test_log_filters_by_words_and_fields() -> None:
+    """The filter asks the store: words anywhere, or peer: kind: dir: rung:; a wrong one is explained."""
+    app = control_room("broken")
+    async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        await press(pilot, "6", "slash")
+        field = room(app).query_one("#filter", Input)
+        for text, ids in (("peer:nas rung:dead", [LINES[5].id]), ("dir:in", [LINES[1].id, LINES[6].id])):
+            field.value = text
+            await settle(pilot)
+            screen = room(app)
+            assert isinstance(screen, Messages)
+            assert [screen.main().rows.key(at) for at in range(screen.pages.total)] == ids
+        field.value = "peer:nobody"
+        await settle(pilot)
+        assert "no peer is called nobody" in told_empty(room(app))
+
+
+def told_empty(screen: object) -> str:
+    from screens.spans import words
+    from screens.widgets.lines import TextLines
+
+    assert isinstance(screen, Messages)
+    lines = screen.query_one("#empty", TextLines)
+    return " ".join(words(lines.line(at, 80)) for at in range(lines.total()))

@@ -1,0 +1,122 @@
+"""Journeys that write: a message to one, to the marked, to many; an invite; a code typed in."""
+
+from msgspec.structs import replace
+from textual.widgets import Button, Input, TextArea
+
+from engine.errors import FleetError
+from engine.model.envelope import Kind, Rung
+from screens.confirm import Confirm
+from screens.invite import InviteCard
+from screens.peers import Peers
+from tests.screens.control_room import SIZES, asked, control_room, press, room, said, script, settle, told
+from tests.screens.golden import NOW, SMALL, large
+
+WIDE, NARROW = SIZES["wide"], SIZES["narrow"]
+
+
+async def test_compose_shows_whom_it_reaches_and_follows_the_receipt() -> None:
+    """`m`: the address is explained before sending; afterwards each recipient's receipt climbs in sight."""
+    app = control_room("small")
+    async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        app.show_peer("peers", "id-mac2")
+        await press(pilot, "m")
+        assert "reaches 1 peer" in told(app)
+        assert "nats → http" in told(app)
+        await press(pilot, *"hello", "ctrl+s")
+        assert asked(app, "send") == [("mac2", "hello", Kind.CONTEXT)]
+        assert "accepted" in told(app)
+        script(app).moved("sent-mac2", Rung.ON_HOST)
+        app._pull()
+        await settle(pilot)
+        assert "on host" in told(app)
+        assert "P1 ●" in told(app)
+        await press(pilot, "escape")
+        assert isinstance(app.screen, Peers)
+
+
+async def test_compose_to_the_marked() -> None:
+    """`space` marks, `m` writes to all that are marked, each with a receipt of its own."""
+    app = control_room("small")
+    async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        await press(pilot, "v", "g")
+        for _ in range(4):
+            await press(pilot, "space", "down")
+        assert room(app).marks == {"id-studio", "id-mac2", "id-linux1"}
+        await press(pilot, "m", *"hi", "ctrl+s")
+        assert {facts[0] for facts in asked(app, "send")} == {"studio", "mac2", "linux1"}
+
+
+async def test_compose_asks_before_many_and_refuses_nobody() -> None:
+    """Ten or more recipients are counted by hand first; nobody, no words and unknown names are told, not sent."""
+    app = control_room(large(14))
+    async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        await press(pilot, "m")
+        to = app.screen.query_one("#to", Input)
+        to.value = "nobody-like-that"
+        app.screen._ask_reach()  # type: ignore[attr-defined]
+        await settle(pilot)
+        assert "No such peer" in told(app)
+        to.value = "all"
+        app.screen._ask_reach()  # type: ignore[attr-defined]
+        await settle(pilot)
+        await press(pilot, "ctrl+s")
+        assert "no words" in told(app)
+        app.screen.query_one(TextArea).text = "all hands"
+        await press(pilot, "ctrl+s")
+        assert isinstance(app.screen, Confirm)
+        assert not asked(app, "send")
+        app.screen.query_one(Input).value = "14"
+        await settle(pilot)
+        app.screen.query_one("#yes", Button).press()
+        await settle(pilot)
+        assert len(asked(app, "send")) == 14
+
+
+async def test_compose_tells_a_refused_send() -> None:
+    """A message the engine refuses shows title and next step in its recipient's line."""
+    app = control_room("small")
+    async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        script(app).refuse["send"] = FleetError("store.full", "The store is full", "", "free some space")
+        app.show_peer("peers", "id-mac2")
+        await press(pilot, "m", "x", "ctrl+s")
+        assert "The store is full" in told(app)
+        assert "free some space" in told(app)
+
+
+async def test_invite_shows_the_command_counts_down_and_copies() -> None:
+    """`i`: the code, the one command for the other side, how long it is good; `y` copies the command."""
+    moments = [NOW]
+    app = control_room("empty", clock=lambda: moments[0])
+    async with app.run_test(size=NARROW) as pilot:
+        await settle(pilot)
+        await press(pilot, "i")
+        assert isinstance(app.screen, InviteCard)
+        assert "15:00" in told(app)
+        moments[0] = replace(NOW, wall_ms=NOW.wall_ms + 61_000, mono=NOW.mono + 61)
+        app._pull()
+        await settle(pilot)
+        assert "13:59" in told(app)
+        await press(pilot, "y")
+        assert app.clipboard == "fleet join fleet1-home-7XK2-QM4T-9PLD"
+        script(app).become(SMALL)
+        app._pull()
+        await settle(pilot)
+        assert "studio has joined" in told(app)
+        moments[0] = replace(NOW, wall_ms=NOW.wall_ms + 901_000, mono=NOW.mono + 901)
+        app._pull()
+        await settle(pilot)
+        assert "This code is over" in told(app)
+
+
+async def test_join_by_code_from_the_palette() -> None:
+    """A code that another machine printed is typed into one line."""
+    app = control_room("empty")
+    async with app.run_test(size=NARROW) as pilot:
+        await settle(pilot)
+        await press(pilot, "colon", *"join", "enter", *"abc-123", "enter")
+        assert asked(app, "join") == [("abc-123",)]
+        assert "joined" in said(app)

@@ -1,0 +1,50 @@
+"""A message's path in a few glyphs, and the filter as a question to the store."""
+
+import pytest
+from msgspec.structs import replace
+
+from engine.model.story import Query
+from screens.message_rows import path, question
+from screens.spans import words
+from tests.screens.golden import BROKEN
+from tests.screens.scripted import LINES
+
+PATHS = {
+    0: "P1 ● 2ms",
+    1: "P2 http",
+    2: "P1 ✗ 3.0s → P2 ✗ 1ms",
+    3: "P1 ✗ 0.3ms → P2 ● 18ms",
+    5: "P1 ✗ 3.0s → 3 more → P1 ✗ 3.0s → P1 ✗ 3.0s",
+}
+
+
+@pytest.mark.parametrize(("at", "said"), PATHS.items())
+def test_path(at: int, said: str) -> None:
+    """Every try with its end and its time; of many tries the first and the last."""
+    assert words(path(LINES[at])) == said
+
+
+def test_path_of_nothing() -> None:
+    """A message that nothing carried yet has no path."""
+    assert words(path(replace(LINES[0], path=(), channel=None))) == "–"
+
+
+QUESTIONS = {
+    "": Query(),
+    "login race": Query(text="login race"),
+    "peer:nas rung:dead": Query(peer="id-nas", rung="dead"),
+    "dir:out kind:task http": Query(dir="out", kind="task", text="http"),
+    "14:02": Query(text="14:02"),
+}
+
+
+@pytest.mark.parametrize(("text", "query"), QUESTIONS.items())
+def test_question(text: str, query: Query) -> None:
+    """Fields go to their fields, the rest is text."""
+    assert question(BROKEN, text) == (query, "")
+
+
+@pytest.mark.parametrize("text", ["peer:nobody", "dir:up", "rung:dea", "kind:x"])
+def test_a_wrong_question_is_explained(text: str) -> None:
+    """A name or a value that does not exist is told, not silently ignored."""
+    assert question(BROKEN, text)[1]

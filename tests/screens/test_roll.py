@@ -1,0 +1,95 @@
+"""Who is in the fleet and how each is: every room says the same of a peer."""
+
+from msgspec.structs import replace
+
+from engine.model.channel import Channel, ChannelState
+from engine.model.finding import Finding, Severity
+from engine.model.peer import Standing
+from screens.needs import causes, needs
+from screens.roll import best, condition, counts, failed, members, natural
+from tests.screens.golden import BROKEN, EMPTY, LARGE, SMALL, fleet, health, member, nine, peer, plan
+
+
+def test_conditions() -> None:
+    """Standing first; an alive peer with a channel in trouble is degraded, and says which and why."""
+    looks = {name: condition(BROKEN, f"id-{name}") for name in ("mac1", "studio", "mac2", "linux1", "nas", "pi")}
+    assert {name: how.look.word for name, how in looks.items()} == {
+        "mac1": "this node",
+        "studio": "alive",
+        "mac2": "degraded",
+        "linux1": "degraded",
+        "nas": "unreachable",
+        "pi": "not heard yet",
+    }
+    assert looks["linux1"].why == "nats connection refused"
+    assert looks["nas"].why == "nats no answer"
+
+
+def test_a_held_channel_is_no_trouble() -> None:
+    """What a person holds back on purpose does not make a peer degraded."""
+    held = fleet([(member("a"), peer("a"), nine(nats=health(), http=health(ChannelState.BROKEN, held=True)))])
+    assert condition(held, "id-a").look.word == "alive"
+
+
+def test_header_counts_what_the_map_shows() -> None:
+    """The counts by glyph add up to the members, this node among them."""
+    assert counts(BROKEN) == {"●": 2, "◐": 2, "○": 1, "·": 1}
+    assert counts(EMPTY) == {"●": 1}
+    assert sum(counts(LARGE).values()) == 121
+
+
+def test_best_link() -> None:
+    """The plan's first working channel, else the healthiest and hottest; none for a peer nothing reaches."""
+    linux1 = best(BROKEN, "id-linux1", plan)
+    assert linux1 is not None
+    assert linux1.channel is Channel.HTTP
+    unplanned = best(SMALL, "id-mac2")
+    assert unplanned is not None
+    assert (unplanned.channel, unplanned.ms) == (Channel.NATS, 2.0)
+    assert best(BROKEN, "id-nas", plan) is None
+    assert best(BROKEN, "id-mac1", plan) is None
+
+
+def test_failed_rung() -> None:
+    """A broken edge names the first rung that failed."""
+    broken = failed(BROKEN, "id-nas")
+    assert broken is not None
+    assert broken.channel is Channel.NATS
+    assert failed(SMALL, "id-mac2") is None
+
+
+def test_members_stand_still() -> None:
+    """By rank, then by name as people count; the revoked and those who left are gone."""
+    names = [one.name for one in members(LARGE)]
+    assert names[:2] == ["mac1", "studio"]
+    assert sorted(["gpu-10", "gpu-9", "gpu-100"], key=natural) == ["gpu-9", "gpu-10", "gpu-100"]
+    gone = replace(SMALL.roster, members=tuple(replace(one, revoked_ms=1) for one in SMALL.roster.members))
+    assert members(replace(SMALL, roster=gone)) == []
+
+
+def test_needs_are_few() -> None:
+    """A finding that matters, and mail stuck behind an absent peer; a peer that is merely away is no need."""
+    assert [need.title for need in needs(BROKEN)] == [
+        "3 messages wait for nas",
+        "pi shows another key",
+        "The disk is nearly full",
+    ]
+    away = fleet([(member("a"), peer("a", Standing.OFFLINE), nine())])
+    assert needs(away) == []
+    assert needs(LARGE) == []
+
+
+def test_a_changed_key_needs_me_once() -> None:
+    """A quarantined channel needs a person, and is told once where a finding tells it already."""
+    pair = (member("a"), peer("a"), nine(nats=health(ChannelState.QUARANTINED, reason="another key")))
+    assert [need.title for need in needs(fleet([pair]))] == ["a showed another key on nats"]
+    told = fleet([pair], findings=[Finding("roster.key_changed", "a shows another key", Severity.CRITICAL, "", "a")])
+    assert [need.title for need in needs(told)] == ["a shows another key"]
+
+
+def test_causes_before_symptoms() -> None:
+    """A finding that another explains is not shown; the gravest is first."""
+    cause = Finding("disk.full", "The disk is full", Severity.HIGH)
+    symptom = Finding("store.refuses", "Sends are refused", Severity.CRITICAL, depends_on=("disk.full",))
+    other = Finding("clock.off", "A clock is off", Severity.LOW)
+    assert [one.code for one in causes([other, symptom, cause])] == ["disk.full", "clock.off"]
