@@ -46,6 +46,8 @@ TIMER = "health.round"
 KEPT_LATENCIES = 60
 # One probing round never comes sooner than this after the last: probes of many peers travel together.
 GRID_S = 0.25
+# Two readings of the clock within this time are the same moment.
+CLOCK_GRAIN_S = 0.001
 # Beyond so many peers the rest between probes grows with their number, so that probing stays a fixed cost.
 PROBED_AT_FULL_RATE = 8
 
@@ -100,7 +102,17 @@ def _landed(fleet: Fleet, signal: Tried, health: ChannelHealth, now: Moment) -> 
 def _lost(fleet: Fleet, signal: Tried, health: ChannelHealth, now: Moment) -> Step:
     if signal.outcome.pin:
         return _move(fleet, signal.peer, signal.channel, health, Event.PIN, now, signal.outcome.note)
+    if _known_already(fleet.health(signal.peer, signal.channel), signal, now):
+        return fleet, []
     return _fail(fleet, signal.peer, signal.channel, health, now, signal.outcome.note, signal.outcome.hard)
+
+
+def _known_already(health: ChannelHealth, signal: Tried, now: Moment) -> bool:
+    """A try that began before the channel broke, or before the last probe of its healing, tells nothing new: a burst
+    that times out together must not double the back-off once for each of its messages."""
+    if health.state is not ChannelState.HEALING:
+        return health.state is ChannelState.BROKEN
+    return now.mono - signal.latency_ms / 1000 < (health.tried_at or 0.0) - CLOCK_GRAIN_S
 
 
 def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
