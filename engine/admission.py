@@ -120,7 +120,8 @@ class Admission:
         fleet = self._loop.fleet
         others = [one for one in fleet.roster.members if one.present and one.id != fleet.me.id]
         if not others:
-            raise FleetError("usage.alone", "This machine is in no fleet", "it is a fleet of one", "", Fault.THEIRS)
+            step = "`fleet join CODE` brings it into one"
+            raise FleetError("usage.alone", "This machine is in no fleet", "it is a fleet of one", step, Fault.THEIRS)
         mine = fleet.member(fleet.me.id)
         admins = [one for one in others if one.admin]
         if mine is not None and mine.admin and not admins:

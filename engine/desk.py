@@ -194,7 +194,8 @@ def _next(others: list[Member]) -> str:
 def _checked(fleet: Fleet, kind: Kind, body: str) -> bytes:
     if not KINDS[kind].public:
         allowed = ", ".join(one for one, spec in KINDS.items() if spec.public)
-        raise FleetError("usage.kind", "Not a kind for people", f"`{kind}`; kinds are {allowed}", "", Fault.THEIRS)
+        step = "`fleet send --help` tells what each is for"
+        raise FleetError("usage.kind", "Not a kind for people", f"`{kind}`; kinds are {allowed}", step, Fault.THEIRS)
     mine = fleet.member(fleet.me.id)
     if mine is not None and mine.revoked_ms:
         step = "`fleet leave`, then join from a new, empty home with a new invite"
