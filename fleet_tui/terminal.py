@@ -21,8 +21,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from textual import constants
-
 from engine.errors import Fault, FleetError
 from fleet_tui.lending import DISPLAY, LEAVE, End
 
@@ -70,6 +68,8 @@ class Terminal:
         if "iTerm" in self.env.get("LC_TERMINAL", "") + self.env.get("TERM_PROGRAM", ""):
             # Textual's own guard against iTerm's in-band resizes was read at import, from another terminal.
             os.environ["TEXTUAL_SMOOTH_SCROLL"] = "0"
+        from textual import constants  # a node nobody looks at does without Textual: 12 MB and a fifth of its start
+
         importlib.reload(constants)
 
     @contextmanager

@@ -129,14 +129,17 @@ class Nats:
             await asyncio.gather(keeper, return_exceptions=True)
 
     async def _keep(self) -> None:
-        """One client after another, each for as long as it lives."""
+        """One client after another, each for as long as it lives, until this is cancelled. nats-py takes a cancellation
+        that comes while it connects for a timeout, and goes on; so it is asked for, besides being waited for."""
+        task = asyncio.current_task()
         await self._aimed.wait()
-        while True:
+        while task and not task.cancelling():
             self._gone.clear()
             self._client = client = Client()
             try:
                 await self._connect(client)
-                await self._gone.wait()
+                if not task.cancelling():
+                    await self._gone.wait()
             except (nats.errors.Error, OSError):
                 self._gone.set()
             finally:

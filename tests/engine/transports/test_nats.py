@@ -143,3 +143,17 @@ async def test_mail_without_a_way_back_is_taken_too(node: Node) -> None:
     assert node.nats._client is not None
     await node.nats._client.publish(subject(FLEET, node.id), b"note")
     assert await came.get() == (b"note", None)
+
+
+@pytest.mark.parametrize("turns", [0, 3, 10, 20, 30, 40, 60, 100, 200])
+async def test_it_can_be_closed_while_it_connects(node: Node, turns: int) -> None:
+    """However far it has come: nobody who closes it waits for ever."""
+    listening = asyncio.create_task(node.nats.listen(Inbox()))
+    while node.nats._client is None:
+        await asyncio.sleep(0)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    async with asyncio.timeout(FOREVER_S):
+        await node.nats.close()
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
