@@ -70,8 +70,11 @@ def _readied(fleet: Fleet, signal: Readied, now: Moment) -> Step:
     for channel, reason in signal.reasons.items():
         health = fleet.health(signal.peer, channel)
         if reason is not None and health.state in (ChannelState.UNKNOWN, ChannelState.ABSENT):
+            health = msgspec.structs.replace(health, tried_at=now.mono)
             fleet, more = _move(fleet, signal.peer, channel, health, Event.ABSENT, now, reason)
         elif reason is None and health.state is ChannelState.ABSENT:
+            # Asking was no try: what is possible now is tried now.
+            health = msgspec.structs.replace(health, tried_at=None)
             fleet, more = _move(fleet, signal.peer, channel, health, Event.PRESENT, now, "now set up")
         elif (signal.peer, channel) not in fleet.channels:
             fleet, more = _put(fleet, signal.peer, channel, health), [Raise(ChannelTurned(signal.peer, channel, True))]
