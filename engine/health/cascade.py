@@ -17,7 +17,7 @@ from engine.state import Fleet
 # Latencies count as equal while they are within a factor of four above this floor: the present path is kept unless
 # another wins by a margin.
 EQUAL_BELOW_MS = 4.0
-# A frame passes at most two relays (`wire.md`, P3).
+# A frame passes at most two relays: enough for a fleet whose parts have one machine each in common.
 HOP_LIMIT = 2
 
 

@@ -333,10 +333,11 @@ def _move(
     fleet = _put(fleet, peer, channel, moved)
     if moved.state is health.state:
         return fleet, []
-    effects: list[Effect] = [
-        Publish(ChannelMoved(peer, channel, health.state, moved.state, reason)),
-        Raise(ChannelTurned(peer, channel, moved.state in USABLE and not moved.held)),
-    ]
+    effects: list[Effect] = [Publish(ChannelMoved(peer, channel, health.state, moved.state, reason))]
+    usable = moved.state in USABLE
+    if usable is not (health.state in USABLE) and not moved.held:
+        # Only then: whoever rests would begin anew at each failure of a channel that still counts as usable.
+        effects.append(Raise(ChannelTurned(peer, channel, usable)))
     if moved.state in _IN_LEDGER or health.state in _IN_LEDGER:
         facts = {"channel": str(channel), "from": str(health.state), "to": str(moved.state), "reason": reason}
         effects.insert(0, Save((AddEntry(now.wall_ms, fleet.me.id, "channel", peer, facts),), lazy=True))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.effects import AskReady, Deliver, Publish, Save
+from engine.effects import AskReady, Deliver, Publish, Raise, Save
 from engine.health import step as health
 from engine.health.cascade import choose
 from engine.model.channel import Channel, ChannelHealth, ChannelState, Verdict
@@ -133,6 +133,18 @@ def test_only_the_last_latencies_are_kept() -> None:
     for number in range(70):
         script.hear(ok(float(number)))
     assert pair(script).latencies == tuple(float(number) for number in range(10, 70))
+
+
+def test_the_outbox_hears_only_of_what_becomes_usable_or_stops_being_so() -> None:
+    """HEALTHY to DEGRADED is still usable: whoever rests must not begin anew at each failure."""
+    script = on(S.HEALTHY)
+    assert script.asked(Raise, lost(), at=1.0) == []
+    assert script.asked(Raise, lost(hard=True), at=2.0) == ["raise ChannelTurned"]
+    script.hear(ROUND, at=3.0)
+    turned = [script.asked(Raise, ok(), at=3.0 + number / 100) for number in range(3)]
+    assert turned == [[], [], ["raise ChannelTurned"]]
+    held = on(S.HEALTHY, held=True)
+    assert held.asked(Raise, lost(hard=True), at=1.0) == []
 
 
 # ------------------------------------------------------------------------------------------------ broken and healing
