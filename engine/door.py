@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from engine.errors import FleetError
+from engine.health.cascade import HOP_LIMIT
 from engine.model.channel import Channel
 from engine.model.envelope import KINDS, Kind
 from engine.model.finding import Finding, Severity
@@ -100,7 +101,7 @@ class Door:
             except FleetError:
                 self._post(Rejected("garbage", via))
 
-    def _one(self, frame: bytes, via: Channel, relay: str, frm: str) -> Iterator[Parcel]:
+    def _one(self, frame: bytes, via: Channel, relay: str, frm: str, relays: int = 0) -> Iterator[Parcel]:
         if frm and (header := peek(frame)).dst != self._me:
             self._post(Transited(frm, header.dst, frame))
             return
@@ -117,14 +118,17 @@ class Door:
         if envelope.kind in (Kind.FORWARD, Kind.PASS):
             forward: Forward = unpack(envelope.kind, envelope.body)
             if forward.dst == self._me:
-                yield from self._inner(forward, via, parcel)
+                yield from self._inner(forward, via, parcel, relays + 1)
 
-    def _inner(self, forward: Forward, via: Channel, wrapper: Parcel) -> Iterator[Parcel]:
-        """The frame a relay carried to us. If it is refused, the relay's own number stands all the same.
+    def _inner(self, forward: Forward, via: Channel, wrapper: Parcel, relays: int) -> Iterator[Parcel]:
+        """The frame a relay carried to us, through `relays` of them. If it is refused, the relay's own number stands
+        all the same. More wrappers than relays may pass are a bomb: each costs another opening of all that is left.
 
         A relay cannot seal anew what it carries: its honest resend holds the same frame, and is passed over."""
         try:
-            yield from self._one(forward.frame, via, wrapper.envelope.src, "")
+            if relays > HOP_LIMIT:
+                raise Refusal("misaddressed", wrapper.envelope.src)
+            yield from self._one(forward.frame, via, wrapper.envelope.src, "", relays)
         except Refusal as refusal:
             if refusal.code != "replayed" or not KINDS[wrapper.envelope.kind].durable:
                 self._refuse(refusal, Channel.RELAY)
