@@ -234,8 +234,7 @@ class Hands:
             if target is None:
                 return Outcome(Verdict.BARRED, "not a member any more", hard=True)
             crash_soon("after_send")
-            outcome = await self.transports[channel].deliver(data, target, budget_s)
-            return SILENT if outcome.verdict is Verdict.CONFIRMED and not outcome.reply else outcome
+            return _answered(await self.transports[channel].deliver(data, target, budget_s))
 
         return carry
 
@@ -295,7 +294,8 @@ class Hands:
         return 0 if member is not None and member.role is Role.CHIEF else 1
 
     async def carry(self, relay: str, dst: str, data: bytes, budget_s: float) -> Outcome:
-        """Give sealed frames for `dst` to a relay, wrapped; LANDED when the relay answers."""
+        """Give sealed frames for `dst` to a relay, wrapped: what that came to, by the relay's name. What it replies is
+        heard here and not handed on."""
         order = choose(self._newest, relay, Kind.PASS, hop=2)
         target = self.target(relay)
         if not order or target is None:
@@ -304,9 +304,9 @@ class Hands:
         joined = b"".join(frame for frame in wrapped if frame)
         outcome = await self.transports[order[0]].deliver(joined, target, budget_s)
         self.door.replied(outcome.reply, order[0], relay)
-        if outcome.verdict is Verdict.CONFIRMED:
-            return Outcome(Verdict.LANDED, f"{self._newest.name_of(relay)} took it")
-        return msgspec.structs.replace(outcome, reply=b"", pin=False)
+        ended = _answered(outcome)
+        note = f"relay {self._newest.name_of(relay)}: {ended.note or 'has it'}"
+        return msgspec.structs.replace(ended, note=note, reply=b"")
 
     def _wrapped(self, relay: str, dst: str, frame: bytes) -> bytes | None:
         now = self._now()
@@ -360,8 +360,12 @@ def _kept(saved: "asyncio.Future[None]") -> bool:
     return saved.done() and not saved.cancelled() and saved.exception() is None
 
 
-# A peer that opened nothing of what it was sent answers with nothing: it does not know us, or not any more.
-SILENT = Outcome(Verdict.REFUSED, "the peer refused what it got")
+def _answered(outcome: Outcome) -> Outcome:
+    """Whoever opened nothing of what it was sent answers with nothing: it does not know us, or not any more."""
+    silent = outcome.verdict is Verdict.CONFIRMED and not outcome.reply
+    return Outcome(Verdict.REFUSED, "it refused what it got") if silent else outcome
+
+
 STOPPING = ErrorFacts(
     "node.stopping", "The node is stopping", "it takes nothing new", "start it again with `fleet up`", Fault.WORLD
 )

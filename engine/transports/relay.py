@@ -17,8 +17,8 @@ Carry = Callable[[str, str, bytes, float], Awaitable[Outcome]]
 
 
 class Relay:
-    """Channel P3. `candidates`: ids of peers that reach both ends, the chief first. `carry(relay, destination, frames,
-    budget_s)`: hand frames to a relay and wait for its word."""
+    """Channel P3. `candidates`: ids of peers that may stand between, the likeliest first. `carry(relay, destination,
+    frames, budget_s)`: hand frames to a relay and wait for its word; its note names the relay."""
 
     channel = Channel.RELAY
 
@@ -38,9 +38,8 @@ class Relay:
         if not relays:
             return Outcome(Verdict.BARRED, "no peer reaches both", hard=True)
         outcome = await self._carry(relays[0], target.id, data, budget_s)
-        if outcome.verdict is Verdict.CONFIRMED:
-            return msgspec.structs.replace(outcome, verdict=Verdict.LANDED, note=f"the relay {relays[0]} has it")
-        return msgspec.structs.replace(outcome, pin=False, note=f"relay {relays[0]}: {outcome.note}")
+        proved = Verdict.LANDED if outcome.verdict is Verdict.CONFIRMED else outcome.verdict
+        return msgspec.structs.replace(outcome, verdict=proved, pin=False)
 
     async def close(self) -> None:
         """Nothing is kept."""
