@@ -205,17 +205,14 @@ async def _ask(code: invites.InviteCode, request: bytes) -> bytes:
     """Ask each endpoint of the code until one answers. Only the node whose TLS key the code names is spoken to: the
     answer to a join holds the fleet's gossip key."""
 
-    def code_names(shown: bytes) -> bool:
+    def named(shown: bytes) -> bool:
         return tls_pin(shown) == code.pin
 
     failures: list[str] = []
     for endpoint in code.endpoints:
         host, _, port = endpoint.rpartition(":")
         try:
-            places = [(host, int(port))]
-            answer = await call(
-                places, lambda shown: tls_pin(shown) == code.pin, "POST", "/join", request, JOIN_BUDGET_S
-            )
+            answer = await call([(host, int(port))], named, "POST", "/join", request, JOIN_BUDGET_S)
         except Stranger:
             failures.append(f"{endpoint}: it shows another key than the invite names")
         except (OSError, TimeoutError, ValueError) as error:

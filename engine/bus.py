@@ -1,7 +1,8 @@
 """The bus: events on their way to the faces (edge).
 
 Bounded in every direction. It keeps the last few thousand events so that a reader that comes back can go on where it
-was; a reader that falls behind is told how many it missed and goes on with the latest. Nobody who publishes ever waits.
+was; one that falls behind them goes on with the oldest that are kept, and sees the gap in their numbers. Nobody who
+publishes ever waits.
 """
 
 import asyncio
@@ -17,13 +18,12 @@ Numbered = tuple[int, Event]
 
 
 class Feed:
-    """One reader's view of the bus. `missed` counts the events it was too slow for."""
+    """One reader's view of the bus."""
 
     def __init__(self, bus: "Bus", after: int):
         self._bus = bus
         self._after = after
         self._woken = asyncio.Event()
-        self.missed = 0
 
     def wake(self) -> None:
         """There is something new."""
@@ -34,7 +34,6 @@ class Feed:
         while True:
             self._woken.clear()
             for seq, event in self._bus.replay(self._after):
-                self.missed += seq - self._after - 1
                 self._after = seq
                 yield seq, event
             await self._woken.wait()

@@ -232,30 +232,6 @@ class Broker:
         self._on_change(BrokerChanged(state, self.pid, self.url, note))
 
 
-class External:
-    """A nats-server of somebody else's, by its URL: nothing to start, nothing to change."""
-
-    pid, ports = 0, Ports(0, 0, 0)
-
-    def __init__(self, url: str, on_change: Callable[[BrokerChanged], None]):
-        self.url, self.state, self._on_change = url, "absent", on_change
-
-    def log(self) -> tuple[str, ...]:
-        """Nothing: its log is not ours."""
-        return ()
-
-    async def start(self) -> None:
-        """Say that it is there."""
-        self.state = "external"
-        self._on_change(BrokerChanged("external", 0, self.url))
-
-    async def apply(self, spec: Spec) -> None:
-        """Nothing: who may use it is its owner's affair."""
-
-    async def stop(self) -> None:
-        """Nothing: it is not ours to end."""
-
-
 def files_in(folder: Path, cert: Path, key: Path) -> Files:
     """The paths of a broker whose folder is `folder`."""
     return Files(str(cert), str(key), str(folder / "authorities.pem"))

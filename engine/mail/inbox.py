@@ -43,7 +43,7 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
     effects: list[Effect] = []
     notes: dict[str, list[Note]] = {}
     moved: set[tuple[str, int]] = set()
-    owed: dict[str, str] = {}
+    owed: dict[str, None] = {}
     for parcel in signal.parcels:
         envelope = parcel.envelope
         via = Channel.RELAY if parcel.relay else signal.via
@@ -51,16 +51,16 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
             fleet, note = _take(fleet, parcel, via, now, records, effects)
             moved.add((envelope.src, envelope.src_epoch))
             notes.setdefault(envelope.src, []).extend(note)
-            owed.setdefault(envelope.src, "")
+            owed[envelope.src] = None
         else:
             fleet, more = _pulse(fleet, parcel, via, now)
             effects += more
             if envelope.kind in _ANSWERED or signal.token:
-                owed[envelope.src] = envelope.msg_id
+                owed[envelope.src] = None
     records += _streams(fleet, moved)
     answers = tuple(
-        receipt(fleet, src, now, tuple(notes.get(src, ())), echo, {epoch for one, epoch in moved if one == src})
-        for src, echo in owed.items()
+        receipt(fleet, src, now, tuple(notes.get(src, ())), {epoch for one, epoch in moved if one == src})
+        for src in owed
     )
     saved: list[Effect] = [Save(tuple(records))] if records else []
     return fleet, [*saved, *effects, *_answered(fleet, signal, answers)]

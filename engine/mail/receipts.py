@@ -71,7 +71,6 @@ def receipt(
     peer: str,
     now: Moment,
     notes: tuple[Note, ...] = (),
-    echo: str = "",
     epochs: Collection[int] = (),
 ) -> Envelope:
     """The pulse that says to `peer` what we hold, of `epochs` first, and what became of single numbers."""
@@ -84,7 +83,7 @@ def receipt(
         kind=Kind.RECEIPT,
         urgency=Urgency.LOW,
         created_ms=now.wall_ms,
-        body=pack(Receipt(lines(fleet, peer, epochs), notes, echo)),
+        body=pack(Receipt(lines(fleet, peer, epochs), notes)),
     )
 
 

@@ -93,11 +93,6 @@ class Invites(msgspec.Struct, frozen=True):
 
     known: Map[bytes, Pending] = Map()
 
-    def open_until(self, now_ms: int) -> int:
-        """When the last invite that still waits ends, in wall milliseconds; 0: none waits, nobody need listen."""
-        waits = [one.expires_ms for one in self.known.values() if not one.answered and one.expires_ms > now_ms]
-        return max(waits, default=0)
-
 
 def make(identity: Identity, fleet_id: str, endpoints: tuple[str, ...], secret: bytes, expires_ms: int) -> str:
     """The code as one word to copy: `fleet1-…`, base32 with a length and a checksum. `secret`: 16 random bytes."""

@@ -28,11 +28,10 @@ CLOSED = "closed"
 
 
 class Receipt(msgspec.Struct, frozen=True, array_like=True):
-    """Cumulative receipts for all your open streams. `echo`: the id of the pulse this answers, if any."""
+    """Cumulative receipts for your newest streams, and for all that it answers."""
 
     acks: tuple[AckLine, ...] = ()
     notes: tuple[Note, ...] = ()
-    echo: str = ""
 
 
 class Heartbeat(msgspec.Struct, frozen=True):

@@ -13,9 +13,7 @@ import pytest
 
 from engine.broker import supervise
 from engine.broker.patience import AT_ONCE
-from engine.broker.supervise import External
 from engine.model.channel import Verdict
-from engine.signals import BrokerChanged
 from tests.nodes import Inbox, Node, cluster
 
 pytestmark = pytest.mark.slow
@@ -198,17 +196,6 @@ def test_it_dies_with_the_node() -> None:
     server.wait(10)
     assert not server.is_running()
     subprocess.run(["rm", "-r", home], check=True)
-
-
-async def test_an_external_server_is_only_named() -> None:
-    """Nothing is started, changed or ended."""
-    said: list[BrokerChanged] = []
-    broker = External("nats://10.0.0.1:4222", said.append)
-    await broker.start()
-    await broker.apply(Node(1).spec([]))
-    await broker.stop()
-    assert said == [BrokerChanged("external", 0, "nats://10.0.0.1:4222")]
-    assert broker.url == "nats://10.0.0.1:4222"
 
 
 async def test_leaves_reach_each_other_through_a_hub(node: Node, other: Node) -> None:
