@@ -26,7 +26,7 @@ TAG_SIZE = 32
 HEADER_LIMIT = 1_024
 # A relayed frame is the body of another: room for the headers, receipts and tags of two relays and the frame itself.
 FRAME_LIMIT = BODY_LIMIT + 64 * 1_024
-# A batch holds up to 128 messages (`wire.md`, P2) and what rides with them.
+# A batch holds up to 128 messages (`mail.batch`) and what rides with them.
 BATCH_LIMIT = 512
 
 REFUSALS: dict[str, str] = {
@@ -43,7 +43,6 @@ REFUSALS: dict[str, str] = {
     "stale_key": "It was sealed with a key that this node no longer holds.",
     "replayed": "It was received before, bit for bit.",
     "role": "Its sender's role does not allow this kind of message.",
-    "first_contact_clock": "It is the first from its sender, and its clock is too far off.",
 }
 
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]

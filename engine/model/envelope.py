@@ -127,12 +127,12 @@ HEIGHT = {
 }
 FAILED = frozenset({Rung.EXPIRED, Rung.REFUSED, Rung.DEAD})
 
-# At most this many durable numbers are open to one peer; the rest wait in the outbox (`wire.md`, Delivery).
+# At most this many durable numbers are open to one peer; the rest wait in the outbox.
 OPEN_LIMIT = 1_024
 # A receiver takes no number further ahead of its watermark: what it remembers of a stream stays 2 KiB. A sender that
 # sees half of this used begins another epoch, so that one number nobody acknowledges blocks no other.
 AHEAD_LIMIT = 16 * OPEN_LIMIT
-# The largest body, before anything is parsed (`wire.md`, Envelope).
+# The largest body; larger things travel as a link or a path.
 BODY_LIMIT = 1 << 20
 # The most bytes one delivery may carry on a channel that asks and answers. One largest frame always fits and seven such
 # share a round trip; nats-server advises against payloads above 8 MiB, and a peer port buffers one whole before it

@@ -95,7 +95,7 @@ class Nats:
                 "node.broker",
                 "The broker does not answer",
                 f"no connection to {self._url or 'any nats-server'} within {_LISTEN_S:g} s",
-                "fleet doctor; the other channels work without it",
+                "the other channels work without it; `fleet log` says why",
                 Fault.WORLD,
             ) from None
 
