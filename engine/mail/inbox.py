@@ -39,17 +39,18 @@ def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
 
 def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
     """All parcels of one delivery, one transaction, one receipt a sender."""
+    before = fleet
     records: list[Record] = []
     effects: list[Effect] = []
     notes: dict[str, list[Note]] = {}
-    moved: set[tuple[str, int]] = set()
+    delivered: set[tuple[str, int]] = set()
     owed: dict[str, None] = {}
     for parcel in signal.parcels:
         envelope = parcel.envelope
         via = Channel.RELAY if parcel.relay else signal.via
         if KINDS[envelope.kind].durable:
             fleet, note = _take(fleet, parcel, via, now, records, effects)
-            moved.add((envelope.src, envelope.src_epoch))
+            delivered.add((envelope.src, envelope.src_epoch))
             notes.setdefault(envelope.src, []).extend(note)
             owed[envelope.src] = None
         else:
@@ -57,9 +58,9 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
             effects += more
             if envelope.kind in _ANSWERED or signal.token:
                 owed[envelope.src] = None
-    records += _streams(fleet, moved)
+    records += _streams(before, fleet, delivered)
     answers = tuple(
-        receipt(fleet, src, now, tuple(notes.get(src, ())), {epoch for one, epoch in moved if one == src})
+        receipt(fleet, src, now, tuple(notes.get(src, ())), {epoch for one, epoch in delivered if one == src})
         for src in owed
     )
     saved: list[Effect] = [Save(tuple(records))] if records else []
@@ -178,11 +179,12 @@ def _floored(fleet: Fleet, parcel: Parcel, now: Moment) -> Step:
 _PULSES: dict[Kind, Callable[[Fleet, Parcel, Moment], Step]] = {Kind.PASS: _passed, Kind.HEARTBEAT: _floored}
 
 
-def _streams(fleet: Fleet, moved: set[tuple[str, int]]) -> list[Record]:
+def _streams(before: Fleet, fleet: Fleet, delivered: set[tuple[str, int]]) -> list[Record]:
+    """Only what moved: what came a second time costs no transaction."""
     found: list[Record] = []
-    for src, epoch in sorted(moved):
+    for src, epoch in sorted(delivered):
         stream = stream_of(fleet, src, epoch)
-        if stream != Stream():
+        if stream != stream_of(before, src, epoch):
             found.append(SetStream(src, epoch, stream.watermark, to_bytes(stream.above)))
     return found
 
