@@ -98,7 +98,8 @@ def _belief(peer: Peer) -> Belief:
 
 def _weigh(fleet: Fleet, peer: Peer, rumour: Rumour, now: Moment) -> Step:
     if rumour.claim is Claim.ALIVE:
-        return move(fleet, peer, Standing.ALIVE, now)
+        # Hearsay renews whom we know; whom we never heard stays UNKNOWN until it speaks.
+        return move(fleet, peer, peer.standing if peer.standing is Standing.UNKNOWN else Standing.ALIVE, now)
     if rumour.claim is Claim.DEAD and peer.standing is Standing.SUSPECT and peer.suspect_at is not None:
         return move(_tell(fleet, rumour), peer, Standing.UNREACHABLE, now)
     accused = Standing.SUSPECT if peer.standing is Standing.ALIVE else peer.standing

@@ -9,6 +9,7 @@ import heapq
 from collections.abc import Callable
 from itertools import count
 from random import Random
+from typing import Any
 
 import msgspec
 from immutables import Map
@@ -17,7 +18,7 @@ from msgspec.structs import replace
 from engine.config import Config, MembershipConfig
 from engine.effects import Arm, Deliver, Effect, Look, Publish, Raise, SendDatagram
 from engine.membership import beat, roster, swim
-from engine.model.channel import Channel, Outcome, Verdict
+from engine.model.channel import Outcome, Verdict
 from engine.model.envelope import Envelope, Kind
 from engine.model.event import PeerMoved
 from engine.model.mail import Parcel
@@ -88,7 +89,8 @@ class Node:
 
 
 class Net:
-    """The network, its nodes and its clock. `cut(a, b)` says whether what `a` sends to `b` vanishes."""
+    """The network, its nodes and its clock. `cut(a, b)` says whether what `a` sends to `b` vanishes, `udp_cut` whether
+    only datagrams do."""
 
     def __init__(
         self,
@@ -108,6 +110,7 @@ class Net:
             signal: tuple(step for step in steps if beats or step is not beat.step) for signal, steps in ROOMS.items()
         }
         self.cut: Callable[[str, str], bool] = lambda sender, receiver: False
+        self.udp_cut: Callable[[str, str], bool] = lambda sender, receiver: False
         self.moves: list[tuple[float, str, PeerMoved]] = []
         self.found: list[tuple[str, str]] = []
         self.sent = {SendDatagram: 0, Deliver: 0, Arm: 0}
@@ -210,7 +213,7 @@ class Net:
 
     def _send(self, sender: str, effect: SendDatagram) -> None:
         to = self._homes[effect.host]
-        if self.cut(sender, to) or self.random.random() < self.loss:
+        if self.cut(sender, to) or self.udp_cut(sender, to) or self.random.random() < self.loss:
             return
         came = DatagramCame(effect.packet, member(int(sender[1:])).addresses[0].host, 8857)
         self.at(self.now + self.random.uniform(*self.delay_s), lambda: self.hear(to, came))
@@ -263,10 +266,10 @@ class Net:
         return all(self.standing(a, b) is standing for a in nodes for b in nodes if a != b)
 
 
-def settled(size: int, seed: int, **options: object) -> Net:
+def settled(size: int, seed: int, **options: Any) -> Net:
     """A network in which everybody has heard everybody."""
-    net = Net(size, seed, **options)  # type: ignore[arg-type]
-    net.run(size * 1.2 + 12.0 if size <= 20 else 14.0)
+    net = Net(size, seed, **options)
+    net.run(15.0)
     net.moves.clear()
     return net
 
@@ -274,6 +277,3 @@ def settled(size: int, seed: int, **options: object) -> Net:
 def gentle(**changes: float) -> Config:
     """The default configuration with other membership numbers."""
     return Config(membership=replace(MembershipConfig(), **changes))
-
-
-CHANNELS = (Channel.NATS, Channel.HTTP, Channel.RELAY)
