@@ -49,7 +49,7 @@ PREKEYS = "prekeys"
 TOKEN = "token"
 # The loop is asked once a second whether it still runs; an answer this much late is a stall worth telling.
 PULSE_S, STALL_S = 1.0, 0.5
-DRAIN_S = 5.0
+DRAIN_S, FLUSH_S = 5.0, 2.0
 PRUNE_EVERY_S = 3_600.0
 DAY_MS = 86_400_000
 
@@ -121,7 +121,9 @@ class Engine:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._doors.close()
         self._runner.cancel()
-        await self.core.hands.flush()
+        # On a full disk this would wait for ever; closing the store is what gives up, in order.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.core.hands.flush(), FLUSH_S)
         self.core.hands.stop()
         await self._reader.close()
         await asyncio.to_thread(self._store.close)
@@ -290,11 +292,12 @@ def _asleep_s() -> float:
 
 def _token(path: Path) -> str:
     """The bearer token of the loopback API, made at the first start; readable by this user alone."""
-    try:
-        return path.read_text().strip()
-    except FileNotFoundError:
-        token = secrets.token_urlsafe(32)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(token + "\n")
-        return token
+    with suppress(FileNotFoundError):
+        # Empty: an earlier start was cut off, or had no room, between making the file and filling it.
+        if kept := path.read_text().strip():
+            return kept
+    token = secrets.token_urlsafe(32)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(token + "\n")
+    return token
