@@ -6,10 +6,11 @@ set at once. Each arm of the table is one call; what a call means is decided els
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -29,14 +30,13 @@ from engine.effects import (
 )
 from engine.errors import ErrorFacts, Fault, FleetError
 from engine.health.cascade import choose
-from engine.mail import receipts
+from engine.mail import receipts, relay
 from engine.model.channel import Channel, Outcome, Verdict
-from engine.model.envelope import KINDS, Envelope, Kind, Urgency
+from engine.model.envelope import KINDS, Envelope, Kind
 from engine.model.moment import Moment
-from engine.model.packets import Forward, pack
-from engine.model.peer import Standing
+from engine.model.packets import Forward
 from engine.model.records import Record
-from engine.model.roster import Address, Role
+from engine.model.roster import Address
 from engine.rooms import sorted_out
 from engine.security.seal import Sealer
 from engine.signals import Loaded, Rang, Readied, Signal, Tried
@@ -44,6 +44,8 @@ from engine.state import Fleet
 from engine.store.crash import crash_at, crash_soon
 from engine.transports.base import Transport
 from engine.wire import frames, peek
+
+log = logging.getLogger(__name__)
 
 
 class Keeper(Protocol):
@@ -69,6 +71,9 @@ class Target(msgspec.Struct, frozen=True):
 
 # What nobody waits for joins the next transaction, or makes one of its own after this long.
 LINGER_S = 0.02
+READ_AGAIN_S = 1.0
+
+T = TypeVar("T")
 
 Waiting = tuple["asyncio.Future[None] | None", list[Effect], Fleet]
 
@@ -279,58 +284,36 @@ class Hands:
     # -------------------------------------------------------------------------------------------------- relaying
 
     def relays(self, target: Any) -> list[str]:
-        """Who could carry mail to a peer: those that reach it first, then the chief, then whoever is there."""
-        fleet = self._newest
-        found = [
-            (target.id not in (peer.beat.reaches if peer.beat else ()), self._role(fleet, peer.id), peer.id)
-            for peer in fleet.peers.values()
-            if peer.id != target.id and peer.standing is Standing.ALIVE and choose(fleet, peer.id, Kind.PASS, hop=2)
-        ]
-        return [peer for _, _, peer in sorted(found)]
+        """Who could carry mail to a peer, the likeliest first."""
+        return relay.candidates(self._newest, target.id)
 
-    @staticmethod
-    def _role(fleet: Fleet, peer: str) -> int:
-        member = fleet.member(peer)
-        return 0 if member is not None and member.role is Role.CHIEF else 1
-
-    async def carry(self, relay: str, dst: str, data: bytes, budget_s: float) -> Outcome:
+    async def carry(self, over: str, dst: str, data: bytes, budget_s: float) -> Outcome:
         """Give sealed frames for `dst` to a relay, wrapped: what that came to, by the relay's name. What it replies is
         heard here and not handed on."""
-        order = choose(self._newest, relay, Kind.PASS, hop=2)
-        target = self.target(relay)
+        order = choose(self._newest, over, Kind.PASS)
+        target = self.target(over)
         if not order or target is None:
             return Outcome(Verdict.BARRED, "no way to the relay", hard=True)
-        wrapped = [self._wrapped(relay, dst, frame) for frame in frames(data)]
+        wrapped = [self._wrapped(over, dst, frame) for frame in frames(data)]
         joined = b"".join(frame for frame in wrapped if frame)
         outcome = await self.transports[order[0]].deliver(joined, target, budget_s)
-        self.door.replied(outcome.reply, order[0], relay)
+        self.door.replied(outcome.reply, order[0], over)
         ended = _answered(outcome)
-        note = f"relay {self._newest.name_of(relay)}: {ended.note or 'has it'}"
+        note = f"relay {self._newest.name_of(over)}: {ended.note or 'has it'}"
         return msgspec.structs.replace(ended, note=note, reply=b"")
 
-    def _wrapped(self, relay: str, dst: str, frame: bytes) -> bytes | None:
-        now = self._now()
-        envelope = Envelope(
-            src=self._newest.me.id,
-            src_epoch=self._newest.me.epoch,
-            seq=0,
-            dst=relay,
-            msg_id=f"pass-{int(now.mono * 1e6)}",
-            kind=Kind.PASS,
-            urgency=Urgency.LOW,
-            created_ms=now.wall_ms,
-            body=pack(Forward(dst, peek(frame).hop + 1, frame)),
-        )
-        return self._seal(envelope, receipts.lines(self.visible, relay))
+    def _wrapped(self, over: str, dst: str, frame: bytes) -> bytes | None:
+        forward = Forward(dst, peek(frame).hop + 1, frame)
+        return self._seal(relay.wrapper(self._newest, over, forward, self._now()), receipts.lines(self.visible, over))
 
     # -------------------------------------------------------------------------------------------------- reading
 
     async def _load(self, effect: Load) -> None:
-        waiting, left = await self._reader.waiting(effect.peer, effect.limit)
+        waiting, left = await _read(lambda: self._reader.waiting(effect.peer, effect.limit))
         self.post(Loaded(effect.peer, waiting, left))
 
     async def _reload(self, effect: Reload) -> None:
-        waiting = await self._reader.closed(effect.peer, effect.epoch, effect.seqs)
+        waiting = await _read(lambda: self._reader.closed(effect.peer, effect.epoch, effect.seqs))
         if waiting:
             self.post(Loaded(effect.peer, waiting, 0))
 
@@ -358,6 +341,17 @@ class Hands:
 def _kept(saved: "asyncio.Future[None]") -> bool:
     """Whether these records are durable: a commit that failed is done as well, and nothing may follow it."""
     return saved.done() and not saved.cancelled() and saved.exception() is None
+
+
+async def _read(page: Callable[[], Awaitable[T]]) -> T:
+    """A page of the store, as soon as it can be read: a lane asks once and waits, and a full disk may refuse a reader
+    its share of the log's index."""
+    while True:
+        try:
+            return await page()
+        except Exception as error:  # noqa: BLE001 - whatever it was, mail that nobody reads again is lost
+            log.warning("waiting mail cannot be read: %s", error)
+            await asyncio.sleep(READ_AGAIN_S)
 
 
 def _answered(outcome: Outcome) -> Outcome:

@@ -19,11 +19,43 @@ from engine.model.channel import CHANNELS
 from engine.model.envelope import KINDS, Envelope, Kind, Urgency
 from engine.model.moment import Moment
 from engine.model.packets import Forward, pack
+from engine.model.peer import Standing
+from engine.model.roster import Role
 from engine.signals import ForwardCame, Posted, Rejected, Signal, Transited
 from engine.state import Fleet
 from engine.wire import Header, Refusal, peek
 
 Step = tuple[Fleet, list[Effect]]
+
+
+def candidates(fleet: Fleet, dst: str) -> list[str]:
+    """Who could carry mail to a peer: those that say they reach it first, then the chief, then whoever is there."""
+    found = [
+        (dst not in (peer.beat.reaches if peer.beat else ()), not _is_chief(fleet, peer.id), peer.id)
+        for peer in fleet.peers.values()
+        if peer.id != dst and peer.standing is Standing.ALIVE and choose(fleet, peer.id, Kind.PASS)
+    ]
+    return [peer_id for _, _, peer_id in sorted(found)]
+
+
+def _is_chief(fleet: Fleet, peer_id: str) -> bool:
+    member = fleet.member(peer_id)
+    return member is not None and member.role is Role.CHIEF
+
+
+def wrapper(fleet: Fleet, to: str, forward: Forward, now: Moment) -> Envelope:
+    """The pulse that hands a sealed frame on to `to`, which is a relay or its receiver."""
+    return Envelope(
+        src=fleet.me.id,
+        src_epoch=fleet.me.epoch,
+        seq=0,
+        dst=to,
+        msg_id=f"pass-{int(now.mono * 1e6)}",
+        kind=Kind.PASS,
+        urgency=Urgency.LOW,
+        created_ms=now.wall_ms,
+        body=pack(forward),
+    )
 
 
 def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
@@ -70,18 +102,8 @@ def _keep(fleet: Fleet, forward: Forward, inner: Header, now: Moment) -> Step:
 
 def _pass(fleet: Fleet, forward: Forward, inner: Header, now: Moment) -> Step:
     """A pulse: on at once over the best direct channel, or not at all; it is worth nothing later."""
-    best = choose(fleet, forward.dst, Kind.PASS, hop=forward.hop)[:1]
-    carried = Envelope(
-        src=fleet.me.id,
-        src_epoch=fleet.me.epoch,
-        seq=0,
-        dst=forward.dst,
-        msg_id=f"pass-{int(now.mono * 1e6)}",
-        kind=Kind.PASS,
-        urgency=Urgency.LOW,
-        created_ms=now.wall_ms,
-        body=pack(forward),
-    )
+    best = choose(fleet, forward.dst, Kind.PASS)[:1]
+    carried = wrapper(fleet, forward.dst, forward, now)
     return fleet, [Deliver(forward.dst, channel, carried, CHANNELS[channel].budget_s) for channel in best]
 
 
