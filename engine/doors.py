@@ -53,6 +53,7 @@ class Doors:
         self._datagrams = Datagrams(GossipSeal(fleet.roster.keyring), core.loop.post)
         self._broker = Broker(home / "broker", self._planned(), self._broker_changed)
         self._nats: Nats | None = None
+        self._said = BrokerChanged("absent")
         self._trusted = fleet.roster.fleet_id
         self._following = asyncio.Lock()
         self._joining: Joining | None = None
@@ -77,16 +78,20 @@ class Doors:
     async def _open_broker(self) -> None:
         """Our own broker, or the external one the configuration names. Without one P1 is absent and the rest works."""
         if self._config.broker.url:
-            self._core.loop.post(BrokerChanged("external", url=self._config.broker.url))
+            self._tell_broker(BrokerChanged("external", url=self._config.broker.url))
         elif self._config.broker.enabled:
             try:
                 await self._broker.start()
             except FleetError as error:
-                self._core.loop.post(BrokerChanged("absent", note=error.title))
+                self._tell_broker(BrokerChanged("absent", note=error.title))
                 self._core.loop.post(Found(_finding(error)))
 
-    def _broker_changed(self, changed: BrokerChanged) -> None:
+    def _tell_broker(self, changed: BrokerChanged) -> None:
+        self._said = changed
         self._core.loop.post(changed)
+
+    def _broker_changed(self, changed: BrokerChanged) -> None:
+        self._tell_broker(changed)
         if changed.url and self._nats is not None:
             self._nats.aim(changed.url)
 
@@ -133,10 +138,10 @@ class Doors:
                 return
 
     def _linked(self, up: bool) -> None:
-        """The client reached its broker: P1 to everybody is worth a look."""
-        broker = self._core.loop.fleet.broker
+        """The client reached its broker: P1 to everybody is worth a look, so the last word on it is said again. What
+        the value holds may be older."""
         if up:
-            self._core.loop.post(BrokerChanged(broker.state, broker.pid, broker.url, broker.note))
+            self._core.loop.post(self._said)
 
     # -------------------------------------------------------------------------------------------------- following
 
@@ -161,7 +166,8 @@ class Doors:
     async def reach(self, joining: Joining | None) -> tuple[str, ...]:
         """Be reachable for joiners, whom `joining` answers, or (None) no longer; `host:port` of the peer port."""
         self._joining = joining
-        await self._listen_where_needed()
+        async with self._following:
+            await self._listen_where_needed()
         return tuple(f"{one.host}:{one.http}" for one in self._tell_where(self._bind()))
 
     async def _listen_where_needed(self) -> None:

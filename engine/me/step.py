@@ -43,8 +43,11 @@ def _started(fleet: Fleet, signal: Started, now: Moment) -> Step:
 
 
 def _broker(fleet: Fleet, signal: BrokerChanged, now: Moment) -> Step:
-    """A broker that is down with a note of its deaths keeps dying; one that is up again is well."""
+    """A broker that is down with a note of its deaths keeps dying; one that is up again is well. Told again what is
+    known, because a link to it came up, it keeps its moment."""
     broker = Broker(signal.state, signal.pid, signal.url, signal.note, now.wall_ms)
+    if broker == msgspec.structs.replace(fleet.broker, since_ms=now.wall_ms):
+        return fleet, []
     fleet = msgspec.structs.replace(fleet, broker=broker)
     dying = msgspec.structs.replace(BROKER_DYING, detail=signal.note)
     told: list[Effect] = [Publish(BrokerMoved(signal.state, signal.note))]
