@@ -1,7 +1,7 @@
 """T2: one message over P1, on the disk at both ends, proved; against a raw request and two single commits.
 
-    ours      send() -> accepted and fsynced -> P1 -> fsynced in the peer's inbox -> receipt opened here
-    control   a raw request of the same size and way, plus two FULL commits of one such row, one after the other
+ours      send() -> accepted and fsynced -> P1 -> fsynced in the peer's inbox -> receipt opened here
+control   a raw request of the same size and way, plus two FULL commits of one such row, one after the other
 """
 
 from collections.abc import Iterable

@@ -1,9 +1,9 @@
 """The raw control of P1: a nats-py client that answers each request at once (edge).
 
-    python -m bench.echo URL SEED_FILE SUBJECT
+    python -m bench.echo URL HOME SUBJECT
 
-It logs in at a node's own broker with that node's key, so that a raw request travels the same way as a sealed one:
-client, broker, TLS route, broker, client. Its answer is as long as a receipt.
+It logs in at a node's own broker with that node's key (none: an empty HOME), so that a raw request travels the same way
+as a sealed one: client, broker, TLS route, broker, client. Its answer is as long as a receipt.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from bench.nodes import ROOT, Remote
+from bench.process import child
 from engine.engine import Engine
 from engine.security import keyfile
 from engine.security.identity import Identity
@@ -36,8 +37,7 @@ def seed(home: Path) -> str:
 def echoing(node: Remote) -> Iterator[None]:
     """Somebody who answers at this node's broker, in a process of their own."""
     url = node.client.get("/status")["broker"]["url"]
-    command = [sys.executable, "-m", "bench.echo", url, str(node.home), SUBJECT]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+    process = child(sys.executable, "-m", "bench.echo", url, str(node.home), SUBJECT, cwd=ROOT, stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
     try:
@@ -57,7 +57,7 @@ async def _silent(error: Exception) -> None:
 
 
 async def _answer(url: str, home: str, subject: str) -> None:
-    client = await nats.connect(url, nkeys_seed_str=seed(Path(home)))
+    client = await nats.connect(url, error_cb=_silent, **({"nkeys_seed_str": seed(Path(home))} if home else {}))
 
     async def reply(message: Msg) -> None:
         await message.respond(RECEIPT)

@@ -69,7 +69,8 @@ def p(share: float, rounds: Rounds) -> float:
 def ratio(line: Line) -> float:
     """Ours over the control: the median over the rounds of the ratio of the rounds' medians."""
     pairs = [(median(one), median(other)) for one, other in zip(line.ours, line.raw, strict=True) if one and other]
-    return median(ours / raw for ours, raw in pairs) if pairs else float("nan")
+    shares = [ours / raw for ours, raw in pairs if raw]
+    return median(shares) if shares else float("nan")
 
 
 def ratio_at_most(limit: float, text: str = "") -> Target:

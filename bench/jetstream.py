@@ -1,13 +1,11 @@
-"""The raw control of durable throughput: three nats-servers, a stream of three replicas, fsync at every write (edge)."""
+"""The raw control of durable throughput: three nats-servers, three replicas, fsync at every write (edge)."""
 
 import asyncio
 import json
-import os
 import signal
-import socket
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import nats
@@ -17,7 +15,8 @@ from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 from nats.js.errors import APIError, ServiceUnavailableError
 
-from bench.nodes import GLANCE_S
+from bench.nodes import GLANCE_S, free_ports
+from bench.process import child
 from engine.broker import machine
 
 SERVERS = 3
@@ -28,7 +27,7 @@ READY_S = 60.0
 @asynccontextmanager
 async def stream(folder: Path) -> AsyncIterator[JetStreamContext]:
     """A JetStream context whose stream is ready to be published to."""
-    ports = _free(2 * SERVERS)
+    ports = free_ports(2 * SERVERS)
     clients, routes = ports[:SERVERS], ports[SERVERS:]
     servers = [_start(folder / f"js{at}", at, clients[at], routes) for at in range(SERVERS)]
     client = Client()
@@ -56,20 +55,7 @@ def _start(folder: Path, at: int, port: int, routes: list[int]) -> subprocess.Po
     }
     path = folder / "server.json"
     path.write_text(json.dumps(config))
-    quiet = subprocess.DEVNULL
-    return subprocess.Popen([machine.program(), "--config", str(path)], stdout=quiet, stderr=quiet, env={**os.environ})
-
-
-def _free(count: int) -> list[int]:
-    """Ports that were free a moment ago."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    found = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        with closing(one):
-            pass
-    return found
+    return child(machine.program(), "--config", str(path))
 
 
 async def _connected(urls: list[str]) -> Client:

@@ -11,6 +11,7 @@ import asyncio
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import fleet_tui
+from bench.process import child
 from engine.api.client import Client
 from engine.config import resolve
 from engine.engine import Engine
@@ -70,8 +72,7 @@ class Remote:
     def begin(self) -> None:
         """Start it, and do not wait."""
         command = [sys.executable, "-m", "fleet_tui", "--home", str(self.home), "--daemon"]
-        quiet = subprocess.DEVNULL
-        self._process = subprocess.Popen(command, env=environ(self.name), stdin=quiet, stdout=quiet, stderr=quiet)
+        self._process = child(*command, env=environ(self.name))
 
     def start(self) -> "Remote":
         """Start it; returns once its API answers."""
@@ -103,6 +104,17 @@ class Remote:
             self.kill(signal.SIGTERM)
         with suppress(ProcessLookupError):
             self.kill()
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that were free a moment ago."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    found = [int(one.getsockname()[1]) for one in sockets]
+    for one in sockets:
+        one.close()
+    return found
 
 
 def until(look: Callable[[], Any], what: str, limit_s: float = READY_S) -> Any:
