@@ -11,6 +11,7 @@ from fleet_tui.palette import Command, Palette
 from fleet_tui.themes import following
 from screens import peer_lines
 from screens.compose import Compose
+from screens.confirm import Confirm
 from screens.invite import InviteCard, Prompt
 from screens.keymap import ALWAYS, EVERYWHERE, MOVES, ROOMS, TABS, Key, key_for
 from screens.leaving import DETACHED, STOP, Leaving
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from fleet_tui.app import FleetApp
 
 HELP_LABEL = 13
+# Verbs too rare for a key: the palette has them.
+UNBOUND = {
+    "join": "join the fleet that a code belongs to",
+    "leave": "take this node out of its fleet; asks first",
+}
 
 
 class Actions:
@@ -100,6 +106,21 @@ class Actions:
 
         self.app.push_screen(Prompt("join a fleet", "The code that the other machine's invite printed:"), done)
 
+    def do_leave(self) -> None:
+        """Take this node out of its fleet, after its name was typed."""
+        name, fleet = self.app.fleet.me.name, self.app.fleet.roster.fleet_name
+        text = (
+            f"{name} leaves {fleet}: the others no longer send to it and no longer listen to it. It goes on as a fleet "
+            "of its own; coming back takes a new invite."
+        )
+
+        def done(really: bool | None) -> None:
+            if really:
+                told = f"{name} has left {fleet}"
+                self.app.ask(self.app, lambda engine: engine.leave(), lambda _: self.app.note(told, "warn"))
+
+        self.app.push_screen(Confirm(f"leave {fleet}", text, name), done)
+
     # --- the control room itself ------------------------------------------------------------------------------------
 
     def do_findings(self) -> None:
@@ -148,12 +169,15 @@ class Actions:
             return []
         own = {key.verb: key for key in (*ROOMS[room.name_of_room], *EVERYWHERE)}
         found = [self._command(key, room) for key in own.values() if key.verb not in ("palette", "back")]
-        found.append(Command("join", "join the fleet that a code belongs to", "", lambda: self.perform("join")))
+        found += [self._unbound(verb, tooltip, room) for verb, tooltip in UNBOUND.items()]
         fleet = self.app.fleet
         return found + [self._visit(one.name, one.id, one.role) for one in fleet.roster.members if one.present]
 
     def _command(self, key: Key, room: Room) -> Command:
         return Command(key.label, key.tooltip, key.shown, lambda: self.perform(key.verb), room.refusal(key.verb))
+
+    def _unbound(self, verb: str, tooltip: str, room: Room) -> Command:
+        return Command(verb, tooltip, "", lambda: self.perform(verb), room.refusal(verb))
 
     def _visit(self, name: str, node_id: str, role: str) -> Command:
         return Command(name, f"go to this {role}", "", lambda: self.app.show_peer("peers", node_id))

@@ -44,7 +44,7 @@ WORTH = {
 
 
 class Compose(ModalScreen[None], inherit_bindings=False):
-    """The dialog. `to` is what the address starts with: names, `all`, `role:worker`, `label:x`."""
+    """The dialog. `to` is what the address starts with: names parted by commas, `role:worker` or `all`."""
 
     BINDINGS = bindings("compose", COMPOSE, "dialog")
 

@@ -1,6 +1,8 @@
 """Room 6: the log of everything sent and received, a hundred thousand rows like a hundred."""
 
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from msgspec.structs import replace
 from textual import on
@@ -11,6 +13,7 @@ from textual.timer import Timer
 from engine.model.envelope import FAILED, Rung
 from engine.model.story import Line, Page, Story
 from screens import message_lines
+from screens.desk import Engine
 from screens.format import count
 from screens.keymap import ROOMS, bindings
 from screens.message_rows import MessageRows, path, question
@@ -23,6 +26,7 @@ from screens.widgets.lines import TextLines
 
 # How long the cursor rests on a line before its body and story are read: a held arrow key reads nothing.
 REST_S = 0.12
+Answer = TypeVar("Answer")
 KEPT = 64
 ON_A_LINE = ("open", "why", "copy", "resend")
 NEVER = {"sort": "the log has one order: the newest first", "mark": "messages are not marked; peers are"}
@@ -40,6 +44,9 @@ class Messages(Room):
         self.pages = Pages()
         self.revision = -1
         self.told: OrderedDict[str, tuple[Story | None, str | None]] = OrderedDict()
+        # Whose story is as new as the log, and who is being read about.
+        self.fresh: set[str] = set()
+        self.reading: set[str] = set()
         self.rest: Timer | None = None
         self.wrong = ""
 
@@ -57,6 +64,7 @@ class Messages(Room):
         if revision != self.revision:
             self.revision = revision
             self.pages.outdated()
+            self.fresh.clear()
             self._read_item()
         self._show()
         self._fetch()
@@ -95,7 +103,9 @@ class Messages(Room):
         self.pages.put(ask, page, self.main().seen())
         self._show()
         self.draw_frame()
-        self._rested()
+        line = self.item()
+        if line and line.id not in self.fresh:
+            self._read_item()
         self._fetch()
 
     def _failed(self, title: str) -> None:
@@ -129,17 +139,31 @@ class Messages(Room):
         if self.rest:
             self.rest.stop()
         line = self.item()
-        if line and line.id not in self.told:
+        if line and line.id not in self.fresh:
             self.rest = self.set_timer(REST_S, self._read_item)
 
     def _read_item(self) -> None:
-        """Read story and body of the line under the cursor."""
+        """Read the body of the line under the cursor once, and its story whenever it may have moved."""
         line = self.item()
-        if not line:
+        if not line or line.id in self.reading:
             return
-        self.desk.ask(self, lambda engine: engine.body(line.id), lambda body: self._tell(line.id, body=body), _ignore)
+        self.fresh.add(line.id)
+        if self.told.get(line.id, (None, None))[1] is None:
+            self._read(line.id, lambda engine: engine.body(line.id), lambda body: self._tell(line.id, body=body))
         if line.dir == "out":
-            self.desk.ask(self, lambda engine: engine.story(line.id), lambda one: self._tell(line.id, one), _ignore)
+            self._read(line.id, lambda engine: engine.story(line.id), lambda story: self._tell(line.id, story))
+
+    def _read(
+        self, msg_id: str, question: Callable[[Engine], Awaitable[Answer]], tell: Callable[[Answer], None]
+    ) -> None:
+        """Ask for one fact; while it is under way the same line is not asked about again."""
+
+        def came(answer: Answer) -> None:
+            self.reading.discard(msg_id)
+            tell(answer)
+
+        self.reading.add(msg_id)
+        self.desk.ask(self, question, came, lambda _: self.reading.discard(msg_id))
 
     def _tell(self, msg_id: str, story: Story | None = None, body: str | None = None) -> None:
         old_story, old_body = self.told.pop(msg_id, (None, None))
@@ -262,7 +286,3 @@ def _resend_refused(line: Line) -> str:
     return (
         "" if line.rung is Rung.ACCEPTED or line.rung in FAILED else "it arrived; sending it again would change nothing"
     )
-
-
-def _ignore(error: object) -> None:
-    """A body that cannot be read leaves its place empty; the log says why by itself."""

@@ -105,7 +105,8 @@ def _work(beat: Heartbeat | None, size: int) -> list[Spans]:
 def _machine(fleet: Fleet, node_id: str, beat: Heartbeat | None, now: Moment, size: int) -> list[Spans]:
     facts: list[str] = []
     if beat:
-        facts += [f"load {beat.load:.1f}", f"up {say.age(beat.uptime_s)}"]
+        up = now.mono - fleet.me.started_mono if node_id == fleet.me.id else beat.uptime_s
+        facts += [f"load {beat.load:.1f}", f"up {say.age(up)}"]
         facts += [say.count(beat.sessions, "session")] if beat.sessions else []
         facts.append(f"fleet {beat.version}")
     if node_id != fleet.me.id:

@@ -101,6 +101,8 @@ class Room(Screen[None], inherit_bindings=False):
         """Why a verb cannot work on what is under the cursor; empty when it can."""
         if verb in CHANGING and self.desk.readonly:
             return READONLY
+        if verb == "leave":
+            return "" if len(self.fleet.roster.members) > 1 else "this node is alone already"
         if verb == "next":
             return "" if self.needs(self.fleet) else "nothing needs you"
         if verb == "findings":

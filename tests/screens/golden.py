@@ -73,7 +73,15 @@ def fleet(
     me = member("mac1", Role.CHIEF, "192.168.1.10")
     pairs = {(one.id, channel): state for one, _, known in others for channel, state in known.items()}
     return Fleet(
-        Me("id-mac1", "mac1", 1, "0.1.0", addresses=me.addresses, look=beat(load=1.2, dirty=2)),
+        Me(
+            "id-mac1",
+            "mac1",
+            1,
+            "0.1.0",
+            started_mono=NOW.mono - 11_400,
+            addresses=me.addresses,
+            look=beat(load=1.2, dirty=2),
+        ),
         Config(),
         Roster("f1", "home", 3, ago(86_400), (me, *(one for one, _, _ in others))),
         peers=Map({one.id: known for one, known, _ in others}),

@@ -120,3 +120,29 @@ async def test_join_by_code_from_the_palette() -> None:
         await press(pilot, "colon", *"join", "enter", *"abc-123", "enter")
         assert asked(app, "join") == [("abc-123",)]
         assert "joined" in said(app)
+
+
+async def test_leaving_the_fleet_wants_the_name() -> None:
+    """`leave` in the palette names what happens, and does it only after this node's name was typed."""
+    app = control_room("small")
+    async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        await press(pilot, "colon", *"leave", "enter")
+        assert isinstance(app.screen, Confirm)
+        await press(pilot, "enter")
+        assert not asked(app, "leave")
+        await press(pilot, "colon", *"leave", "enter", "tab", *"mac1", "enter")
+        assert asked(app, "leave") == [()]
+        assert "has left home" in said(app)
+
+
+async def test_revoking_wants_the_name() -> None:
+    """`X` names the blast radius, and puts a machine out only after its name was typed."""
+    app = control_room("small")
+    async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        app.show_peer("peers", "id-mac2")
+        await press(pilot, "X", "enter")
+        assert not asked(app, "revoke")
+        await press(pilot, "X", "tab", *"mac2", "enter")
+        assert asked(app, "revoke") == [("mac2",)]

@@ -1,0 +1,82 @@
+"""The grid of channels says state, value and order in every cell, at every width."""
+
+import pytest
+
+from engine.model.channel import CHANNELS, Channel
+from screens.channel_rows import ChannelRows
+from screens.spans import width, words
+from tests.screens.golden import BROKEN, NOW, SMALL, fleet, plan
+
+
+def rows(query: str = "", sort: str = "name") -> ChannelRows:
+    return ChannelRows(BROKEN, NOW, query, sort, plan)
+
+
+def said(grid: ChannelRows, name: str, size: int = 118, column: int = -1) -> str:
+    return words(grid.row(grid.index(f"id-{name}"), size, column))
+
+
+CELLS = {
+    ("linux1", Channel.NATS): ("○", "52 s"),
+    ("linux1", Channel.HTTP): ("●", "18 ms"),
+    ("linux1", Channel.RELAY): ("◌", "0:03"),
+    ("mac2", Channel.NATS): ("◐", "212 ms"),
+    ("mac2", Channel.HTTP): ("–", "held"),
+    ("pi", Channel.NATS): ("·", ""),
+    ("pi", Channel.SSH): ("–", ""),
+}
+
+
+@pytest.mark.parametrize(
+    ("pair", "cell"), CELLS.items(), ids=lambda one: "-".join(one) if isinstance(one, tuple) else ""
+)
+def test_cell(pair: tuple[str, Channel], cell: tuple[str, str]) -> None:
+    """A latency where it works, an age where it is broken, a countdown where it heals, a word where it is held."""
+    glyph, value, _ = rows().says(f"id-{pair[0]}", pair[1], 9)
+    assert (glyph, value.strip()) == cell
+
+
+@pytest.mark.parametrize("size", range(34, 200, 7))
+def test_rows_fit(size: int) -> None:
+    """Heading and rows are never wider than the grid, and the columns stand under their names."""
+    grid = rows()
+    for index in range(len(grid)):
+        assert width(grid.row(index, size, 1)) <= max(size, 36)
+    assert width(grid.heading(size)) == size
+    x = words(grid.heading(size)).index("http")
+    assert grid.column_at(x, size) == CHANNELS[Channel.HTTP].number
+
+
+def test_order_is_numbered_under_the_cursor_only() -> None:
+    """The row under the cursor numbers the cascade's order; other rows do not."""
+    assert "● 2 ms¹  ● 18 ms² ● 4 ms³" in said(rows(), "studio", column=1)
+    assert "¹" not in said(rows(), "studio")
+
+
+def test_next_in_words() -> None:
+    """What the next message goes by is said in words, and that it waits where nothing works."""
+    assert said(rows(), "mac2").rstrip().endswith("relay, then nats")
+    assert said(rows(), "nas").rstrip().endswith("waits")
+
+
+def test_narrow_leaves_out_what_nobody_has() -> None:
+    """On a short line only the channels somebody has are shown, the others counted, and the cursor skips them."""
+    grid = rows()
+    assert grid.shown(76) == [Channel.NATS, Channel.HTTP, Channel.RELAY]
+    assert "+6 not set up" in words(grid.heading(76))
+    assert (grid.across(1, -1, 76), grid.across(1, 1, 76), grid.across(3, 1, 76), grid.across(8, 0, 76)) == (1, 2, 3, 1)
+    assert (grid.across(1, -1, 118), grid.across(8, 1, 118)) == (0, 8)
+
+
+def test_filter_and_sort() -> None:
+    """By name by default, the worst first on request; the filter looks at name, role and state."""
+    assert [key.removeprefix("id-") for key in rows().keys] == ["linux1", "mac2", "nas", "pi", "studio"]
+    assert rows(sort="worst").keys[0] == "id-nas"
+    assert rows("captain").keys == ["id-studio"]
+    assert rows("degraded").keys == ["id-linux1", "id-mac2"]
+
+
+def test_this_node_has_no_row() -> None:
+    """A node has no channel to itself."""
+    assert len(ChannelRows(fleet(), NOW, "", "name")) == 0
+    assert "id-mac1" not in ChannelRows(SMALL, NOW, "", "name").keys
