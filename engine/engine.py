@@ -30,7 +30,7 @@ from engine.effects import ApplyRoster, Dismiss, Look, RotateKey, SendDatagram
 from engine.errors import Fault, FleetError
 from engine.evidence.ledger import link
 from engine.first import first
-from engine.membership.look import look
+from engine.membership.look import Looker
 from engine.model.records import PutMeta, PutRoster
 from engine.model.roster import Roster
 from engine.security import keyfile, prekeys
@@ -62,6 +62,7 @@ class Engine:
         self.token = ""
         self._config, self._key_file = resolved.config, key_file
         self._clock = SystemClock()
+        self._looker = Looker(self._config.node.workdir or os.getcwd())
         self._tasks: set[asyncio.Task[Any]] = set()
         self._early: list[Signal] = []
         self.stop_asked = asyncio.Event()
@@ -205,7 +206,7 @@ class Engine:
         self._doors.trust(roster)
 
     async def _look(self) -> None:
-        self.heard(await look(self._config.node.workdir or os.getcwd()))
+        self.heard(await self._looker.look())
         if prekeys.due(self._prekeys, self._clock.now().wall_ms):
             self._rotate()
 

@@ -51,11 +51,12 @@ class Arrived(msgspec.Struct, frozen=True):
 
 class Rejected(msgspec.Struct, frozen=True):
     """A frame or datagram was refused before it could change anything. `why` is one of `wire.REFUSALS`; `src` is what
-    it claimed to be, never to be believed."""
+    it claimed to be, never to be believed; `count`: so many alike at once."""
 
     why: str
     via: Channel | None
     src: str = ""
+    count: int = 1
 
 
 class Tried(msgspec.Struct, frozen=True):

@@ -18,11 +18,11 @@ AGAIN_MS = 60_000
 
 
 def step(fleet: Fleet, signal: Signal, now: Moment) -> tuple[Fleet, list[Effect]]:
-    """Count one refusal."""
+    """Count one refusal, or several alike."""
     if not isinstance(signal, Rejected):
         return fleet, []
     before = fleet.refusals
-    counts = before.counts.set(signal.why, before.counts.get(signal.why, 0) + 1)
+    counts = before.counts.set(signal.why, before.counts.get(signal.why, 0) + signal.count)
     row = (now.wall_ms, signal.why, str(signal.via or ""), signal.src)
     fleet = msgspec.structs.replace(fleet, refusals=Refusals(counts, (*before.last[-KEPT + 1 :], row)))
     effects: list[Effect] = [Publish(FrameRejected(signal.why, signal.via, signal.src))]

@@ -1,8 +1,9 @@
 """The gossip socket: datagrams in and out, each with the fleet's tag (edge).
 
-A datagram whose tag no key of the fleet made costs one hash and is counted. A flood costs a bounded share of the core:
-at most `BURST` datagrams are taken between two looks at the rest of the loop, and after so many in a tenth of a second
-the socket is left alone until the next, while the kernel drops. What is lost then, TCP answers for.
+A datagram whose tag no key of the fleet made costs one hash, and is told with the others of its tenth of a second. A
+flood costs a bounded share of the core: at most `BURST` datagrams are taken between two looks at the rest of the loop,
+and after so many in a tenth of a second the socket is left alone until the next, while the kernel drops. What is lost
+then, TCP answers for.
 
 A second bind keeps the port, because peers know it. Names are resolved beside the loop, never in it; until that is done
 a packet to a name is a lost packet.
@@ -24,8 +25,6 @@ PORTS_TRIED = 64
 WINDOW_S = 0.1
 BAD_A_WINDOW = 2_000
 GOOD_A_WINDOW = 200
-# Refusals told to the engine in one window; the rest are only counted.
-TOLD_A_WINDOW = 2
 # How long a resolved name is believed, and how many are kept.
 NAME_S = 60.0
 NAMES_LIMIT = 1_024
@@ -33,17 +32,16 @@ _MAPPED = "::ffff:"
 
 
 class Datagrams:
-    """One UDP socket. `port` is 0 until it is bound; `refused` counts what carried no tag of the fleet."""
+    """One UDP socket. `port` is 0 until it is bound."""
 
     def __init__(self, seal: GossipSeal, heard: Callable[[Signal], None]):
         self._seal, self._heard = seal, heard
         self._socket: socket.socket | None = None
-        self._window_ends, self._good, self._bad = 0.0, 0, 0
+        self._window_ends, self._good, self._bad, self._untold = 0.0, 0, 0, 0
         self._names: dict[str, tuple[str, float]] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
-        self._again: asyncio.TimerHandle | None = None
+        self._timers: dict[str, asyncio.TimerHandle] = {}
         self.port = 0
-        self.refused = 0
 
     def trust(self, seal: GossipSeal) -> None:
         """Tag with, and accept, other keys from now on."""
@@ -66,9 +64,8 @@ class Datagrams:
 
     def close(self) -> None:
         """Stop listening; idempotent."""
-        if self._again is not None:
-            self._again.cancel()
-            self._again = None
+        for timer in self._timers.values():
+            timer.cancel()
         for task in self._asking.values():
             task.cancel()
         if self._socket is not None:
@@ -143,10 +140,14 @@ class Datagrams:
             self._good += 1
             self._heard(DatagramCame(packet, host.removeprefix(_MAPPED), port))
             return
-        self.refused += 1
+        if not self._untold:
+            self._timers["tell"] = asyncio.get_running_loop().call_at(self._window_ends, self._tell)
         self._bad += 1
-        if self._bad <= TOLD_A_WINDOW:
-            self._heard(Rejected("tampered", None))
+        self._untold += 1
+
+    def _tell(self) -> None:
+        refused, self._untold = self._untold, 0
+        self._heard(Rejected("tampered", None, count=refused))
 
     def _flooded(self) -> bool:
         """Whether this window's share is used up; then nothing is read before the next."""
@@ -154,11 +155,10 @@ class Datagrams:
             return False
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._socket)  # type: ignore[arg-type]
-        self._again = loop.call_at(self._window_ends, self._resume)
+        self._timers["resume"] = loop.call_at(self._window_ends, self._resume)
         return True
 
     def _resume(self) -> None:
-        self._again = None
         if self._socket is not None:
             asyncio.get_running_loop().add_reader(self._socket, self._readable)
 

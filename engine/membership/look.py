@@ -37,11 +37,6 @@ class Looker:
         return Looked(load=os.getloadavg()[0], cwd=self._workdir, branch=branch, head=head, dirty=dirty)
 
 
-async def look(workdir: str) -> Looked:
-    """One look, without a memory of how long the last took."""
-    return await Looker(workdir).look()
-
-
 def read(said: str) -> tuple[str, str, int]:
     """Branch, the head's first twelve digits, and the number of changed files, from what `git status` printed."""
     lines = said.splitlines()

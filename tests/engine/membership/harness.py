@@ -152,6 +152,13 @@ class Net:
         node.wall_ms = old.wall_ms
         self.hear(node_id, Started())
 
+    def join(self, index: int, members: Roster) -> None:
+        """A new node starts with the roster it was admitted by."""
+        address = member(index).addresses[0].host
+        self._homes[address] = name(index)
+        self.nodes[name(index)] = Node(fleet_of(index, members, now=Moment(T0_MS + int(self.now * 1000), self.now)))
+        self.hear(name(index), Started())
+
     def stall(self, node_id: str, for_s: float) -> None:
         """The node does nothing for a while; what comes for it waits."""
         node = self.nodes[node_id]
