@@ -83,7 +83,7 @@ def _begun(fleet: Fleet, epoch: int, picked: Picked, now: Moment) -> Step:
     records: list[Record] = [PutMeta(META_KEY, str(epoch).encode())]
     effects: list[Effect] = []
     lanes = fleet.mail.lanes.mutate()
-    for peer, lane in fleet.mail.lanes.items():
+    for peer, lane in sorted(fleet.mail.lanes.items(), key=lambda pair: pair[0]):
         lanes[peer] = _renumbered(peer, lane, epoch, picked, now, records)
         effects += armed(peer, lanes[peer])
     mail = msgspec.structs.replace(fleet.mail, lanes=lanes.finish())

@@ -27,7 +27,7 @@ def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
     if not isinstance(signal, RosterMade | RosterOffered):
         return fleet, []
     effects: list[Effect] = []
-    for peer in [peer for peer in fleet.mail.lanes if gone(fleet, peer)]:
+    for peer in sorted(peer for peer in fleet.mail.lanes if gone(fleet, peer)):
         fleet, more = _ended(fleet, peer, now)
         effects += more
     return fleet, effects
@@ -45,7 +45,7 @@ def gone(fleet: Fleet, peer: str) -> str:
 
 def _ended(fleet: Fleet, peer: str, now: Moment) -> Step:
     lane = fleet.mail.lanes[peer]
-    over = [waiting.envelope for waiting in lane.open.values() if not waiting.skipping]
+    over = [lane.open[number].envelope for number in sorted(lane.open) if not lane.open[number].skipping]
     left = bool(lane.backlog)
     fleet = with_lane(fleet, peer, msgspec.structs.replace(lane, open=Map(), loading=left))
     fleet, effects = _dead(fleet, peer, over, now)

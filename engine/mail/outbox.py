@@ -225,7 +225,7 @@ def _judged(fleet: Fleet, waiting: Waiting, signal: Tried, now: Moment) -> tuple
 def _started(fleet: Fleet, signal: Started, now: Moment) -> Step:
     """After a restart every open number takes up its cascade again, and what waits in the store is fetched."""
     effects: list[Effect] = []
-    for peer, lane in fleet.mail.lanes.items():
+    for peer, lane in sorted(fleet.mail.lanes.items(), key=lambda pair: pair[0]):
         fleet, paged = page(fleet, peer)
         effects += [*armed(peer, lane), *paged]
     return fleet, effects

@@ -70,7 +70,7 @@ def _acknowledged(fleet: Fleet, peer: str, acks: Iterable[AckLine], via: Channel
     records: list[Record] = []
     effects: list[Effect] = []
     open_ = lane.open.mutate()
-    for number in list(receipts.covered(acks, lane.open)):
+    for number in sorted(receipts.covered(acks, lane.open)):
         waiting = open_.pop(number)
         if waiting.closing:
             continue

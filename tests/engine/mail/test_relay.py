@@ -1,0 +1,156 @@
+"""The relay as a conversation: sealed frames of others, kept, passed on, or refused. The frames are real."""
+
+from itertools import count
+
+import msgspec
+import pytest
+
+from engine.effects import Answer, Deliver, Save
+from engine.health.cascade import HOP_LIMIT
+from engine.model.channel import Channel
+from engine.model.envelope import KINDS, Envelope, Kind
+from engine.model.mail import Parcel
+from engine.model.packets import Forward, pack, unpack
+from engine.model.records import AddOutbox
+from engine.rooms import sorted_out
+from engine.security.identity import Identity
+from engine.security.seal import Sealer
+from engine.signals import Arrived, ForwardCame, Transited
+from tests.engine.script import EPOCH, T0_MS, Script, fleet, letter, parcel, receipt, roster
+
+KEYS = {name: Identity(name.encode() * 32) for name in "ABCD"}
+A, B, C, D = (KEYS[name].id for name in "ABCD")
+
+
+def network() -> Script:
+    """B, which reaches A, C and D over P1 and P2; ids are those of real keys."""
+    return Script(fleet(A, B, C, D, me=B))
+
+
+def frame(kind: Kind = Kind.CONTEXT, dst: str = C, msg_id: str = "m1", hop: int = 0, ttl_s: int = 60) -> bytes:
+    """A frame sealed from A."""
+    numbers = count(1)
+    sealer = Sealer(KEYS["A"], "f", lambda size: next(numbers).to_bytes(size))
+    members = tuple(
+        msgspec.structs.replace(member, bundle=KEYS[name].bundle)
+        for name, member in zip("ABCD", roster(A, B, C, D).members, strict=True)
+    )
+    sealer.trust(msgspec.structs.replace(roster(A, B, C, D), members=members))
+    return sealer.seal(Envelope(A, EPOCH, 1, dst, msg_id, kind, created_ms=T0_MS, ttl_s=ttl_s, hop=hop, body=b"x"))
+
+
+def came(data: bytes, dst: str = C, hop: int = 1) -> ForwardCame:
+    return ForwardCame(A, Forward(dst, hop, data))
+
+
+def carried(script: Script) -> list[Envelope]:
+    """What the last signal made us send."""
+    return [effect.envelope for effect in script.effects if isinstance(effect, Deliver)]
+
+
+def test_mail_becomes_mail_of_our_own() -> None:
+    """Taken into our own outbox, durably and before anything is answered, and sent on as it is."""
+    script = network()
+    data = frame()
+    said = script.hear(came(data))
+    assert said[0].startswith("save m1-1-")
+    (ours,) = carried(script)
+    assert (ours.kind, ours.dst, ours.thread, ours.ttl_s, ours.hop) == (Kind.FORWARD, C, "m1", 60, 1)
+    assert unpack(Kind.FORWARD, ours.body) == Forward(C, 1, data)
+    assert script.fleet.mail.waiting == 0, "people count their own messages"
+
+
+def test_the_relays_answer_waits_for_its_row() -> None:
+    """What A hears as "landed" is behind the commit: in one turn the row is saved before the answer."""
+    script = network()
+    wrapped = Envelope(A, EPOCH, 1, B, "p", Kind.PASS, body=pack(Forward(C, 1, frame())))
+    script.hear(Arrived((Parcel(wrapped),), Channel.NATS, token=4))
+    strict, _, rest = sorted_out(script.effects)
+    assert [record.envelope.thread for record in strict if isinstance(record, AddOutbox)] == ["m1"]
+    assert any(isinstance(effect, Answer) for effect in rest)
+
+
+def test_what_we_carry_already_is_taken_once() -> None:
+    """A asks again, sealed anew: we have it. After its receiver has it, it may be given to us again."""
+    script = network()
+    script.hear(came(frame()))
+    assert script.hear(came(frame())) == []
+    script.hear(acknowledged_by(C))
+    assert script.fleet.mail.forwards.get((C, "m1")) is None
+    assert script.asked(Save, came(frame())) != []
+
+
+def acknowledged_by(src: str) -> Arrived:
+    """That peer holds the first message we sent it."""
+    (one,) = receipt((EPOCH, 1), seq=1, src=src).parcels
+    return Arrived((Parcel(msgspec.structs.replace(one.envelope, dst=B)),), Channel.NATS)
+
+
+@pytest.mark.parametrize("kind", [kind for kind, spec in KINDS.items() if not spec.durable])
+def test_a_pulse_is_passed_on_at_once_or_forgotten(kind: Kind) -> None:
+    """No row, no retry: over the best direct channel now, or not at all."""
+    script = network()
+    data = frame(kind)
+    assert script.hear(came(data)) == [f"deliver pass to {C} over nats"]
+    assert unpack(Kind.PASS, carried(script)[0].body) == Forward(C, 1, data)
+    alone = Script(fleet(A, B, C, me=B, up=()))
+    assert alone.hear(came(data)) == []
+
+
+def test_a_receipt_on_its_way_back() -> None:
+    """C's receipt for A came in C's answer to us: it goes on to A."""
+    script = network()
+    data = frame(Kind.RECEIPT, dst=A)
+    assert script.hear(Transited(C, A, data)) == [f"deliver pass to {A} over nats"]
+
+
+@pytest.mark.parametrize("hop", [-1, 0, HOP_LIMIT + 1, 99])
+def test_hops_are_limited(hop: int) -> None:
+    """A frame passes two relays; a count that cannot be is refused."""
+    assert any("rejected misaddressed" in line for line in network().hear(came(frame(), hop=hop)))
+
+
+def test_the_second_relay_goes_straight() -> None:
+    """After two relays only direct channels are used."""
+    value = fleet(A, B, C, D, me=B, up=(Channel.RELAY,))
+    script = Script(value)
+    assert script.asked(Deliver, came(frame(), hop=1)) != []
+    script = Script(value)
+    assert script.asked(Deliver, came(frame(), hop=2)) == []
+
+
+def test_refused_frames() -> None:
+    """For nobody we know, unreadable, or of a kind nobody knows: refused, counted, kept nowhere."""
+    for signal, why in (
+        (came(frame(), dst="Z"), "misaddressed"),
+        (came(b"FLT?"), "garbage"),
+        (came(b""), "garbage"),
+        (came(frame()[:-32] + bytes(32)), "unsigned"),
+    ):
+        script = network()
+        assert any(f"rejected {why}" in line for line in script.hear(signal))
+        assert script.fleet.mail.lanes.get(C) is None
+
+
+def test_a_member_that_left_is_nobody() -> None:
+    """Nothing is carried to whom the roster names no longer."""
+    script = network()
+    members = tuple(
+        msgspec.structs.replace(member, left_ms=5) if member.id == C else member
+        for member in script.fleet.roster.members
+    )
+    script.fleet = msgspec.structs.replace(
+        script.fleet, roster=msgspec.structs.replace(script.fleet.roster, members=members)
+    )
+    assert any("rejected misaddressed" in line for line in script.hear(came(frame())))
+
+
+def test_a_wrapper_is_a_number_and_nothing_else() -> None:
+    """A FORWARD that came to its receiver: its number is held; the frame in it was a parcel of its own."""
+    script = Script(fleet("A", "B"))
+    wrapper = parcel("w", 1, kind=Kind.FORWARD, body=pack(Forward("A", 1, b"")))
+    inner = Parcel(letter("m", "A", "C", seq=4), relay="B")
+    assert (
+        script.hear(Arrived((wrapper, inner), Channel.NATS, 3))[0]
+        == "save inbox m, stream B 5000:1, stream C 5000:0+08"
+    )

@@ -1,0 +1,76 @@
+"""The story of a message, as people read it."""
+
+import pytest
+
+from engine.mail.story import tell
+from engine.model.channel import Channel
+from engine.model.envelope import Kind, Rung
+from engine.model.peer import Standing
+from engine.model.story import Story, TryLine
+
+P1, P2, P3 = Channel.NATS, Channel.HTTP, Channel.RELAY
+
+
+def story(rung: Rung, *tries: TryLine, channel: Channel | None = None, reason: str = "") -> Story:
+    return Story("m1", "berlin", Kind.TASK, rung, channel, tries, reason)
+
+
+@pytest.mark.parametrize(
+    ("told", "standing", "sentence"),
+    [
+        (
+            story(Rung.ON_HOST, TryLine(P1, "confirmed", 3.25), channel=P1),
+            Standing.ALIVE,
+            "P1 nats answered in 3.2 ms. It is on berlin's disk, proved over P1 nats.",
+        ),
+        (
+            story(Rung.ON_HOST, TryLine(P1, "lost", 3_000, "no answer"), TryLine(P2, "confirmed", 120), channel=P2),
+            Standing.ALIVE,
+            "P1 nats gave no answer in 3.0 s (no answer), then P2 http answered in 0.1 s. "
+            "It is on berlin's disk, proved over P2 http.",
+        ),
+        (
+            story(Rung.ACCEPTED),
+            Standing.ALIVE,
+            "It is accepted here and not proved at berlin yet; it is tried again until it is.",
+        ),
+        (
+            story(Rung.ACCEPTED, *[TryLine(P1, "barred", 0, "no address")] * 4),
+            Standing.OFFLINE,
+            "P1 nats could not be tried (no address), 4 times. It is accepted here and not proved at berlin yet; "
+            "berlin is offline: it is kept and tried again when berlin is back.",
+        ),
+        (
+            story(Rung.ACCEPTED, TryLine(P3, "landed", 12, "paris took it")),
+            Standing.UNREACHABLE,
+            "P3 relay took it in 12.0 ms, the peer's own receipt was still owed (paris took it). "
+            "It is accepted here and not proved at berlin yet; "
+            "berlin is unreachable: it is kept and tried again when berlin is back.",
+        ),
+        (
+            story(Rung.EXPIRED, TryLine(P2, "refused", 5), reason="its time to live ended"),
+            Standing.ALIVE,
+            "P2 http was refused after 5.0 ms. "
+            "Its time to live ended before berlin was reached: its time to live ended.",
+        ),
+        (
+            story(Rung.REFUSED, reason="no such session"),
+            Standing.ALIVE,
+            "berlin refused it: no such session.",
+        ),
+        (story(Rung.DEAD, reason="berlin was revoked"), Standing.LEFT, "It was given up: berlin was revoked."),
+        (story(Rung.SEEN, channel=P1), Standing.ALIVE, "The session on berlin saw it, proved over P1 nats."),
+    ],
+)
+def test_sentence(told: Story, standing: Standing, sentence: str) -> None:
+    """What was tried, what proved it, what it waits for: one or two sentences."""
+    assert tell(told, standing) == sentence
+
+
+@pytest.mark.parametrize("rung", list(Rung))
+@pytest.mark.parametrize("standing", list(Standing))
+def test_every_rung_has_a_sentence(rung: Rung, standing: Standing) -> None:
+    """Nothing a message can come to is without words, and every story names its recipient or its end."""
+    said = tell(story(rung), standing)
+    assert said.endswith(".")
+    assert "{" not in said
