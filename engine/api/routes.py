@@ -11,14 +11,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-from starlette.applications import Starlette
-from starlette.background import BackgroundTask
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
 from engine.api import asks, metrics, shapes, sse, stream
 from engine.api.faults import http_status
+from engine.api.http import Gone, Handler, Request, Response
 from engine.api.node import Node
 from engine.api.views import ConfigView, DoorsView, PeerView, Reach, Status, Trouble
 from engine.clock import SystemClock
@@ -33,42 +29,55 @@ log = logging.getLogger("fleet.api")
 BODY_S = 10.0
 INBOX_PAGE = LEDGER_PAGE = 1_000
 
-Handler = Callable[[Node, Request], Awaitable[Response]]
+Verb = Callable[[Node, Request], Awaitable[Response]]
 
 
-def app(node: Node) -> Starlette:
-    """The whole API over one engine, as an ASGI application."""
-    routes = [Route(path, answered(node, handler), methods=[method]) for method, path, handler in ROUTES]
-    return Starlette(routes=routes, exception_handlers={404: _nothing_there, 405: _wrong_method})
+def app(node: Node) -> Handler:
+    """The whole API over one engine. Its every failure is an answer too."""
 
-
-def answered(node: Node, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    """A handler whose every failure is an answer too."""
-
-    async def endpoint(request: Request) -> Response:
+    async def answered(request: Request) -> Response:
         try:
-            return await handler(node, request)
+            return await _verb(request)(node, request)
         except FleetError as error:
             return trouble(error)
-        except ClientDisconnect:
-            return Response(status_code=499)
+        except Gone:
+            raise
         except Exception as error:
-            log.exception("%s %s failed", request.method, request.url.path)
-            what = f"{type(error).__name__} while answering {request.url.path}"
+            log.exception("%s %s failed", request.method, request.path)
+            what = f"{type(error).__name__} while answering {request.path}"
             return trouble(FleetError("internal", "Fleet made a mistake", what, "`fleet log` has it", Fault.OURS))
 
-    return endpoint
+    return answered
+
+
+def _verb(request: Request) -> Verb:
+    """What answers a request. Raises `FleetError` `unknown.path` or `method.wrong`."""
+    exact, starred = request.route()
+    methods = ROUTES.get(exact) or ROUTES.get(starred)
+    if methods is None:
+        raise FleetError("unknown.path", "Nothing at this path", request.path, "docs/api.md lists the paths")
+    if request.method not in methods:
+        said = f"{request.method} {request.path}; it takes {', '.join(methods)}"
+        raise FleetError("method.wrong", "Wrong method for this path", said, "docs/api.md lists the paths")
+    return methods[request.method]
 
 
 def trouble(error: FleetError) -> Response:
-    """An error as JSON. What was not read of the request is not waited for: the connection closes."""
+    """An error as JSON. The connection closes where the request was not read to its end."""
     status = http_status(error.code, error.fault)
-    return answer(Trouble(error.facts()), status, {"Connection": "close"} if status in (408, 413) else None)
+    return Response(status, body=msgspec.json.encode(Trouble(error.facts())), close=status in (408, 413))
 
 
-def answer(what: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def not_http(status: int, title: str, detail: str) -> Response:
+    """What was asked is no request that could be answered."""
+    code, fault = ("bad.request", Fault.THEIRS) if status == 400 else ("busy.connections", Fault.WORLD)
+    error = FleetError(code, title, detail, "docs/api.md tells how it is asked", fault)
+    return Response(status, body=msgspec.json.encode(Trouble(error.facts())), close=True)
+
+
+def answer(what: Any, status: int = 200) -> Response:
     """A value as JSON."""
-    return Response(msgspec.json.encode(what), status, headers, "application/json")
+    return Response(status, body=msgspec.json.encode(what))
 
 
 async def body_of(request: Request) -> bytes:
@@ -76,7 +85,7 @@ async def body_of(request: Request) -> bytes:
     found = bytearray()
     try:
         async with asyncio.timeout(BODY_S):
-            async for chunk in request.stream():
+            async for chunk in request.body:
                 found += chunk
                 if len(found) > asks.REQUEST_LIMIT:
                     raise FleetError("size.request", "The request is too large", f"at most {asks.REQUEST_LIMIT} bytes")
@@ -116,7 +125,7 @@ async def peers(node: Node, request: Request) -> Response:
 
 
 async def channels(node: Node, request: Request) -> Response:
-    only = request.query_params.get("peer", "")
+    only = request.query.get("peer", "")
     return answer(shapes.channels(node.engine.fleet, member_id(node.engine.fleet, only) if only else ""))
 
 
@@ -126,7 +135,7 @@ async def health(node: Node, request: Request) -> Response:
 
 async def prometheus(node: Node, request: Request) -> Response:
     page = metrics.text(node.engine.fleet, SystemClock().now())
-    return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(type="text/plain; version=0.0.4; charset=utf-8", body=page.encode())
 
 
 async def refusals(node: Node, request: Request) -> Response:
@@ -140,7 +149,7 @@ async def config(node: Node, request: Request) -> Response:
 
 
 async def ledger(node: Node, request: Request) -> Response:
-    return answer(await node.engine.ledger(asks.number(request.query_params, "limit", LEDGER_PAGE, 1, LEDGER_PAGE)))
+    return answer(await node.engine.ledger(asks.number(request.query, "limit", LEDGER_PAGE, 1, LEDGER_PAGE)))
 
 
 async def verify_ledger(node: Node, request: Request) -> Response:
@@ -148,39 +157,39 @@ async def verify_ledger(node: Node, request: Request) -> Response:
 
 
 async def preview(node: Node, request: Request) -> Response:
-    params = request.query_params
+    params = request.query
     reach = node.engine.preview(params.get("to", "all"), asks.kind(params.get("type", Kind.CONTEXT)))
     return answer([Reach(*line) for line in reach])
 
 
 async def messages(node: Node, request: Request) -> Response:
-    query = asks.query(request.query_params)
+    query = asks.query(request.query)
     if query.peer:
         query = msgspec.structs.replace(query, peer=member_id(node.engine.fleet, query.peer))
     return answer(await node.engine.messages(query))
 
 
 async def inbox(node: Node, request: Request) -> Response:
-    params = request.query_params
+    params = request.query
     # The newest `limit`, or those next after an id; an id that no letter has stands before the first.
     limit = asks.number(params, "limit", INBOX_PAGE, 1, INBOX_PAGE)
     return answer(await node.engine.inbox(limit, params.get("after", ""), params.get("session", "")))
 
 
 async def why(node: Node, request: Request) -> Response:
-    return answer(await node.engine.story(request.path_params["id"]))
+    return answer(await node.engine.story(request.tail))
 
 
 async def body(node: Node, request: Request) -> Response:
-    msg_id = request.path_params["id"]
+    msg_id = request.tail
     return answer({"id": msg_id, "body": await node.engine.body(msg_id)})
 
 
 async def events(node: Node, request: Request) -> Response:
-    since = request.headers.get("last-event-id") or request.query_params.get("since")
+    since = request.header("last-event-id") or request.query.get("since")
     after = None if since is None else asks.number({"since": since}, "since", 0)
     feed = sse.feed(node.engine, after, lambda: status_of(node))
-    return StreamingResponse(feed, headers={"Cache-Control": "no-store"}, media_type="text/event-stream")
+    return Response(type="text/event-stream", pieces=feed)
 
 
 # --- doing ------------------------------------------------------------------------------------------------------------
@@ -197,9 +206,8 @@ async def message(node: Node, request: Request) -> Response:
 
 
 async def message_stream(node: Node, request: Request) -> Response:
-    lines = stream.lines(request.stream(), asks.REQUEST_LIMIT)
-    found = stream.answers(node.engine, lines)
-    return stream.Duplex(found, headers={"Connection": "close"}, media_type="application/x-ndjson")
+    lines = stream.lines(request.body, asks.REQUEST_LIMIT)
+    return Response(type="application/x-ndjson", pieces=stream.answers(node.engine, lines), close=True)
 
 
 async def resend(node: Node, request: Request) -> Response:
@@ -258,44 +266,39 @@ async def down(node: Node, request: Request) -> Response:
     ask = asks.read(await body_of(request), asks.DownAsk)
     if not ask.now:
         await node.engine.drain()
-    waiting = node.engine.fleet.mail.waiting
-    return Response(
-        msgspec.json.encode({"pid": node.engine.fleet.me.pid, "waiting": waiting}),
-        202,
-        media_type="application/json",
-        background=BackgroundTask(node.stop, ask.now),
-    )
+    left = {"pid": node.engine.fleet.me.pid, "waiting": node.engine.fleet.mail.waiting}
+    return Response(202, body=msgspec.json.encode(left), after=lambda: node.stop(ask.now))
 
 
-ROUTES: list[tuple[str, str, Handler]] = [
-    ("GET", "/status", status),
-    ("GET", "/peers", peers),
-    ("GET", "/channels", channels),
-    ("GET", "/messages", messages),
-    ("GET", "/inbox", inbox),
-    ("GET", "/why/{id}", why),
-    ("GET", "/body/{id}", body),
-    ("GET", "/health", health),
-    ("GET", "/metrics", prometheus),
-    ("GET", "/events", events),
-    ("GET", "/refusals", refusals),
-    ("GET", "/config", config),
-    ("GET", "/preview", preview),
-    ("GET", "/ledger", ledger),
-    ("GET", "/ledger/verify", verify_ledger),
-    ("POST", "/message", message),
-    ("POST", "/messages/stream", message_stream),
-    ("POST", "/resend", resend),
-    ("POST", "/invite", invite),
-    ("POST", "/join", join),
-    ("POST", "/revoke", revoke),
-    ("POST", "/leave", leave),
-    ("POST", "/role", role),
-    ("POST", "/probe", probe),
-    ("POST", "/check", check),
-    ("POST", "/hold", hold),
-    ("POST", "/down", down),
-]
+ROUTES: dict[str, dict[str, Verb]] = {
+    "/status": {"GET": status},
+    "/peers": {"GET": peers},
+    "/channels": {"GET": channels},
+    "/messages": {"GET": messages},
+    "/inbox": {"GET": inbox},
+    "/why/*": {"GET": why},
+    "/body/*": {"GET": body},
+    "/health": {"GET": health},
+    "/metrics": {"GET": prometheus},
+    "/events": {"GET": events},
+    "/refusals": {"GET": refusals},
+    "/config": {"GET": config},
+    "/preview": {"GET": preview},
+    "/ledger": {"GET": ledger},
+    "/ledger/verify": {"GET": verify_ledger},
+    "/message": {"POST": message},
+    "/messages/stream": {"POST": message_stream},
+    "/resend": {"POST": resend},
+    "/invite": {"POST": invite},
+    "/join": {"POST": join},
+    "/revoke": {"POST": revoke},
+    "/leave": {"POST": leave},
+    "/role": {"POST": role},
+    "/probe": {"POST": probe},
+    "/check": {"POST": check},
+    "/hold": {"POST": hold},
+    "/down": {"POST": down},
+}
 
 
 def member_id(fleet: Fleet, name: str) -> str:
@@ -310,12 +313,3 @@ def member_id(fleet: Fleet, name: str) -> str:
 
 def _one_or_many(stories: list[Any]) -> Any:
     return stories[0] if len(stories) == 1 else {"messages": stories}
-
-
-async def _nothing_there(request: Request, _: Exception) -> Response:
-    return trouble(FleetError("unknown.path", "Nothing at this path", request.url.path, "docs/api.md lists the paths"))
-
-
-async def _wrong_method(request: Request, _: Exception) -> Response:
-    said = f"{request.method} {request.url.path}"
-    return trouble(FleetError("method.wrong", "Wrong method for this path", said, "docs/api.md lists the paths"))

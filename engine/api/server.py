@@ -1,9 +1,7 @@
 """The doors of the API (edge): a Unix socket always, a loopback TCP port where it is asked for.
 
 Everything runs on the engine's own loop, so a handler may touch the engine directly. The socket has mode 0600 and
-whoever connects must have this node's user id (or be root, who could read the key anyway). The TCP port is guarded by
-`engine.api.gate`. A client that is slow to say what it wants, or does not read what it asked for, is cut off; nothing
-here ever waits for one.
+whoever connects must have this node's user id (or be root). The TCP port is guarded by `engine.api.gate`.
 """
 
 import asyncio
@@ -16,24 +14,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.config import Config
-from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.server import ServerState
-
 from engine.api import gate
+from engine.api.http import CONNECTIONS, Connection, Handler, Request, Response
 from engine.api.node import Node
-from engine.api.routes import app, trouble
+from engine.api.routes import app, not_http, trouble
 from engine.errors import Fault, FleetError
 
 if TYPE_CHECKING:
     from engine.engine import Engine
 
-# A request's head, the start of the next one on a kept connection, and a stalled reader, each get this long.
-PATIENCE_S = 10.0
-# Screens, scripts and dashboards of one person; each connection costs a descriptor.
-CONNECTIONS = 256
-HEAD_LIMIT = 16_384
 PORTS_TRIED = 100
 PORT_FILE = "api.port"
 
@@ -57,7 +46,7 @@ class Server:
         self._path = socket_path
         self._wanted = tcp_port
         self._doors: list[asyncio.Server] = []
-        self._state = ServerState()
+        self._clients: set[asyncio.Task[Any]] = set()
         self.port: int | None = None
 
     async def start(self) -> None:
@@ -65,9 +54,9 @@ class Server:
         tcp = None if self._wanted is None else _loopback(self._wanted)
         self.port = tcp.getsockname()[1] if tcp else None
         inner = app(Node(self._engine, str(self._path), self.port, self._origins, self._stop))
-        await self._open(_unix(self._path), inner, LocalConnection)
+        await self._open(_unix(self._path), inner, ours)
         if tcp and self.port:
-            await self._open(tcp, Guarded(inner, self.port, self._engine.token), Connection)
+            await self._open(tcp, guarded(inner, self.port, self._engine.token), anybody)
         _record(self._engine.home / PORT_FILE, self.port)
 
     async def stop(self) -> None:
@@ -75,98 +64,46 @@ class Server:
         for door in self._doors:
             door.close()
         self._doors.clear()
-        for task in list(self._state.tasks):
-            task.cancel()
-        for connection in list(self._state.connections):
-            if connection.transport:
-                connection.transport.close()
-        await asyncio.gather(*self._state.tasks, return_exceptions=True)
+        for client in self._clients:
+            client.cancel()
+        await asyncio.gather(*self._clients, return_exceptions=True)
         self._path.unlink(missing_ok=True)
         _record(self._engine.home / PORT_FILE, None)
 
-    async def _open(self, sock: socket.socket, inner: ASGIApp, connection: type["Connection"]) -> None:
-        config = Config(
-            inner,
-            http=connection,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-            limit_concurrency=CONNECTIONS,
-            h11_max_incomplete_event_size=HEAD_LIMIT,
-        )
-        config.load()
-        loop = asyncio.get_running_loop()
-        door = await loop.create_server(lambda: connection(config, self._state, {}, loop), sock=sock)
-        self._doors.append(door)
+    async def _open(self, sock: socket.socket, inner: Handler, welcome: Callable[[socket.socket], bool]) -> None:
+        async def came(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            self._clients.add(task)
+            task.add_done_callback(self._clients.discard)
+            if not welcome(writer.get_extra_info("socket")):
+                writer.transport.abort()
+                return
+            # Whoever cancels this is `stop`; asyncio 3.11 would call it an error of ours if it got through.
+            with suppress(asyncio.CancelledError):
+                await Connection(reader, writer, inner, not_http).serve(busy=len(self._clients) > CONNECTIONS)
+
+        self._doors.append(await asyncio.start_server(came, sock=sock))
 
 
-class Connection(H11Protocol):
-    """One client, with a limit on its patience and ours."""
+def guarded(inner: Handler, port: int, token: str) -> Handler:
+    """The API behind the gate of its TCP port."""
 
-    _head: asyncio.TimerHandle | None = None
-    _stall: asyncio.TimerHandle | None = None
+    async def answered(request: Request) -> Response:
+        refused = gate.refusal(request.headers, port, token)
+        return trouble(refused) if refused else await inner(request)
 
-    def connection_made(self, transport: Any) -> None:
-        """Greet, and wait for a request only so long."""
-        super().connection_made(transport)
-        self._await_head()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timers with the client."""
-        super().connection_lost(exc)
-        for timer in (self._head, self._stall):
-            if timer:
-                timer.cancel()
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes of a request: once its head is whole, the head timer is over."""
-        super().data_received(data)
-        if self.cycle is None or self.cycle.response_complete:
-            self._await_head()
-        elif self._head:
-            self._head.cancel()
-            self._head = None
-
-    def pause_writing(self) -> None:
-        """The client does not read: it gets this long to begin again."""
-        super().pause_writing()
-        self._stall = self.loop.call_later(PATIENCE_S, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        """It reads again."""
-        super().resume_writing()
-        if self._stall:
-            self._stall.cancel()
-
-    def _await_head(self) -> None:
-        if not self._head:
-            self._head = self.loop.call_later(PATIENCE_S, self.transport.abort)
+    return answered
 
 
-class LocalConnection(Connection):
-    """A client of the Unix socket: one of our own user, or root."""
-
-    def connection_made(self, transport: Any) -> None:
-        """Cut off anybody else before a byte is read."""
-        if peer_uid(transport.get_extra_info("socket")) not in (os.getuid(), 0):
-            transport.abort()
-        super().connection_made(transport)
+def anybody(sock: Any) -> bool:
+    """The TCP port asks for a token instead."""
+    return True
 
 
-class Guarded:
-    """The application behind the gate of the TCP port."""
-
-    def __init__(self, inner: ASGIApp, port: int, token: str) -> None:
-        self._inner = inner
-        self._port = port
-        self._token = token
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse, or pass on."""
-        refused = gate.refusal(scope["headers"], self._port, self._token)
-        await (trouble(refused) if refused else self._inner)(scope, receive, send)
+def ours(sock: Any) -> bool:
+    """Whether a client of the Unix socket is this user's, or root's, who could read the key anyway."""
+    return peer_uid(sock) in (os.getuid(), 0)
 
 
 def peer_uid(sock: Any) -> int:

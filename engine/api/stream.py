@@ -10,8 +10,6 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import msgspec
-from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
 
 from engine.api import asks
 from engine.api.views import Trouble
@@ -30,16 +28,6 @@ class Unreached(Story, frozen=True, kw_only=True):
     """A message that was accepted and is not on the rung that was asked for; `error` says why."""
 
     error: ErrorFacts
-
-
-class Duplex(StreamingResponse):
-    """A response that is written while its request is still being read.
-
-    Starlette's own would read the request to notice a disconnect, and swallow the lines; here their reader notices.
-    """
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.stream_response(send)
 
 
 async def sent(engine: "Engine", ask: asks.MessageAsk) -> list[Story]:

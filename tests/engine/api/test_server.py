@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from engine.api import http as api_http
 from engine.api import server
 from engine.api.asks import REQUEST_LIMIT
 from engine.errors import FleetError
@@ -76,7 +77,7 @@ def test_metrics_are_text(trio: Stage) -> None:
     with raw(trio) as door:
         door.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         answer = all_of(door)
-    assert b"content-type: text/plain; version=0.0.4" in answer
+    assert b"content-type: text/plain; version=0.0.4" in answer.lower()
     assert b"fleet_uptime_seconds " in answer
 
 
@@ -221,6 +222,13 @@ def test_a_body_past_the_limit_is_cut_off(trio: Stage) -> None:
     assert trio.client.alive()
 
 
+def test_a_client_hears_why_its_body_was_too_large(trio: Stage) -> None:
+    """Though it was still speaking when the answer came."""
+    with pytest.raises(FleetError) as caught:
+        trio.client.post("/message", {"to": "birch", "payload": {"body": "x" * 10 * REQUEST_LIMIT}})
+    assert caught.value.code == "size.request"
+
+
 def test_garbage_is_answered_and_closed(trio: Stage) -> None:
     """What is not HTTP gets a 400."""
     with raw(trio) as door:
@@ -230,7 +238,7 @@ def test_garbage_is_answered_and_closed(trio: Stage) -> None:
 
 def test_a_client_that_says_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a request holds a connection only for so long."""
-    monkeypatch.setattr(server, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(api_http, "PATIENCE_S", 0.05)
     with stage() as up, raw(up) as door:
         door.sendall(b"GET /status HTTP/1.1\r\nHo")
         assert all_of(door) == b""
@@ -260,12 +268,15 @@ def test_a_reader_that_comes_back_gets_what_it_missed(alone: Stage) -> None:
 
 def test_a_stalled_reader_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that stops reading its events loses its connection, and the node keeps nothing for it."""
-    monkeypatch.setattr(server, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(api_http, "PATIENCE_S", 0.05)
     with stage() as up, raw(up) as door:
         door.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert door.recv(1)
+        seen = b""
+        while b"event: snapshot" not in seen:
+            seen += door.recv(65_536)
+        stalled = set(up.server._clients)
         for _ in range(200):
             up.publish(RosterMoved(1, "x" * 10_000))
-        while up.server._state.connections:
+        while stalled & up.server._clients:
             up.client.alive()
         assert len(all_of(door)) < 2_000_000
