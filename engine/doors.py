@@ -111,6 +111,7 @@ class Doors:
             candidates=hands.relays,
             carry=hands.carry,
             on_link=self._linked,
+            fellow=self._is_fellow,
         )
         hands.transports = {channel: make(parts) for channel, make in CATALOGUE.items() if self._has(channel)}
         for transport in hands.transports.values():
@@ -119,6 +120,10 @@ class Doors:
                 self._spawn(self._reach_broker(transport))
             else:
                 await transport.listen(self._core.door.arrived)
+
+    def _is_fellow(self, certificate: bytes) -> bool:
+        members = self._core.loop.fleet.roster.members
+        return any(one.present and one.bundle.tls_cert == certificate for one in members)
 
     def _has(self, channel: Channel) -> bool:
         """P1 needs a broker; a configuration may want none."""

@@ -239,7 +239,9 @@ class Hands:
             if target is None:
                 return Outcome(Verdict.BARRED, "not a member any more", hard=True)
             crash_soon("after_send")
-            return _answered(await self.transports[channel].deliver(data, target, budget_s))
+            outcome = _answered(await self.transports[channel].deliver(data, target, budget_s))
+            # Whoever was met at an address that the peer has left meanwhile says nothing of the peer.
+            return MOVED if outcome.pin and self.target(peer) != target else outcome
 
         return carry
 
@@ -360,6 +362,7 @@ def _answered(outcome: Outcome) -> Outcome:
     return Outcome(Verdict.REFUSED, "it refused what it got") if silent else outcome
 
 
+MOVED = Outcome(Verdict.LOST, "it has moved meanwhile", hard=True)
 STOPPING = ErrorFacts(
     "node.stopping", "The node is stopping", "it takes nothing new", "start it again with `fleet up`", Fault.WORLD
 )

@@ -14,6 +14,7 @@ import msgspec
 
 from engine.config import HealthConfig
 from engine.effects import Arm, AskReady, Deliver, Effect, Publish, Raise, Save
+from engine.health import whereabouts
 from engine.health.cascade import hedge_s
 from engine.health.table import USABLE, Event, advance
 from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState, Verdict
@@ -119,9 +120,13 @@ def _known_already(health: ChannelHealth, signal: Tried, now: Moment) -> bool:
 
 
 def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
-    """A relayed parcel proves the relay; a frame over a channel we hold for broken is a reason to look at once."""
+    """A relayed parcel proves the relay; a frame over a channel we hold for broken is a reason to look at once; and so
+    is another address than the one where a stranger was met."""
     effects: list[Effect] = []
     for parcel in signal.parcels:
+        if whereabouts.moved(fleet, parcel):
+            fleet, more = _cleared(fleet, parcel.envelope.src, Channel.HTTP, now, "it is at another address now")
+            effects += [*more, Arm(TIMER, now.mono)]
         peer, channel = parcel.envelope.src, Channel.RELAY if parcel.relay else signal.via
         health = fleet.channels.get((peer, channel))
         if health is None:
@@ -135,6 +140,12 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
             fleet = _put(fleet, peer, channel, msgspec.structs.replace(health, retry_at=now.mono))
             effects.append(Arm(TIMER, now.mono))
     return fleet, effects
+
+
+def _cleared(fleet: Fleet, peer: str, channel: Channel, now: Moment, why: str) -> Step:
+    health = fleet.health(peer, channel)
+    quarantined = health.state is ChannelState.QUARANTINED
+    return _move(fleet, peer, channel, health, Event.CLEARED, now, why) if quarantined else (fleet, [])
 
 
 def _overtaken(fleet: Fleet, signal: Overtaken, now: Moment) -> Step:
@@ -167,12 +178,9 @@ def _asked(fleet: Fleet, signal: ProbeAsked, now: Moment) -> Step:
     """A person wants to know now: every channel, or one, even a broken one; a quarantine is looked at again."""
     effects: list[Effect] = [AskReady(signal.peer)]
     for channel in [signal.channel] if signal.channel else _channels(fleet, signal.peer):
-        health = fleet.health(signal.peer, channel)
-        if health.state is ChannelState.QUARANTINED:
-            fleet, more = _move(fleet, signal.peer, channel, health, Event.CLEARED, now, "looked at again by hand")
-            effects += more
+        fleet, cleared = _cleared(fleet, signal.peer, channel, now, "looked at again by hand")
         fleet, ping = _probe(fleet, signal.peer, channel, now)
-        effects += ping
+        effects += [*cleared, *ping]
     return fleet, effects
 
 

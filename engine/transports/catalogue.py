@@ -17,7 +17,7 @@ from engine.transports.relay import Candidates, Carry, Relay
 
 class Parts(msgspec.Struct, frozen=True):
     """`me`, `fleet_id`, `nkey_seed`: who we are. `port`: our door. `candidates`, `carry`: what `Relay` asks of the
-    engine. `on_link`: hears whether our broker is reached."""
+    engine. `on_link`: hears whether our broker is reached. `fellow`: whether a certificate is a present member's."""
 
     me: str
     fleet_id: str
@@ -26,10 +26,11 @@ class Parts(msgspec.Struct, frozen=True):
     candidates: Candidates
     carry: Carry
     on_link: Callable[[bool], None]
+    fellow: Callable[[bytes], bool]
 
 
 CATALOGUE: dict[Channel, Callable[[Parts], Transport]] = {
     Channel.NATS: lambda parts: Nats(parts.me, parts.fleet_id, parts.nkey_seed, parts.on_link),
-    Channel.HTTP: lambda parts: Http(parts.port),
+    Channel.HTTP: lambda parts: Http(parts.port, parts.fellow),
     Channel.RELAY: lambda parts: Relay(parts.candidates, parts.carry),
 }

@@ -60,12 +60,13 @@ class _Peer:
 
 
 class Http:
-    """Channel P2, which asks; `port` is where it answers."""
+    """Channel P2, which asks; `port` is where it answers. `fellow` knows the certificates of present members: one of
+    them at another's address sits on a port that this one has left, and is no impostor."""
 
     channel = Channel.HTTP
 
-    def __init__(self, port: PeerPort):
-        self._port = port
+    def __init__(self, port: PeerPort, fellow: Trusts = lambda certificate: False):
+        self._port, self._fellow = port, fellow
         self._peers: dict[str, _Peer] = {}
         self._closed = False
 
@@ -86,7 +87,7 @@ class Http:
             return Outcome(Verdict.BARRED, "closed" if self._closed else "no address known", hard=True)
         if len(data) > CARRIAGE_LIMIT:
             return Outcome(Verdict.BARRED, f"larger than {CARRIAGE_LIMIT >> 20} MiB", hard=True)
-        return await _ending(self._post(data, self._peer(target), places), budget_s)
+        return await _ending(self._post(data, self._peer(target), places), budget_s, self._fellow)
 
     async def close(self) -> None:
         """Close the port and hang up."""
@@ -141,11 +142,13 @@ async def _over(peer: _Peer, line: Line, data: bytes) -> Answer:
         peer.busy.discard(line)
 
 
-async def _ending(work: Coroutine[Any, Any, Answer], budget_s: float) -> Outcome:
+async def _ending(work: Coroutine[Any, Any, Answer], budget_s: float, fellow: Trusts) -> Outcome:
     try:
         async with asyncio.timeout(budget_s):
             return _read(await work)
     except Stranger as stranger:
+        if fellow(stranger.shown):
+            return Outcome(Verdict.LOST, "another member answers there", hard=True)
         return Outcome(Verdict.REFUSED, str(stranger), hard=True, pin=True)
     except TimeoutError:
         return Outcome(Verdict.LOST, f"no answer in {budget_s:.3g} s")

@@ -26,11 +26,11 @@ Place = tuple[str, int]
 
 
 class Stranger(ConnectionError):
-    """The other end, at `place`, showed a certificate that is not trusted."""
+    """The other end, at `place`, showed a certificate (DER) that is not trusted."""
 
-    def __init__(self, place: Place):
+    def __init__(self, place: Place, shown: bytes):
         super().__init__("it showed a certificate that is not this peer's")
-        self.place = place
+        self.place, self.shown = place, shown
 
 
 class Line(asyncio.Protocol):
@@ -104,10 +104,11 @@ class Line(asyncio.Protocol):
         self._end(ConnectionAbortedError("we hung up"))
 
     def _recognise(self) -> None:
-        if self._trusts(self._tunnel.certificate()):
+        shown = self._tunnel.certificate()
+        if self._trusts(shown):
             self.opened.set_result(None)
         else:
-            self._end(Stranger(self.place))
+            self._end(Stranger(self.place, shown))
 
     def _read(self) -> None:
         while True:

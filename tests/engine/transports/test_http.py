@@ -113,6 +113,14 @@ async def test_a_wrong_certificate_is_an_alarm(two: Two) -> None:
     assert two.inbox.came.empty()
 
 
+async def test_a_fellow_at_the_address_is_no_alarm(two: Two) -> None:
+    """Another present member shows its certificate there: the port has changed hands. Lost, hard, nothing is sent."""
+    sender = Http(two.here.port(), two.there.identity.bundle.tls_cert.__eq__)
+    outcome = await sender.deliver(b"x", two.here.target(two.good), 3.0)
+    assert (outcome.verdict, outcome.hard, outcome.pin) == (Verdict.LOST, True, False)
+    assert two.inbox.came.empty()
+
+
 async def test_meeting_ourselves_on_loopback_is_no_alarm(two: Two) -> None:
     """A peer elsewhere also tells its loopback address; that it leads to somebody else here means nothing."""
     target = two.here.target(Address("127.0.0.2", http=await free()), two.good)
