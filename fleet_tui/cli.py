@@ -4,7 +4,7 @@
 
 Whatever goes wrong leaves in the same form: what happened, why, and the next step on stderr; with `--json` as
 `{"error":{…}}` on stdout too, where the answer would have been. No traceback reaches a person: one that nobody expected
-is saved and its file named. Why argparse: `docs/decisions/0030-argparse.md`.
+is saved and its file named. Why argparse: `docs/decisions/0031-argparse.md`.
 """
 
 import argparse

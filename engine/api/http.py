@@ -4,7 +4,7 @@
 
 h11 knows the protocol; here bytes are moved and clients are held to limits. A client that is slow to say what it wants,
 does not read what it asked for, or sends more than was read of it is cut off; nobody else waits for it. Why not a
-framework: `docs/decisions/0031-http-by-h11.md`.
+framework: `docs/decisions/0032-http-by-h11.md`.
 """
 
 import asyncio
