@@ -62,6 +62,7 @@ class Remote:
     def __init__(self, home: Path, name: str):
         self.home, self.name = home, name
         self.client = Client(api_socket(home))
+        self.command = ("-m", "fleet_tui", "--home", str(home), "--daemon")
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -71,8 +72,7 @@ class Remote:
 
     def begin(self) -> None:
         """Start it, and do not wait."""
-        command = [sys.executable, "-m", "fleet_tui", "--home", str(self.home), "--daemon"]
-        self._process = child(*command, env=environ(self.name))
+        self._process = child(sys.executable, *self.command, env=environ(self.name))
 
     def start(self) -> "Remote":
         """Start it; returns once its API answers."""
