@@ -17,7 +17,7 @@ from engine.model.records import AddInbox, Record
 from engine.model.story import Letter, Line, Page, Query, Story
 from engine.store.batch import Link
 from engine.store.restored import Birth, Counts, Generation, Restored, born
-from engine.store.rows import skip_of
+from engine.store.rows import BOOTS, EPOCH, OWN_KEYS, number_data, number_of, skip_of
 from engine.store.shelf import Came, Sent, Shelf
 
 
@@ -27,7 +27,6 @@ class MemoryStore:
     def __init__(self, link: Link):
         self._submitted: list[Sequence[Record]] = []
         self._kept = Shelf(link)
-        self._last = Generation()
 
     # ------------------------------------------------------------------------------------------------------ writing
 
@@ -50,7 +49,7 @@ class MemoryStore:
     def copy(self) -> "MemoryStore":
         """What is kept now, as a store of its own."""
         twin = MemoryStore(self._kept.link)
-        twin._kept, twin._last = self._kept.copy(), self._last
+        twin._kept = self._kept.copy()
         return twin
 
     def prune(self, before_ms: int) -> int:
@@ -61,14 +60,11 @@ class MemoryStore:
 
     def open(self, wall_ms: int, seen: Generation | None = None) -> Restored:
         """A start: mints its epoch. `seen`: the last start this home has had, where that is not this store's own."""
-        birth = born(self._last, seen or self._last, wall_ms)
-        self._last = Generation(birth.boots, birth.epoch)
+        meta = self._kept.meta
+        last = Generation(number_of(meta.get(BOOTS)), number_of(meta.get(EPOCH)))
+        birth = born(last, seen or last, wall_ms)
+        meta |= {BOOTS: number_data(birth.boots), EPOCH: number_data(birth.epoch)}
         return self.restored(birth)
-
-    def raise_epoch(self, floor: int, wall_ms: int) -> int:
-        """A new stream epoch above `floor`."""
-        self._last = Generation(self._last.boots, max(self._last.epoch + 1, floor + 1, wall_ms))
-        return self._last.epoch
 
     def restored(self, birth: Birth) -> Restored:
         """What a start finds."""
@@ -82,7 +78,7 @@ class MemoryStore:
             streams=_by_sender(self._kept.streams),
             floors=Map(self._kept.floors),
             forwards=Map(((one.dst, one.thread), one.msg_id) for one in envelopes if one.kind is Kind.FORWARD),
-            meta=Map(self._kept.meta),
+            meta=Map((key, value) for key, value in self._kept.meta.items() if key not in OWN_KEYS),
             waiting=sum(KINDS[one.kind].public for one in envelopes),
             dead=sum(one.died for one in self._kept.outbox.values()) + self._kept.dead_pruned,
             head=self._kept.head,

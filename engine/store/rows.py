@@ -18,7 +18,7 @@ from engine.model.roster import Roster
 
 Row = tuple[Any, ...]
 
-# Facts of the store's own, under keys that `Restored.meta` leaves out.
+# Facts of the store's own, under keys that `Restored.meta` leaves out. Whoever raises the epoch puts it under its key.
 BOOTS = "store.boots"
 EPOCH = "store.epoch"
 DEAD_PRUNED = "store.dead_pruned"

@@ -12,16 +12,24 @@ from contextlib import suppress
 from pathlib import Path
 
 MB = 1 << 20
+# Of a small disk no more than this share is kept back: beyond it the reserve itself would be what fills the disk.
+SHARE = 1 / 3
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def fitting_mb(folder: Path, wanted_mb: float) -> float:
+    """The megabytes wanted, or the share of them that the disk of `folder` can spare."""
+    disk = os.statvfs(folder)
+    return min(wanted_mb, disk.f_blocks * disk.f_frsize / MB * SHARE)
 
 
 class Ballast:
     """The file that is given back when the disk is full. Raises `OSError` where it cannot be made."""
 
-    def __init__(self, path: Path, size_mb: int):
+    def __init__(self, path: Path, size_mb: float):
         self._path = path
         self.size_mb = size_mb
-        self._size = size_mb * MB
+        self._size = int(size_mb * MB)
 
     @property
     def held(self) -> bool:
@@ -55,8 +63,8 @@ class Ballast:
         try:
             if hasattr(os, "posix_fallocate") and self._size:
                 os.posix_fallocate(target, 0, self._size)
-            for _ in range(self._size // MB):
-                self._whole(target, os.urandom(MB))
+            for start in range(0, self._size, MB):
+                self._whole(target, os.urandom(min(MB, self._size - start)))
             os.fsync(target)
         finally:
             os.close(target)
@@ -72,14 +80,18 @@ class Room:
     """Whether there is room, and the ballast that goes with it. Belongs to the store's thread; `full` may be read by
     any. `on_full` is told the megabytes that were free, before the ballast was given back."""
 
-    def __init__(self, ballast: Ballast, resume_mb: int, on_full: Callable[[int], None], on_freed: Callable[[], None]):
+    def __init__(
+        self, ballast: Ballast, resume_mb: float, on_full: Callable[[int], None], on_freed: Callable[[], None]
+    ):
         self._ballast = ballast
         self._resume_mb = resume_mb
         self._on_full, self._on_freed = on_full, on_freed
         self.full = False
+        self.untaken = True
 
     def take(self) -> None:
-        """Take the ballast at the start; without room for it the disk counts as full. Raises `OSError` for the rest."""
+        """Take the ballast, once; without room for it the disk counts as full. Raises `OSError` for the rest."""
+        self.untaken = False
         try:
             self._ballast.make()
         except OSError as error:
@@ -89,6 +101,7 @@ class Room:
 
     def ran_out(self) -> None:
         """A write found no room: give the ballast back, and say so once."""
+        self.untaken = False
         free_mb = self._ballast.free_mb()
         self._ballast.release()
         if not self.full:

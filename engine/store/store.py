@@ -14,6 +14,7 @@ import asyncio
 import concurrent.futures
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -25,8 +26,8 @@ from engine.store import generation, trouble
 from engine.store.batch import Link
 from engine.store.opening import open_store
 from engine.store.restored import Generation, Restored
-from engine.store.rows import EPOCH, number_data
-from engine.store.space import Ballast, Room
+from engine.store.rows import EPOCH, number_of
+from engine.store.space import Ballast, Room, fitting_mb
 from engine.store.submission import Pruning, Submission
 from engine.store.worker import Worker
 from engine.store.writer import Writer
@@ -52,22 +53,22 @@ class Store:
         config = config or StoreConfig()
         self.path = home / DATABASE
         self._beside = home / GENERATION
-        self._ballast = Ballast(home / BALLAST, config.ballast_mb)
-        self._resume_mb = config.resume_mb
+        self._home, self._config = home, config
         self._link = link
-        self._restored = Restored()
         self._worker: Worker | None = None
 
     def open(self, wall_ms: int) -> Restored:
         """Find or make the store, mint the epoch of this start, read it all. Raises `FleetError` (`store.*`)."""
-        connection, self._restored = open_store(self.path, self._beside, self._ballast, wall_ms)
+        self._ballast = Ballast(self._home / BALLAST, fitting_mb(self._home, self._config.ballast_mb))
+        connection, restored = open_store(self.path, self._beside, self._ballast, wall_ms)
         self._writer = Writer(connection, self._link)
-        self._last = Generation(self._restored.birth.boots, self._restored.birth.epoch)
-        return self._restored
+        self._boots = restored.birth.boots
+        return restored
 
     def start(self, alarms: Alarms) -> None:
         """Begin to write; after `open`, once."""
-        room = Room(self._ballast, self._resume_mb, alarms.on_full, alarms.on_freed)
+        resume_mb = fitting_mb(self._home, self._config.resume_mb)
+        room = Room(self._ballast, resume_mb, alarms.on_full, alarms.on_freed)
         self._worker = Worker(self._writer, room, alarms.on_fatal)
         self._worker.start()
 
@@ -75,23 +76,14 @@ class Store:
         """Keep these, together, after all before them. The future, of the running loop, is done when the disk has them;
         it raises `FleetError` (`store.full`, `store.closed`; `store.io`, `store.record`: fatal) when it will not."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._put(Submission(records, future))
+        self._put(Submission(records, future, self._after(records)))
         return future
 
     def commit(self, records: Sequence[Record], timeout_s: float | None = None) -> None:
         """The same, waiting, for a thread without a loop. Raises `TimeoutError` too; the records may be kept later."""
         future: concurrent.futures.Future[None] = concurrent.futures.Future()
-        self._put(Submission(records, future))
+        self._put(Submission(records, future, self._after(records)))
         future.result(timeout_s)
-
-    def raise_epoch(self, floor: int, wall_ms: int) -> tuple[int, asyncio.Future[None]]:
-        """A new stream epoch above `floor`; to be used once its future is done."""
-        epoch = max(self._last.epoch + 1, floor + 1, wall_ms)
-        latest = self._last = Generation(self._last.boots, epoch)
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        record = PutMeta(EPOCH, number_data(epoch))
-        self._put(Submission((record,), future, lambda: self._remember(latest)))
-        return epoch, future
 
     def prune(self, before_ms: int) -> asyncio.Future[int]:
         """Forget messages settled before `before_ms`, in small steps between transactions; how many it were."""
@@ -125,6 +117,11 @@ class Store:
         if self._worker is None:
             raise trouble.closed()
         self._worker.put(wish)
+
+    def _after(self, records: Sequence[Record]) -> Callable[[], None] | None:
+        """What else is to be done once these are durable: an epoch that was raised is written beside the store."""
+        raised = [number_of(one.value) for one in records if isinstance(one, PutMeta) and one.key == EPOCH]
+        return partial(self._remember, Generation(self._boots, raised[-1])) if raised else None
 
     def _remember(self, latest: Generation) -> None:
         """The file beside the store only detects; that it could not be written must not stop the node."""

@@ -25,8 +25,10 @@ MOST_BYTES = 16 << 20
 # Messages of each direction forgotten in one step: pruning is never long between a sender and the disk.
 PRUNED_AT_ONCE = 500
 RETRY_S, RETRY_MOST_S = 0.01, 1.0
-# How often a full disk is looked at while nobody writes.
+# How often a full disk is looked at while nobody writes, and when it is quiet.
 LOOK_S = 0.5
+# Transactions after which the ballast is taken even if it never gets quiet.
+LATE = 1_000
 
 
 class Worker:
@@ -68,12 +70,11 @@ class Worker:
 
     def _run(self) -> None:
         try:
-            self.room.take()
             while not self._last_round:
                 self._flying = self._gathered()
                 self._keep(self._flying)
                 self._prune()
-                self.room.look()
+                self._see_to_room()
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing may be acknowledged after it
             self._die(error)
         self._end()
@@ -100,7 +101,7 @@ class Worker:
     def _first(self) -> Submission | Pruning | None:
         if self._prunings:
             return self.queue.get_nowait()
-        return self.queue.get(timeout=LOOK_S if self.room.full else None)
+        return self.queue.get(timeout=LOOK_S if self.room.full or self.room.untaken else None)
 
     def _keep(self, batch: Sequence[Submission]) -> None:
         """Commit, however often it takes, and tell everyone. Where there is no room for all of it at once, in halves.
@@ -139,6 +140,12 @@ class Worker:
             if one.then:
                 one.then()
         tell([one.promise for one in batch])
+
+    def _see_to_room(self) -> None:
+        """The ballast is taken in the first quiet moment, for a start should not wait for megabytes to be written."""
+        if self.room.untaken and not self._last_round and (not self._flying or self.commits > LATE):
+            self.room.take()
+        self.room.look()
 
     def _make_room(self) -> None:
         """The log carried over into the file is room as well, if the file has it."""

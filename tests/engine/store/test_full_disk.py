@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -70,13 +71,19 @@ async def until_full(store: Store, ears: Ears) -> None:
             return
 
 
+def wait_for_ballast(disk: Path) -> None:
+    """It is taken in the first quiet moment."""
+    while not Ballast(disk / "ballast", 1).held:
+        time.sleep(0.01)
+
+
 @pytest.fixture
 def store(disk: Path, ears: Ears) -> Iterator[Store]:
     """A started store on the small disk, its ballast in place."""
     store = Store(disk, link, SMALL)
     store.open(NOW_MS)
     store.start(ears.alarms())
-    store.commit(())
+    wait_for_ballast(disk)
     yield store
     store.close()
 
@@ -140,7 +147,7 @@ def test_a_start_on_a_full_disk(disk: Path) -> None:
     first = Store(disk, link, SMALL)
     first.open(NOW_MS)
     first.start(Ears().alarms())
-    first.commit(())
+    wait_for_ballast(disk)
     first.close()
     fill_up(disk)
     second = Store(disk, link, SMALL)

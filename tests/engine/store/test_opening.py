@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import sqlite3
 import stat
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +21,7 @@ from engine.model.roster import Roster
 from engine.store import generation
 from engine.store.restored import Generation, Restored
 from engine.store.schema import STEPS, migrate
+from engine.store.space import Ballast
 from engine.store.store import Store
 from tests.engine.store.conftest import LIGHT, NOW_MS, Ears
 from tests.engine.store.records import EPOCH, arrival, letter
@@ -253,7 +255,7 @@ def test_no_flipped_byte_is_a_crash_loop(home: Path) -> None:
     path = filled(home)
     whole = path.read_bytes()
     seen = set()
-    for place in range(0, len(whole), 797):
+    for place in range(0, len(whole), 397):
         for old in (path, *damaged_files(home)):
             old.unlink()
         data = bytearray(whole)
@@ -300,8 +302,9 @@ def test_a_folder_in_the_place_of_the_store(home: Path) -> None:
 
 def test_the_ballast_is_really_there(opened: Opened, home: Path) -> None:
     """The ballast has its size, and blocks behind it."""
-    store, _ = opened(StoreConfig(ballast_mb=2))
-    store.commit(())
+    opened(StoreConfig(ballast_mb=2))
+    while not Ballast(home / "ballast", 2).held:
+        time.sleep(0.01)
     found = (home / "ballast").stat()
     assert found.st_size == 2 << 20
     assert found.st_blocks * 512 >= 2 << 20

@@ -53,18 +53,19 @@ async def test_both_directions_in_one_order(store: Store, reader: Reader) -> Non
 
 
 async def test_a_line_tells_the_way(store: Store, reader: Reader) -> None:
-    """An outgoing line has its rung, the channel that proved it, the name of the peer, and its tries in order."""
+    """An outgoing line has its rung, the channel that proved it, the name of the peer, and its tries in the order they
+    were told, whatever the clock did meanwhile."""
     await store.submit((AddOutbox(letter(1)),))
-    await store.submit((AddTry("ID00000001", Channel.NATS, "lost", 3.0, 10, "no answer"),))
     await store.submit(
         (
-            AddTry("ID00000001", Channel.HTTP, "confirmed", 1.0, 11),
+            AddTry("ID00000001", Channel.NATS, "lost", 3.0, 10, "no answer"),
+            AddTry("ID00000001", Channel.HTTP, "confirmed", 1.0, 9),
             MoveRung("ID00000001", Rung.ON_HOST, 12, Channel.HTTP),
         )
     )
     (line,) = (await reader.lines(Query(), NAMES)).lines
     assert (line.peer, line.rung, line.channel) == ("Berlin", Rung.ON_HOST, Channel.HTTP)
-    assert line.path == (TryLine(Channel.NATS, "lost", 3.0, "", 10), TryLine(Channel.HTTP, "confirmed", 1.0, "", 11))
+    assert line.path == (TryLine(Channel.NATS, "lost", 3.0, "", 10), TryLine(Channel.HTTP, "confirmed", 1.0, "", 9))
     story = await reader.story("ID00000001", NAMES)
     assert story
     assert story.tries[0].note == "no answer"

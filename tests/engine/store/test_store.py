@@ -13,8 +13,9 @@ from engine.evidence.ledger import link
 from engine.model.channel import Channel
 from engine.model.envelope import Rung
 from engine.model.records import AddEntry, AddOutbox, AddTry, MoveRung, PutMeta
-from engine.store import worker
-from engine.store.restored import Restored
+from engine.store import generation, worker
+from engine.store.restored import Generation, Restored
+from engine.store.rows import EPOCH as EPOCH_KEY
 from engine.store.store import Store
 from tests.engine.store.conftest import LIGHT, NOW_MS, Ears
 from tests.engine.store.records import letter
@@ -185,15 +186,15 @@ async def test_a_damaged_file_ends_the_node(opened: Opened, ears: Ears) -> None:
 
 
 async def test_the_epoch_can_be_raised(opened: Opened, home: Path) -> None:
-    """A raised epoch is above the floor and durable; the next start is above it."""
+    """An epoch that was put is durable, here and beside the store; the next start is above it."""
     store, _ = opened()
-    epoch, done = store.raise_epoch(floor=NOW_MS + 500, wall_ms=NOW_MS + 1)
-    await done
-    assert epoch == NOW_MS + 501
+    await store.submit((PutMeta(EPOCH_KEY, b"%d" % (NOW_MS + 500)),))
+    assert generation.read(home / "generation") == Generation(1, NOW_MS + 500)
     await asyncio.to_thread(store.close)
     _, again = opened()
-    assert again.birth.epoch == epoch + 1
+    assert again.birth.epoch == NOW_MS + 501
     assert not again.birth.went_back
+    assert again.meta == Restored().meta
 
 
 async def test_pruning_forgets_what_is_settled(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
