@@ -22,7 +22,7 @@ import fleet_tui
 from engine.api.client import Client
 from engine.daemon.lock import await_end, holder
 from engine.errors import Fault, FleetError
-from fleet_tui.place import api_socket
+from fleet_tui.place import CONFIG, api_socket
 
 NAMES = ("atlas", "birch", "cedar", "dune", "elm", "fjord", "glen", "heath")
 MARK = "demo.json"
@@ -48,10 +48,16 @@ class DemoNode:
         """Its process, or None when it does not run."""
         return holder(self.home) if self.home.exists() else None
 
+    def make(self) -> None:
+        """Its home, with what it is told: so it is the same node whoever starts it again."""
+        self.home.mkdir(mode=0o700)
+        told = f'[node]\nname = "{self.name}"\n\n[net]\nlisten = "127.0.0.1"\n'
+        (self.home / CONFIG).write_text(told, encoding="utf-8")
+
     def starting(self) -> "subprocess.Popen[str]":
         """`fleet up` on this home, under way."""
         env = {key: value for key, value in os.environ.items() if not key.startswith("FLEET_")}
-        env |= {"FLEET_HOME": str(self.home), "FLEET_NODE_NAME": self.name, "FLEET_NET_LISTEN": "127.0.0.1"}
+        env["FLEET_HOME"] = str(self.home)
         env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_packages()), env.get("PYTHONPATH"))))
         command = [sys.executable, "-m", "fleet_tui", "up", "--json"]
         # A session of its own: a ctrl+c at the terminal is ours to act on, in order.
@@ -158,7 +164,10 @@ def prepared(root: Path, count: int) -> Demo:
         raise FleetError("usage.folder", "The folder is not yours", str(root), "name another with --home", Fault.THEIRS)
     names = [*NAMES, *(f"node{number}" for number in range(len(NAMES) + 1, MOST + 1))][:count]
     (root / MARK).write_text(json.dumps({"nodes": names}), encoding="utf-8")
-    return Demo(root, names)
+    made = Demo(root, names)
+    for node in made.nodes:
+        node.make()
+    return made
 
 
 def usual_root() -> Path:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import pexpect
 import psutil
 import pytest
 
@@ -114,6 +115,27 @@ def test_a_demo_that_is_kept_can_be_found_and_ended(root: Path) -> None:
     assert (status, json.loads(out)["node"]["pid"]) == (0, first)
     status, out, err = ran("demo", "--stop", "--home", str(root), "--json")
     assert (status, json.loads(out)) == (0, {"stopped": ["atlas", "birch"]})
+    assert alive(root) == []
+    assert not root.exists()
+
+
+@pytest.mark.slow
+def test_the_control_room_opens_on_the_first_and_is_left_again(root: Path) -> None:
+    """A guide, the map with everybody on it, `D`, a question, and nothing left."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("FLEET_")} | {"TERM": "xterm"}
+    argv = ["-m", "fleet_tui", "demo", "--home", str(root)]
+    with pexpect.spawn(sys.executable, argv, env=env, cwd=ROOT, dimensions=(40, 120), timeout=LIMIT_S) as person:
+        person.expect("kill -9 .*birch's nats-server")
+        person.expect("Enter opens the control room")
+        person.send("\r")
+        for name in ("atlas", "birch", "cedar"):
+            person.expect(name)
+        person.send("D")
+        person.expect("Stop the demo's nodes")
+        person.send("\r")
+        person.expect("All nodes stopped")
+        person.expect(pexpect.EOF)
+    assert person.exitstatus == 0
     assert alive(root) == []
     assert not root.exists()
 
