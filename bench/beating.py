@@ -2,8 +2,9 @@
 
     python -m bench.beating HOME BEATS_FILE
 
-Engine, API, broker and lent terminal are the product's own. The screen shows a thousand peers that nobody has, which
-change two thousand times a second on the engine's own loop. Every ten milliseconds the engine's loop writes by how much it was woken too late.
+Engine, API, broker and lent terminal are the product's own. The screen shows a thousand peers that nobody has and that
+change two thousand times a second on the engine's own loop. Every ten milliseconds that loop writes down by how much it
+was woken too late.
 """
 
 import asyncio
