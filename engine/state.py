@@ -109,10 +109,12 @@ class Swim(msgspec.Struct, frozen=True):
 
 
 class Refusals(msgspec.Struct, frozen=True):
-    """What was refused: counts by reason, and the last 32 as (wall ms, reason, channel, claimed source)."""
+    """What was refused: counts by reason, and the last 32 as (wall ms, reason, channel, claimed source). `noted`: the
+    last of them that went into the ledger, as (wall ms, reason, claimed source)."""
 
     counts: Map[str, int] = Map()
     last: tuple[tuple[int, str, str, str], ...] = ()
+    noted: tuple[tuple[int, str, str], ...] = ()
 
 
 class Fleet(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """Refusals: what was turned away at the door is counted, shown and written down, and changes nothing else.
 
-The ledger gets the first of each (reason, claimed sender) a minute: a flood of forgeries must not fill the disk it was
-refused at.
+The ledger gets the first of each (reason, claimed sender) a minute, and at most 32 a minute in all: a flood of
+forgeries, each in another name, must not fill the disk it was refused at.
 """
 
 import msgspec
@@ -24,16 +24,14 @@ def step(fleet: Fleet, signal: Signal, now: Moment) -> tuple[Fleet, list[Effect]
     before = fleet.refusals
     counts = before.counts.set(signal.why, before.counts.get(signal.why, 0) + signal.count)
     row = (now.wall_ms, signal.why, str(signal.via or ""), signal.src)
-    fleet = msgspec.structs.replace(fleet, refusals=Refusals(counts, (*before.last[-KEPT + 1 :], row)))
+    # A clock that was set back must not keep the ledger silent until it has caught up.
+    noted = tuple(one for one in before.noted if abs(now.wall_ms - one[0]) < AGAIN_MS)
+    entry = (now.wall_ms, signal.why, signal.src)
+    fresh = len(noted) < KEPT and entry[1:] not in {one[1:] for one in noted}
+    after = Refusals(counts, (*before.last[-KEPT + 1 :], row), (*noted, entry) if fresh else noted)
+    fleet = msgspec.structs.replace(fleet, refusals=after)
     effects: list[Effect] = [Publish(FrameRejected(signal.why, signal.via, signal.src))]
-    if not _recent(before, signal, now):
+    if fresh:
         facts = {"why": signal.why, "channel": str(signal.via or "")}
         effects.insert(0, Save((AddEntry(now.wall_ms, fleet.me.id, "refuse", signal.src, facts),), lazy=True))
     return fleet, effects
-
-
-def _recent(before: Refusals, signal: Rejected, now: Moment) -> bool:
-    # A clock that was set back must not keep the ledger silent until it has caught up.
-    return any(
-        why == signal.why and src == signal.src and abs(now.wall_ms - at) < AGAIN_MS for at, why, _, src in before.last
-    )
