@@ -181,7 +181,8 @@ def until(api: Client, fits: Callable[[Any], bool], what: str, timeout_s: float 
     for status in _statuses(api, deadline):
         if fits(status):
             return status
-    raise FleetError("timeout.demo", "It did not happen", f"waited {timeout_s:g} s for {what}", "", Fault.OURS)
+    said, step = f"waited {timeout_s:g} s for {what}", "run it again; a machine that is very busy may need more time"
+    raise FleetError("timeout.demo", "It did not happen", said, step, Fault.OURS)
 
 
 def _statuses(api: Client, deadline: float) -> Iterator[Any]:

@@ -88,9 +88,11 @@ async def body_of(request: Request) -> bytes:
             async for chunk in request.body:
                 found += chunk
                 if len(found) > asks.REQUEST_LIMIT:
-                    raise FleetError("size.request", "The request is too large", f"at most {asks.REQUEST_LIMIT} bytes")
+                    said = f"at most {asks.REQUEST_LIMIT} bytes"
+                    raise FleetError("size.request", "The request is too large", said, "send a link or a path instead")
     except TimeoutError:
-        raise FleetError("slow.request", "The request came too slowly", f"more than {BODY_S:g} s") from None
+        said = f"more than {BODY_S:g} s"
+        raise FleetError("slow.request", "The request came too slowly", said, "send it in one piece") from None
     return bytes(found)
 
 
