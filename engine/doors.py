@@ -22,6 +22,7 @@ from engine.membership.datagram import Datagrams
 from engine.model.channel import Channel
 from engine.model.finding import Finding, Severity
 from engine.model.roster import Address, Roster
+from engine.ports import Ports, keep
 from engine.security.gossip import GossipSeal
 from engine.security.identity import Identity
 from engine.signals import BrokerChanged, Found, Listening
@@ -46,6 +47,7 @@ class Doors:
         now_ms: Callable[[], int],
     ):
         fleet = core.loop.fleet
+        self._home = home
         self._identity, self._core, self._spawn, self._now_ms = identity, core, spawn, now_ms
         self._config = fleet.config
         self._files: Files = files_in(home / "broker", *files)
@@ -92,6 +94,8 @@ class Doors:
 
     def _broker_changed(self, changed: BrokerChanged) -> None:
         self._tell_broker(changed)
+        if changed.state == "up" and self._port.port:
+            self._tell_where(self._bind())  # it may listen elsewhere than before
         if changed.url and self._nats is not None:
             self._nats.aim(changed.url)
 
@@ -189,6 +193,7 @@ class Doors:
 
     def _tell_where(self, bind: str) -> tuple[Address, ...]:
         ports = self._broker.ports
+        keep(self._home, Ports(self._port.port, ports.client, ports.cluster, ports.leaf, self._datagrams.port))
         where = exposure.advertised(
             self._config.net,
             bind,

@@ -33,6 +33,7 @@ from engine.first import first
 from engine.membership.look import Looker
 from engine.model.records import PutMeta, PutRoster
 from engine.model.roster import Roster
+from engine.ports import remembered
 from engine.security import keyfile, prekeys
 from engine.security.identity import Identity
 from engine.security.roster import found, name_from, verify
@@ -58,9 +59,9 @@ class Engine:
     """One node. Made and run on one asyncio loop; `fleet` may be read from any thread."""
 
     def __init__(self, home: Path, resolved: Resolved, version: str, key_file: Path | None = None):
-        self.home, self.resolved, self.version = home, resolved, version
+        self.home, self.resolved, self.version = home, remembered(resolved, home), version
         self.token = ""
-        self._config, self._key_file = resolved.config, key_file
+        self._config, self._key_file = self.resolved.config, key_file
         self._clock = SystemClock()
         self._looker = Looker(self._config.node.workdir or os.getcwd())
         self._tasks: set[asyncio.Task[Any]] = set()

@@ -45,7 +45,8 @@ class Running:
         self.engine = Engine(home, resolved, __version__, Path(key_file) if key_file else None)
         api = resolved.config.api
         port = api.tcp_port if api.tcp else None
-        self._api = Server(self.engine, make_run_dir(home) / SOCKET, port, resolved.origins, self._asked_to_stop)
+        origins = self.engine.resolved.origins
+        self._api = Server(self.engine, make_run_dir(home) / SOCKET, port, origins, self._asked_to_stop)
         self._thread = threading.Thread(target=lambda: asyncio.run(self._live()), name="fleet-engine", daemon=True)
         self._started: Future[asyncio.AbstractEventLoop] = Future()
         self._end = asyncio.Event()

@@ -45,12 +45,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(ROOMS, WORDS),
     "screens": WORDS | {"styles"},
     "engine.rooms": WORDS | ROOMS,
-    **dict.fromkeys(("engine.carrier", "engine.door", "engine.exposure", "engine.first"), WORDS | ROOMS),
+    **dict.fromkeys(
+        ("engine.carrier", "engine.door", "engine.exposure", "engine.first", "engine.ports"), WORDS | ROOMS
+    ),
     "engine.hands": WORDS | ROOMS | {"engine.rooms", "engine.carrier", "engine.door"},
     "engine.loop": WORDS | ROOMS | {"engine.rooms"},
     "engine.core": WORDS | ROOMS | {"engine.hands", "engine.loop", "engine.door"},
-    **dict.fromkeys(VERBS, WORDS | ROOMS | {"engine.core", "engine.hands", "engine.loop", "engine.exposure"}),
-    "engine.engine": WORDS | ROOMS | set(VERBS) | {"engine.core", "engine.door", "engine.first"},
+    **dict.fromkeys(
+        VERBS, WORDS | ROOMS | {"engine.core", "engine.hands", "engine.loop", "engine.exposure", "engine.ports"}
+    ),
+    "engine.engine": WORDS | ROOMS | set(VERBS) | {"engine.core", "engine.door", "engine.first", "engine.ports"},
     **{face: WORDS | {"engine.engine"} for face in FACES},
     "fleet_tui": BASE | {"engine.state", "engine.config", "engine.engine", "engine.daemon", "screens", "styles"},
 }
