@@ -43,7 +43,7 @@ def load(home: Path, key_file: Path | None = None) -> bytes:
 
 
 def write_tls(home: Path, identity: Identity) -> tuple[Path, Path]:
-    """Paths of certificate and private key, both 0600 PEM in `home`, as uvicorn and nats-server take them."""
+    """Paths of certificate and private key, both 0600 PEM in `home`, as the peer port and nats-server take them."""
     pair = ((home / "tls.crt", identity.tls_cert_pem), (home / "tls.key", identity.tls_key_pem))
     for path, pem in pair:
         if not _holds(path, pem):
