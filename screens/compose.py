@@ -7,7 +7,7 @@ recipient has a line that moves as the receipt does. Closing the dialog stops no
 from collections.abc import Sequence
 from typing import cast
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
@@ -89,9 +89,10 @@ class Compose(ModalScreen[None], inherit_bindings=False):
         self.query_one("#text" if self.to else "#to").focus()
         self._ask_reach()
 
-    def on_resize(self, event: events.Resize) -> None:
-        """Another width."""
-        self.call_after_refresh(self.look)
+    @on(TextLines.Resized)
+    def _resized(self) -> None:
+        """Wrap for another width."""
+        self.look()
 
     # --- whom it reaches --------------------------------------------------------------------------------------------
 

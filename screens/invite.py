@@ -51,9 +51,10 @@ class InviteCard(ModalScreen[None], inherit_bindings=False):
         self.desk.ask(self, lambda engine: engine.invite(), self._came, self._failed)
         self.call_after_refresh(self.look)
 
-    def on_resize(self) -> None:
-        """Another width."""
-        self.call_after_refresh(self.look)
+    @on(TextLines.Resized)
+    def _resized(self) -> None:
+        """Wrap for another width."""
+        self.look()
 
     def _came(self, invite: Invite) -> None:
         self.invite = invite

@@ -24,7 +24,7 @@ from screens.needs import Need, needs
 from screens.sheet import Sheet
 from screens.spans import Spans
 from screens.widgets.line_grid import LineGrid
-from screens.widgets.lines import TextLines
+from screens.widgets.lines import Lines, TextLines
 from screens.widgets.one_line import OneLine
 
 # From this width on the panel stands beside the body; below it opens with enter.
@@ -203,6 +203,11 @@ class Room(Screen[None], inherit_bindings=False):
     @on(LineGrid.Moved)
     def _moved(self) -> None:
         self.draw_frame()
+
+    @on(Lines.Resized)
+    def _resized(self) -> None:
+        """A pane has its size only after the frame was drawn: what was made for another width is made anew."""
+        self.look()
 
     @on(LineGrid.Opened)
     def _opened(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import ModalScreen
@@ -34,9 +35,10 @@ class Sheet(ModalScreen[None], inherit_bindings=False):
         """First paint."""
         self.call_after_refresh(self.look)
 
-    def on_resize(self) -> None:
+    @on(TextLines.Resized)
+    def _resized(self) -> None:
         """Wrap for another width."""
-        self.call_after_refresh(self.look)
+        self.look()
 
     def says(self, lines: Lines) -> None:
         """Say these lines from now on."""

@@ -7,6 +7,7 @@ for when it has to be seen, and `freshen` compares what is seen with what would 
 from collections.abc import Sequence
 
 from textual.geometry import Region, Size
+from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -19,6 +20,10 @@ class Lines(Painted, ScrollView, can_focus=True, inherit_bindings=False):
     """Many lines; a subclass says how many there are and what each says."""
 
     BINDINGS = bindings("view", MOVES, "move")
+
+    class Resized(Message):
+        """There is another number of cells to draw in."""
+
     # Lines at the top that do not scroll.
     sticky = 0
 
@@ -89,8 +94,9 @@ class Lines(Painted, ScrollView, can_focus=True, inherit_bindings=False):
         self.scroll_to(y=max(0, here + steps.get(way, 0)), animate=False)
 
     def on_resize(self) -> None:
-        """Another size: other lines fit."""
+        """Another size: other lines fit, and whoever made them for a width has to make them anew."""
         self.resized()
+        self.post_message(self.Resized())
 
 
 class TextLines(Lines):
