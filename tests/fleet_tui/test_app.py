@@ -78,6 +78,7 @@ async def test_a_memory_that_makes_no_sense_is_none(tmp_path: Path, text: str) -
     assert json.loads(kept.read_text())["room"] == "peers"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fleet", FLEETS)
 @pytest.mark.parametrize("size", [(20, 5), (39, 9), (40, 10), (60, 20), (81, 25), (300, 90)], ids=str)
 async def test_no_size_crashes(fleet: str, size: tuple[int, int]) -> None:
