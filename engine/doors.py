@@ -94,7 +94,7 @@ class Doors:
 
     def _broker_changed(self, changed: BrokerChanged) -> None:
         self._tell_broker(changed)
-        if changed.state == "up" and self._port.port:
+        if changed.state == "up" and self._core.hands.transports:
             self._tell_where(self._bind())  # it may listen elsewhere than before
         if changed.url and self._nats is not None:
             self._nats.aim(changed.url)

@@ -155,6 +155,7 @@ def _all_taken() -> Iterator[None]:
     with ExitStack() as held:
         for port, kind in doors:
             door = held.enter_context(socket.socket(socket.AF_INET, kind))
+            door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(kind == socket.SOCK_STREAM))
             with suppress(OSError):
                 door.bind(("127.0.0.1", port))
                 if kind == socket.SOCK_STREAM:
