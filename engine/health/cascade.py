@@ -5,6 +5,7 @@ messages late by up to 3 s; hedging made none late by more than 20 ms (`docs/spe
 decides nothing here and measures nothing.
 """
 
+from functools import lru_cache
 from math import ceil
 
 from engine.config import MailConfig
@@ -29,18 +30,15 @@ def choose(
     Ordered by (state, class, measured median, P-number). BROKEN, HEALING, held and absent ones are left out, except a
     storing relay for a peer that is away, and a channel the sender named with `via`.
     """
-    allowed = (via,) if via else _allowed(kind, widened)
-    known = [
-        (channel, fleet.channels.get((peer, channel)))
-        for channel in allowed
-        if hop < HOP_LIMIT or channel is not Channel.RELAY
-    ]
-    usable = [
-        (channel, health)
-        for channel, health in known
-        if health and (_forced(health) if via else _usable(fleet, peer, channel, health))
-    ]
-    return tuple(channel for channel, health in sorted(usable, key=_rank))
+    usable = []
+    for channel in (via,) if via else _allowed(kind, widened):
+        health = fleet.channels.get((peer, channel))
+        if health is None or (hop >= HOP_LIMIT and channel is Channel.RELAY):
+            continue
+        if _forced(health) if via else _usable(fleet, peer, channel, health):
+            usable.append((channel, health))
+    usable.sort(key=_rank)
+    return tuple([channel for channel, _ in usable])
 
 
 def hedge_s(health: ChannelHealth, config: MailConfig) -> float:
@@ -56,6 +54,9 @@ def trusted(health: ChannelHealth, now_mono: float, config: MailConfig) -> bool:
     return health.ok_at is not None and now_mono - health.ok_at <= config.trust_s
 
 
+# Asked for each message of every channel, while latencies change once a delivery: sorting them anew was half of what
+# accepting a message costs. 256 are the channels of some thirty peers that are written to at one time.
+@lru_cache(maxsize=256)
 def percentile(values: tuple[float, ...], share: float) -> float | None:
     """The nearest-rank percentile; None without values."""
     if not values:
