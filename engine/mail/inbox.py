@@ -56,7 +56,7 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
         else:
             fleet, more = _pulse(fleet, parcel, via, now)
             effects += more
-            if envelope.kind in _ANSWERED or signal.token:
+            if envelope.kind in _ANSWERED or (signal.token and not parcel.relay):
                 owed[envelope.src] = None
     records += _streams(before, fleet, delivered)
     answers = tuple(
@@ -127,7 +127,8 @@ _EFFECTS: dict[Kind, Callable[[Parcel, Channel, Moment, list[Record], list[Effec
 }
 
 # Pulses that are answered with a receipt even where the way they came has no way back. A receipt is answered only on
-# such a way, whose answer is the end of it.
+# such a way, whose answer is the end of it; what a relay brought is no such way, and two nodes would thank each other
+# through it for ever.
 _ANSWERED = frozenset({Kind.PING, Kind.HEARTBEAT, Kind.PASS, Kind.ROSTER})
 
 

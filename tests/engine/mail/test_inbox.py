@@ -12,7 +12,7 @@ from engine.mail.receipts import LINES_A_FRAME, covered, line, lines, missing, s
 from engine.model.channel import Channel
 from engine.model.envelope import AHEAD_LIMIT, KINDS, OPEN_LIMIT, Envelope, Kind
 from engine.model.mail import AckLine, Parcel, Pulse, Stream
-from engine.model.packets import Forward, pack
+from engine.model.packets import Forward, Receipt, pack
 from engine.signals import Arrived
 from tests.engine.script import EPOCH, T0_MS, Script, fleet, heartbeat, moment, parcel
 
@@ -92,6 +92,14 @@ def test_a_receipt_names_the_epochs_just_delivered() -> None:
 def test_a_way_without_a_way_back() -> None:
     """Where nothing can be answered the receipt leaves over the best channel of our own."""
     assert node().asked(Deliver, came(parcel("m1", 1), token=0)) == ["deliver receipt 5000:1 to B over nats"]
+
+
+def test_a_receipt_that_a_relay_brought_is_not_answered() -> None:
+    """Two nodes must not thank each other through a third for ever; one that came straight is answered, once."""
+    thanks = parcel("r1", 3, kind=Kind.RECEIPT, body=pack(Receipt()))
+    relayed = msgspec.structs.replace(thanks, relay="C")
+    assert node("B", "C").asked(Answer, came(relayed)) == []
+    assert node("B", "C").asked(Answer, came(thanks)) == ["answer 9: to B receipt "]
 
 
 @pytest.mark.parametrize("kind", [kind for kind, spec in KINDS.items() if spec.durable and spec.public])
