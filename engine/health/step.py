@@ -97,9 +97,13 @@ def _confirmed(fleet: Fleet, signal: Tried, health: ChannelHealth, now: Moment) 
 
 
 def _landed(fleet: Fleet, signal: Tried, health: ChannelHealth, now: Moment) -> Step:
-    """Something on the way took it: not yet a success; the peer's own receipt is owed now."""
+    """Something on the way took it: not yet a success; the peer's own receipt is owed, since the try began. It may
+    have overtaken the relay's word."""
+    began = now.mono - signal.latency_ms / 1000
+    if health.owed_at is None and health.ok_at is not None and health.ok_at > began:
+        return _succeed(fleet, signal.peer, signal.channel, health, now, (health.ok_at - began) * 1000)
     if health.owed_at is None:
-        health = msgspec.structs.replace(health, owed_at=now.mono)
+        health = msgspec.structs.replace(health, owed_at=began)
     return _put(fleet, signal.peer, signal.channel, health), [Arm(TIMER, now.mono + fleet.config.mail.relay_wait_s)]
 
 
@@ -120,7 +124,7 @@ def _known_already(health: ChannelHealth, signal: Tried, now: Moment) -> bool:
 
 
 def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
-    """A relayed parcel proves the relay; a frame over a channel we hold for broken is a reason to look at once; and so
+    """A relayed receipt proves the relay; a frame over a channel we hold for broken is a reason to look at once; and so
     is another address than the one where a stranger was met."""
     effects: list[Effect] = []
     for parcel in signal.parcels:
@@ -131,11 +135,12 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
         health = fleet.channels.get((peer, channel))
         if health is None:
             continue
-        if parcel.relay and health.owed_at is not None:
-            took_ms = (now.mono - health.owed_at) * 1000
-            health = msgspec.structs.replace(health, owed_at=None)
-            fleet, more = _succeed(fleet, peer, channel, health, now, took_ms)
-            effects += more
+        if parcel.relay and parcel.envelope.kind is Kind.RECEIPT:
+            since, health = health.owed_at, msgspec.structs.replace(health, owed_at=None, ok_at=now.mono)
+            fleet = _put(fleet, peer, channel, health)
+            if since is not None:
+                fleet, more = _succeed(fleet, peer, channel, health, now, (now.mono - since) * 1000)
+                effects += more
         elif health.state is ChannelState.BROKEN and health.retry_at > now.mono:
             fleet = _put(fleet, peer, channel, msgspec.structs.replace(health, retry_at=now.mono))
             effects.append(Arm(TIMER, now.mono))

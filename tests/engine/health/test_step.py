@@ -355,19 +355,43 @@ def test_a_person_wants_to_know_now() -> None:
 # ------------------------------------------------------------------------------------------------------------ relays
 
 
-def relayed(script: Script, at: float) -> None:
-    script.hear(Arrived((Parcel(letter("r", "A", "B", seq=1), relay="C"),), NATS), at=at)
+def relayed(script: Script, at: float, kind: Kind = Kind.RECEIPT) -> None:
+    script.hear(Arrived((Parcel(letter("r", "A", "B", seq=1, kind=kind), relay="C"),), NATS), at=at)
+
+
+def unproved() -> Script:
+    return on(S.UNKNOWN, RELAY, latencies=(), ok_at=None, tried_at=None)
 
 
 def test_what_a_relay_took_is_owed() -> None:
-    """LANDED is no success; the peer's own word through the relay is, and it took as long as it took."""
-    script = on(S.UNKNOWN, RELAY, latencies=())
-    script.hear(tried(RELAY, Verdict.LANDED), at=1.0)
+    """LANDED is no success; the peer's own receipt through the relay is, and it took the whole way."""
+    script = unproved()
+    script.hear(tried(RELAY, Verdict.LANDED, ms=20), at=1.0)
     assert pair(script, RELAY).state is S.UNKNOWN
     relayed(script, at=1.5)
     assert pair(script, RELAY).state is S.HEALTHY
-    assert pair(script, RELAY).latencies == (500.0,)
+    assert pair(script, RELAY).latencies == (pytest.approx(520.0),)
     assert pair(script, RELAY).owed_at is None
+
+
+def test_a_receipt_may_overtake_the_relays_word() -> None:
+    """The peer's receipt came before the relay's own answer: nothing is owed any more."""
+    script = unproved()
+    relayed(script, at=1.0)
+    assert pair(script, RELAY).state is S.UNKNOWN
+    script.hear(tried(RELAY, Verdict.LANDED, ms=30), at=1.01)
+    assert pair(script, RELAY).state is S.HEALTHY
+    assert pair(script, RELAY).latencies == (pytest.approx(20.0),)
+    assert pair(script, RELAY).owed_at is None
+
+
+def test_only_a_receipt_proves_that_the_relay_reaches_the_peer() -> None:
+    """What the peer sent by itself proves the other direction."""
+    script = unproved()
+    script.hear(tried(RELAY, Verdict.LANDED, ms=20), at=1.0)
+    for kind in (Kind.PING, Kind.HEARTBEAT, Kind.CONTEXT):
+        relayed(script, at=1.1, kind=kind)
+    assert pair(script, RELAY).owed_at is not None
 
 
 @pytest.mark.parametrize(
@@ -377,7 +401,7 @@ def test_a_receipt_that_stays_owed(standing: Standing, state: ChannelState) -> N
     """Five seconds without the peer's receipt are the relay's failure, unless the peer is away and cannot answer."""
     value = fleet("A", "B", up=(RELAY,), standing=standing)
     script = Script(value, health.step)
-    script.hear(tried(RELAY, Verdict.LANDED), at=1.0)
+    script.hear(tried(RELAY, Verdict.LANDED, ms=0.0), at=1.0)
     script.hear(ROUND, at=5.9)
     assert pair(script, RELAY).state is S.HEALTHY
     script.hear(ROUND, at=6.1)
