@@ -1,8 +1,9 @@
 """The virtual network: what it does to packets is drawn from one seed.
 
 Two carriers with the product's transport contract (`nats`, `http`) and one for datagrams run over links that lose,
-delay, duplicate and are cut, in one direction or both. `seen` counts each fault that really happened, so that a test
-can insist that it did.
+delay, duplicate and are cut, in one direction or both. A wall is a link that never was: it stays when cuts heal. `seen`
+counts each fault that really happened, so that a test can insist that it did; `sent` counts the frames handed to
+channels, by kind; `recording`, once it is a list, keeps every delivery as an eavesdropper would.
 """
 
 import asyncio
@@ -14,18 +15,16 @@ import msgspec
 
 from engine.model.channel import Channel, Outcome, Verdict
 from engine.transports.base import Arrivals, Target
+from engine.wire import frames, peek
 
 
-class Weather(msgspec.Struct):
+class Weather(msgspec.Struct, frozen=True):
     """What links do now. Shares are 0..1, delays seconds. `hard`: a cut is refused at once instead of swallowed."""
 
     loss: float = 0.0
     duplicate: float = 0.0
     delay_s: tuple[float, float] = (0.0005, 0.003)
     hard: bool = False
-
-
-Listener = Callable[[bytes, Channel, Callable[[bytes], None] | None], bool]
 
 
 class Net:
@@ -35,6 +34,9 @@ class Net:
         self.loop, self.random = loop, random
         self.weather = Weather()
         self.seen: Counter[str] = Counter()
+        self.sent: Counter[str] = Counter()
+        self.recording: list[tuple[str, Channel, bytes]] | None = None
+        self._walls: set[tuple[str, str]] = set()
         self._cut: set[tuple[str, str, str]] = set()
         self._listeners: dict[tuple[str, Channel], Arrivals] = {}
         self._datagrams: dict[int, Callable[[bytes, str, int], None]] = {}
@@ -46,13 +48,26 @@ class Net:
         """Nothing of `channel` (`*`: of any) gets from `src` to `dst` any more."""
         self._cut.add((src, dst, channel))
 
+    def cut_both(self, one: str, other: str, channel: str = "*") -> None:
+        """The same in both directions."""
+        self.cut(one, other, channel)
+        self.cut(other, one, channel)
+
+    def wall(self, one: str, other: str) -> None:
+        """These two have no link at all, and never had."""
+        self._walls |= {(one, other), (other, one)}
+
+    def walled(self, one: str, other: str) -> bool:
+        """Whether there is no link between them."""
+        return (one, other) in self._walls
+
     def heal(self) -> None:
         """All cuts are over."""
         self._cut.clear()
 
     def is_cut(self, src: str, dst: str, channel: str) -> bool:
         """Whether this direction is cut."""
-        return (src, dst, channel) in self._cut or (src, dst, "*") in self._cut
+        return (src, dst, channel) in self._cut or (src, dst, "*") in self._cut or (src, dst) in self._walls
 
     # ------------------------------------------------------------------------------------------------- listeners
 
@@ -92,6 +107,9 @@ class Net:
 
     async def request(self, src: str, target: Target, channel: Channel, data: bytes, budget_s: float) -> Outcome:
         """One request and its reply over one channel."""
+        self.sent.update(peek(frame).kind for frame in frames(data))
+        if self.recording is not None:
+            self.recording.append((target.id, channel, data))
         if self.weather.hard and self.is_cut(src, target.id, channel):
             self.seen["refused"] += 1
             return Outcome(Verdict.LOST, "connection refused", hard=True)
@@ -107,9 +125,13 @@ class Net:
             return Outcome(Verdict.LOST, "nobody there", hard=True)
         return Outcome(Verdict.CONFIRMED if reply else Verdict.REFUSED, reply=reply)
 
-    def _deliver(
-        self, src: str, dst: str, channel: Channel, data: bytes, answer: "asyncio.Future[bytes]"
-    ) -> None:
+    def replay(self, dst: str, channel: Channel, data: bytes) -> None:
+        """What an eavesdropper recorded comes again, to whomever, over whatever; nobody waits for an answer."""
+        listener = self._listeners.get((dst, channel))
+        if listener is not None:
+            listener(data, channel, lambda back: None)
+
+    def _deliver(self, src: str, dst: str, channel: Channel, data: bytes, answer: "asyncio.Future[bytes]") -> None:
         listener = self._listeners.get((dst, channel))
         if listener is None:
             if not answer.done():
@@ -120,7 +142,8 @@ class Net:
             for delay in self._ways(dst, src, channel)[:1]:
                 self.loop.call_later(delay, lambda: None if answer.done() else answer.set_result(back))
 
-        listener(data, channel, reply)
+        if not listener(data, channel, reply):
+            self.seen["busy"] += 1
 
     def _ways(self, src: str, dst: str, channel: str) -> list[float]:
         """The delays under which copies of one packet arrive: none when it is lost."""

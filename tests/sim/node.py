@@ -1,9 +1,11 @@
 """One simulated node: the product's core, doors of the virtual network, and a store in memory that can crash.
 
-`start` builds it from what its store kept; `crash` drops everything else, between any two instructions of the loop.
+`start` builds it from what its store kept; `crash` drops everything else, between any two instructions of the loop, or,
+with `doom`, at the worst of them: just before a commit, or just after it and before anybody heard of it.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from random import Random
 from typing import Any
@@ -15,7 +17,8 @@ from engine.effects import ApplyRoster, Dismiss, Look, RotateKey, SendDatagram
 from engine.evidence.ledger import link
 from engine.first import first
 from engine.model.channel import Channel
-from engine.model.records import Record
+from engine.model.event import Event
+from engine.model.records import AddInbox, Record
 from engine.model.roster import Address, Roster
 from engine.security.identity import Identity
 from engine.security.seal import Sealer
@@ -28,13 +31,19 @@ from tests.sim.virtual import VirtualClock, VirtualLoop
 
 # A commit takes this long, in virtual seconds.
 FSYNC_S = (0.0005, 0.004)
+# Where a doomed node dies.
+BEFORE, AFTER = "crash before a commit", "crash after a commit"
+
+Backup = tuple[MemoryStore, "Counter[str]"]
+Kept = Callable[[Sequence[Record]], None]
+Log = Callable[[str, Event], None]
 
 
 class SimKeeper:
     """The store as the hands use it: what is submitted is durable a moment later, or lost in a crash."""
 
-    def __init__(self, loop: VirtualLoop, disk: MemoryStore, random: Random):
-        self._loop, self.disk, self._random = loop, disk, random
+    def __init__(self, loop: VirtualLoop, disk: MemoryStore, random: Random, kept: Kept, doomed: Callable[[str], bool]):
+        self._loop, self.disk, self._random, self._kept, self._doomed = loop, disk, random, kept, doomed
         self._queue: list[tuple[Sequence[Record], asyncio.Future[None]]] = []
         self._busy = False
 
@@ -52,11 +61,14 @@ class SimKeeper:
         self._loop.call_later(self._random.uniform(*FSYNC_S), self._end, batch)
 
     def _end(self, batch: list[tuple[Sequence[Record], "asyncio.Future[None]"]]) -> None:
-        if self._random is _CRASHED:
+        if self._random is _CRASHED or self._doomed(BEFORE):
             return
         for records, _ in batch:
             self.disk.submit(records)
+            self._kept(records)
         self.disk.commit()
+        if self._doomed(AFTER):
+            return
         for _, done in batch:
             if not done.done():
                 done.set_result(None)
@@ -88,10 +100,22 @@ class SimReader:
 
 
 class SimNode:
-    """A node that can be started, stopped dead, and started again. `port` stands for all its addresses."""
+    """A node that can be started, stopped dead, and started again. `port` stands for all its addresses. `taken`: how
+    often each message took effect in what the disk holds. `log` hears every event; `died` of every doom fulfilled."""
 
-    def __init__(self, loop: VirtualLoop, net: Net, random: Random, number: int, config: Config):
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        net: Net,
+        random: Random,
+        number: int,
+        config: Config,
+        *,
+        log: Log,
+        died: "Callable[[SimNode, str], None]",
+    ):
         self._loop, self._net, self._random = loop, net, Random(random.random())
+        self._log, self._died = log, died
         self.port = 9000 + number
         self.name = f"n{number}"
         self.identity = Identity(self._random.randbytes(32))
@@ -100,7 +124,8 @@ class SimNode:
         self._config = config
         self._tasks: set[asyncio.Task[Any]] = set()
         self.up = False
-        self.applied: list[str] = []
+        self.doom = ""
+        self.taken: Counter[str] = Counter()
 
     @property
     def id(self) -> str:
@@ -118,7 +143,7 @@ class SimNode:
         restored = self.disk.open(now.wall_ms)
         roster = restored.roster or roster
         me = Me(self.id, self.name, restored.birth.epoch, "sim", started_ms=now.wall_ms, started_mono=now.mono)
-        self._keeper = SimKeeper(self._loop, self.disk, Random(self._random.random()))
+        self._keeper = SimKeeper(self._loop, self.disk, Random(self._random.random()), self._kept, self._doomed)
         self._sealer = Sealer(self.identity, roster.fleet_id, self._random.randbytes)
         self._sealer.trust(roster)
         deeds: dict[type, Callable[[Any], None]] = {
@@ -136,6 +161,7 @@ class SimNode:
             clock=self.clock,
             deeds=deeds,
         )
+        self._listen_in()
         self.desk = Desk(self.core.loop, self.core.hands, SimReader(self._keeper), self.core.bus, self.clock)
         self.core.door.remember(self.disk.recent_tags(1000))
         self._listen()
@@ -154,9 +180,38 @@ class SimNode:
         post(Listening((Address("127.0.0.1", self.port, self.port, 0, self.port),)))
         post(Started())
 
+    def _listen_in(self) -> None:
+        """Hear what the faces hear, as they hear it."""
+        publish = self.core.bus.publish
+
+        def told(event: Event) -> None:
+            self._log(self.name, event)
+            publish(event)
+
+        self.core.bus.publish = told  # type: ignore[method-assign]
+
+    def _kept(self, records: Sequence[Record]) -> None:
+        self.taken.update(record.envelope.msg_id for record in records if isinstance(record, AddInbox))
+
+    def _doomed(self, point: str) -> bool:
+        if self.doom != point:
+            return False
+        self.crash()
+        self._died(self, point)
+        return True
+
+    def backup(self) -> Backup:
+        """What the disk holds now, to be put back later."""
+        return self.disk.copy(), Counter(self.taken)
+
+    def put_back(self, backup: Backup) -> None:
+        """An old copy of the store, while the node is down."""
+        store, taken = backup
+        self.disk, self.taken = store.copy(), Counter(taken)
+
     def crash(self) -> None:
         """kill -9: only what was committed is left."""
-        self.up = False
+        self.up, self.doom = False, ""
         self._net.vanish(self.id, self.port)
         self._keeper.crash()
         self.core.hands.stop()
