@@ -170,9 +170,10 @@ class Worker:
 
     def _die(self, error: Exception) -> None:
         """Nothing may be acknowledged after this: first the alarm, then those who wait."""
+        refusal = trouble.fatal(error)
+        self._on_fatal(refusal)
         with self._gate:
-            self._refusal = trouble.fatal(error)
-        self._on_fatal(self._refusal)
+            self._refusal = refusal
 
     def _end(self) -> None:
         """Whoever still waits is refused; the file is closed in order."""
