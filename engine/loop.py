@@ -1,7 +1,8 @@
 """The one runner: signals in, turns, effects out (edge).
 
-Signals queue up; each is one turn of `engine.rooms`; its effects go to the hands in order. The loop knows no room and
-performs nothing. It yields to the sockets after a slice of turns, so that a burst never starves them.
+Signals queue up; each is one turn of `engine.rooms`; the effects of a slice of turns go to the hands together and in
+order. The loop knows no room and performs nothing. It yields to the sockets after each slice, so that a burst never
+starves them.
 """
 
 import asyncio
@@ -21,6 +22,9 @@ QUEUE_LIMIT = 20_000
 SLICE = 64
 
 
+Holds = Callable[[Fleet], bool]
+
+
 class Performer(Protocol):
     """Who does what the turns ask."""
 
@@ -36,6 +40,7 @@ class Loop:
         self._now = now
         self._queue: deque[Signal] = deque()
         self._woken = asyncio.Event()
+        self._awaited: list[tuple[Holds, asyncio.Future[None]]] = []
 
     @property
     def busy(self) -> bool:
@@ -53,10 +58,29 @@ class Loop:
             await self._woken.wait()
             self._woken.clear()
             while self._queue:
-                for _ in range(min(SLICE, len(self._queue))):
-                    self._take(self._queue.popleft())
+                self._slice()
+                self._tell()
                 await asyncio.sleep(0)
 
-    def _take(self, signal: Signal) -> None:
-        self.fleet, effects = turn(self.fleet, signal, self._now())
+    async def until(self, holds: Holds) -> None:
+        """Return once `holds` is true of the newest value."""
+        awaited = (holds, asyncio.get_running_loop().create_future())
+        self._awaited.append(awaited)
+        try:
+            self._tell()
+            await awaited[1]
+        finally:
+            self._awaited.remove(awaited)
+
+    def _tell(self) -> None:
+        for holds, done in self._awaited:
+            if not done.done() and holds(self.fleet):
+                done.set_result(None)
+
+    def _slice(self) -> None:
+        """Some turns, and what they ask done together: what a hundred callers send in one breath is one submission."""
+        effects: list[Effect] = []
+        for _ in range(min(SLICE, len(self._queue))):
+            self.fleet, more = turn(self.fleet, self._queue.popleft(), self._now())
+            effects += more
         self._hands.perform(effects, self.fleet)

@@ -79,14 +79,15 @@ def turn(fleet: Fleet, signal: s.Signal, now: Moment) -> tuple[Fleet, list[Effec
 
 
 def sorted_out(effects: list[Effect]) -> tuple[list[Record], list[Record], list[Effect]]:
-    """A turn's effects as (records others wait for, records nobody waits for, the rest): the rest is done only once the
-    first are durable, which is how "durable before visible, visible before acknowledged" holds for every room."""
+    """The effects of one turn or several as (records others wait for, records nobody waits for, the rest): the rest is
+    done only once the first are durable, which is how "durable before visible, visible before acknowledged" holds for
+    every room. Records stay in their order: a lazy one behind one that is waited for goes with it."""
     strict: list[Record] = []
     lazy: list[Record] = []
     rest: list[Effect] = []
     for effect in effects:
         if isinstance(effect, Save):
-            (lazy if effect.lazy else strict).extend(effect.records)
+            (lazy if effect.lazy and not strict else strict).extend(effect.records)
         else:
             rest.append(effect)
     return strict, lazy, rest

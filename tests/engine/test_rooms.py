@@ -56,6 +56,7 @@ def test_records_are_sorted_from_the_rest() -> None:
     tell, more = e.Publish(BrokerMoved("x")), PutMeta("b", b"")
     effects: list[e.Effect] = [tell, e.Save((lazy,), lazy=True), e.Save((strict,)), e.Arm("k", 1.0), e.Save((more,))]
     assert sorted_out(effects) == ([strict, more], [lazy], [tell, e.Arm("k", 1.0)])
+    assert sorted_out([e.Save((strict,)), e.Save((lazy,), lazy=True), e.Save((more,))])[0] == [strict, lazy, more]
 
 
 def test_an_unchanged_slice_is_the_same_object() -> None:
