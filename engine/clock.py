@@ -11,19 +11,25 @@ from ulid import ULID
 
 from engine.model.moment import Moment
 
+# A ULID is 48 bits of milliseconds and 80 of chance.
+CHANCE_BITS = 80
+
 
 class SystemClock:
     """The machine's two clocks and its source of ids."""
 
     def __init__(self) -> None:
-        self._latest_ms = 0
+        self._latest = 0
 
     def now(self) -> Moment:
         """This moment: wall milliseconds since the epoch and monotonic seconds."""
         return Moment(time.time_ns() // 1_000_000, time.monotonic())
 
     def new_id(self, now: Moment) -> str:
-        """A ULID for `now`: 26 characters, ordered by time as databases like it. A wall clock that is set back does not
-        set the order back: until it has caught up, ids bear the latest time there was."""
-        self._latest_ms = max(self._latest_ms, now.wall_ms)
-        return str(ULID.from_bytes(self._latest_ms.to_bytes(6, "big") + os.urandom(10)))
+        """A ULID for `now`: 26 characters, each greater than the last, as databases like it. Within a millisecond, and
+        while a wall clock that was set back has not caught up, the next number is taken instead of chance."""
+        if now.wall_ms > self._latest >> CHANCE_BITS:
+            self._latest = now.wall_ms << CHANCE_BITS | int.from_bytes(os.urandom(CHANCE_BITS // 8), "big")
+        else:
+            self._latest += 1
+        return str(ULID.from_bytes(self._latest.to_bytes(16, "big")))
