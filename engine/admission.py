@@ -8,6 +8,7 @@ code is made, a socket asked, a roster handed to the loop.
 import asyncio
 import os
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -19,11 +20,13 @@ from engine.hands import Hands
 from engine.loop import Loop
 from engine.membership import invite as invites
 from engine.model.envelope import KINDS, Envelope, Kind
+from engine.model.mail import Lane
 from engine.model.roster import Member, Role, Roster
 from engine.model.story import Invite
 from engine.security import roster as rosters
 from engine.security.identity import Identity, tls_pin
 from engine.signals import Posted, RosterMade
+from engine.state import Fleet
 from engine.transports.conversation import Answer
 from engine.transports.http import call
 from engine.transports.line import Stranger
@@ -148,11 +151,14 @@ class Admission:
         )
         self._loop.post(Posted(envelope, ticket))
         msg_id = await accepted
-        deadline = asyncio.get_running_loop().time() + GOODBYE_S
-        while any(one.envelope.msg_id == msg_id for one in self._loop.fleet.mail.lanes[admin.id].open.values()):
-            if asyncio.get_running_loop().time() > deadline:
-                return
-            await asyncio.sleep(0.05)
+
+        def heard(fleet: Fleet) -> bool:
+            lane = fleet.mail.lanes.get(admin.id, Lane())
+            return not lane.backlog and all(one.envelope.msg_id != msg_id for one in lane.open.values())
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_S):
+                await self._loop.until(heard)
 
     async def _issue(self, roster: Roster, why: str) -> None:
         ticket, durable = self._hands.ticket()
@@ -193,6 +199,11 @@ class Admission:
             ends = max(ends, self._closing.when())
             self._closing.cancel()
         self._closing = loop.call_at(ends, self._close)
+
+    def stop(self) -> None:
+        """Forget when to stop answering: nobody answers any more."""
+        if self._closing is not None:
+            self._closing.cancel()
 
     def _close(self) -> None:
         self._closed = asyncio.get_running_loop().create_task(self._reach(None))

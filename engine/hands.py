@@ -1,14 +1,15 @@
 """The one pair of hands: performs what turns ask, in their order (edge).
 
-A turn's strict records go to the store first; the rest of its effects, and those of every later turn, wait behind
-that commit in one line. So nothing is told, answered or sent ahead of the disk, and nothing overtakes. Only timers are
-set at once. Each arm of the table is one call; what a call means is decided elsewhere.
+The strict records of what is performed together go to the store first; the rest of it, and all that comes later, waits
+behind that commit in one line. So nothing is told, answered or sent ahead of the disk, and nothing overtakes. Only
+timers are set at once. Each arm of the table is one call; what a call means is decided elsewhere.
 """
 
 import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from itertools import count
 from typing import Any, Protocol, TypeVar
 
@@ -27,6 +28,7 @@ from engine.effects import (
     Publish,
     Reload,
     Resolve,
+    SendDatagram,
 )
 from engine.errors import ErrorFacts, Fault, FleetError
 from engine.health.cascade import choose
@@ -71,6 +73,10 @@ class Target(msgspec.Struct, frozen=True):
 
 # What nobody waits for joins the next transaction, or makes one of its own after this long.
 LINGER_S = 0.02
+# A commit takes milliseconds; one that takes this long meets a disk that is full or dead.
+FLUSH_S = 1.0
+# Effects that may wait for one commit: some seconds of the highest rate.
+WAITING_LIMIT = 20_000
 READ_AGAIN_S = 1.0
 
 T = TypeVar("T")
@@ -121,7 +127,7 @@ class Hands:
     # ------------------------------------------------------------------------------------------------ in order
 
     def perform(self, effects: list[Effect], fleet: Fleet) -> None:
-        """Do what one turn asked; `fleet` is its value, visible once its records are durable."""
+        """Do what turns asked; `fleet` is the value of the last, visible once their records are durable."""
         self._newest = fleet
         strict, lazy, rest = sorted_out(effects)
         self._lazy += lazy
@@ -132,8 +138,20 @@ class Hands:
         if saved is not None:
             saved.add_done_callback(self._committed)
         waiting = [effect for effect in rest if not self._armed(effect)]
-        self._line.append((saved, waiting, fleet))
+        if saved is None and self._line:
+            self._wait_with_the_last(waiting, fleet)
+        else:
+            self._line.append((saved, waiting, fleet))
         self._advance()
+
+    def _wait_with_the_last(self, effects: list[Effect], fleet: Fleet) -> None:
+        """A turn that keeps nothing waits with the one before it, and not for ever: on a disk that takes nothing, what
+        is worth nothing later is dropped."""
+        saved, before, _ = self._line[-1]
+        if len(before) >= WAITING_LIMIT:
+            effects = [effect for effect in effects if not isinstance(effect, _PASSING)]
+        before += effects
+        self._line[-1] = (saved, before, fleet)
 
     def _submit(self, strict: list[Record]) -> "asyncio.Future[None]":
         """One transaction: what lingered, which happened before, and what others wait for."""
@@ -144,8 +162,10 @@ class Hands:
         return self._store.submit(records)
 
     async def flush(self) -> None:
-        """Return once everything that was asked to be kept so far is durable."""
-        await self._submit([])
+        """Return once everything that was asked to be kept so far is durable; on a disk that takes nothing, after
+        `FLUSH_S`: what is told then is what is durable."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._submit([])), FLUSH_S)
 
     def _committed(self, saved: "asyncio.Future[None]") -> None:
         if _kept(saved):
@@ -362,6 +382,8 @@ def _answered(outcome: Outcome) -> Outcome:
     return Outcome(Verdict.REFUSED, "it refused what it got") if silent else outcome
 
 
+# Lost, these come again by themselves: another try, another heartbeat, a page that is looked at.
+_PASSING = (Deliver, Answer, SendDatagram, Publish)
 MOVED = Outcome(Verdict.LOST, "it has moved meanwhile", hard=True)
 STOPPING = ErrorFacts(
     "node.stopping", "The node is stopping", "it takes nothing new", "start it again with `fleet up`", Fault.WORLD

@@ -1,6 +1,7 @@
 """The switchboard: a person looks at single channels to a peer, tries them, or takes them out (edge)."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from engine.desk import recipients
@@ -10,9 +11,6 @@ from engine.loop import Loop
 from engine.model.channel import CHANNELS, Channel
 from engine.signals import ChannelHeld, ProbeAsked
 from engine.state import Fleet
-
-# How often the value is looked at while a round trip is awaited.
-GLANCE_S = 0.01
 
 
 class Switchboard:
@@ -44,14 +42,19 @@ class Switchboard:
         before = self._loop.fleet.health(node, channel)
         began = asyncio.get_running_loop().time()
         self._loop.post(ProbeAsked(node, channel))
-        ends = began + CHANNELS[channel].budget_s
-        while asyncio.get_running_loop().time() < ends:
-            await asyncio.sleep(GLANCE_S)
-            now = self._loop.fleet.health(node, channel)
-            if now.ok_at != before.ok_at and now.ok_at is not None and now.ok_at >= began:
-                return _told(self._loop.fleet, node, channel, "confirmed", now.latencies[-1])
-            if now.fails != before.fails:
-                return _told(self._loop.fleet, node, channel, "lost", None)
+
+        def answered(fleet: Fleet) -> bool:
+            return (fleet.health(node, channel).ok_at or 0.0) >= began
+
+        def ended(fleet: Fleet) -> bool:
+            return answered(fleet) or fleet.health(node, channel).fails != before.fails
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CHANNELS[channel].budget_s):
+                await self._loop.until(ended)
+        now = self._loop.fleet.health(node, channel)
+        if answered(self._loop.fleet):
+            return _told(self._loop.fleet, node, channel, "confirmed", now.latencies[-1])
         return _told(self._loop.fleet, node, channel, "lost", None)
 
     def _id(self, peer: str) -> str:

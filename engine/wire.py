@@ -42,6 +42,7 @@ REFUSALS: dict[str, str] = {
     "tampered": "Its tag does not fit: it was forged, or changed on the way.",
     "stale_key": "It was sealed with a key that this node no longer holds.",
     "replayed": "It was received before, bit for bit.",
+    "not_carried": "It is mail for another node, and this one carries no more of it now.",
     "role": "Its sender's role does not allow this kind of message.",
 }
 

@@ -16,6 +16,7 @@ from immutables import Map
 
 from engine.effects import Answer, Deliver, Effect, Publish, Raise, Save
 from engine.health.cascade import choose
+from engine.mail import relay
 from engine.mail.receipts import receipt, stream_of, to_bytes, with_stream
 from engine.model.channel import CHANNELS, Channel
 from engine.model.envelope import AHEAD_LIMIT, KINDS, Envelope, Kind, Rung
@@ -45,6 +46,7 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
     notes: dict[str, list[Note]] = {}
     delivered: set[tuple[str, int]] = set()
     owed: dict[str, None] = {}
+    thrown: set[str] = set()
     for parcel in signal.parcels:
         envelope = parcel.envelope
         via = Channel.RELAY if parcel.relay else signal.via
@@ -58,10 +60,13 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
             effects += more
             if envelope.kind in _ANSWERED or (signal.token and not parcel.relay):
                 owed[envelope.src] = None
+            if _thrown_away(fleet, parcel):
+                thrown.add(envelope.src)
     records += _streams(before, fleet, delivered)
     answers = tuple(
         receipt(fleet, src, now, tuple(notes.get(src, ())), {epoch for one, epoch in delivered if one == src})
         for src in owed
+        if src not in thrown
     )
     saved: list[Effect] = [Save(tuple(records))] if records else []
     return fleet, [*saved, *effects, *_answered(fleet, signal, answers)]
@@ -161,6 +166,14 @@ def _passed(fleet: Fleet, parcel: Parcel, now: Moment) -> Step:
     if forward.dst == fleet.me.id:
         return fleet, []
     return fleet, [Raise(ForwardCame(parcel.envelope.src, forward))]
+
+
+def _thrown_away(fleet: Fleet, parcel: Parcel) -> bool:
+    """Whether this is a frame for somebody else that we do not carry on: its giver must not think that we have it."""
+    if parcel.envelope.kind is not Kind.PASS:
+        return False
+    forward: Forward = unpack(Kind.PASS, parcel.envelope.body)
+    return forward.dst != fleet.me.id and bool(relay.refusal(fleet, forward))
 
 
 def _floored(fleet: Fleet, parcel: Parcel, now: Moment) -> Step:

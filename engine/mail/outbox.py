@@ -125,10 +125,20 @@ def _reopen(fleet: Fleet, waiting: Waiting, now: Moment) -> Step:
     waiting = msgspec.structs.replace(waiting, expires_at=float("inf"), closing=waiting.skipping)
     begun, effects = begin(fleet, waiting, now)
     lane = msgspec.structs.replace(lane, open=lane.open.set((envelope.src_epoch, envelope.seq), begun))
-    return counted(with_lane(fleet, envelope.dst, lane), envelope, waiting=1), [
-        *effects,
-        Arm(TIMER + envelope.dst, begun.due),
-    ]
+    fleet = counted(with_lane(fleet, envelope.dst, lane), envelope, waiting=1)
+    return fleet, [*_waits_again(waiting, now), *effects, Arm(TIMER + envelope.dst, begun.due)]
+
+
+def _waits_again(waiting: Waiting, now: Moment) -> list[Effect]:
+    """It is not on its host any more; should we die before it is again, our store must know that."""
+    if waiting.skipping:
+        return []
+    envelope = waiting.envelope
+    record = MoveRung(envelope.msg_id, Rung.ACCEPTED, now.wall_ms, None, LOST_THERE)
+    return [Save((record,)), Publish(MessageMoved(envelope.msg_id, envelope.dst, Rung.ACCEPTED, None, LOST_THERE))]
+
+
+LOST_THERE = "its receiver's store had lost it"
 
 
 def _rang(fleet: Fleet, signal: Rang, now: Moment) -> Step:

@@ -5,7 +5,7 @@
     B's receipt for A comes back in B's answer to us -> PASS to A
 
 We read the frame's outer header and nothing else; it stays sealed from A to B. What we took is in our outbox before A
-hears that it landed. A frame passes at most two relays.
+hears that it landed; what we do not carry on gets no receipt. A frame passes at most two relays.
 """
 
 from collections.abc import Callable
@@ -26,6 +26,9 @@ from engine.state import Fleet
 from engine.wire import Header, Refusal, peek
 
 Step = tuple[Fleet, list[Effect]]
+
+# Mail of others that one node holds at a time: enough for a long evening of a busy fleet, too little to fill a disk.
+CARRIED_LIMIT = 10_000
 
 
 def candidates(fleet: Fleet, dst: str) -> list[str]:
@@ -63,18 +66,32 @@ def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
     return _HEARD[type(signal)](fleet, signal, now)
 
 
-def _came(fleet: Fleet, signal: ForwardCame, now: Moment) -> Step:
-    forward = signal.forward
+def refusal(fleet: Fleet, forward: Forward) -> str:
+    """Why we do not carry this frame on (a key of `wire.REFUSALS`); empty when we do. Whoever handed it to us is given
+    no receipt then: what is thrown away was never taken."""
     target = fleet.member(forward.dst)
     if target is None or not target.present or not 1 <= forward.hop <= HOP_LIMIT:
-        return fleet, [Raise(Rejected("misaddressed", None, signal.frm))]
+        return "misaddressed"
     try:
         inner = peek(forward.frame)
-    except Refusal as refusal:
-        return fleet, [Raise(Rejected(refusal.code, None, signal.frm))]
+    except Refusal as found:
+        return found.code
     if inner.kind not in _CARRIED:
-        return fleet, [Raise(Rejected("version", None, signal.frm))]
-    return _CARRIED[inner.kind](fleet, forward, inner, now)
+        return "version"
+    return "not_carried" if _CARRIED[inner.kind] is _keep and _full(fleet, forward, inner) else ""
+
+
+def _full(fleet: Fleet, forward: Forward, inner: Header) -> bool:
+    carried = fleet.mail.forwards
+    return fleet.mail.full or (len(carried) >= CARRIED_LIMIT and (forward.dst, inner.msg_id) not in carried)
+
+
+def _came(fleet: Fleet, signal: ForwardCame, now: Moment) -> Step:
+    why = refusal(fleet, signal.forward)
+    if why:
+        return fleet, [Raise(Rejected(why, None, signal.frm))]
+    inner = peek(signal.forward.frame)
+    return _CARRIED[inner.kind](fleet, signal.forward, inner, now)
 
 
 def _keep(fleet: Fleet, forward: Forward, inner: Header, now: Moment) -> Step:

@@ -154,3 +154,12 @@ def test_a_wrapper_is_a_number_and_nothing_else() -> None:
         script.hear(Arrived((wrapper, inner), Channel.NATS, 3))[0]
         == "save inbox m, stream B 5000:1, stream C 5000:0+08"
     )
+
+
+def test_what_is_not_carried_on_gets_no_receipt() -> None:
+    """A relay that throws a frame away must not let its giver think that it landed."""
+    script = Script(fleet("C", "A", "B"))
+    handed = parcel("p1", 1, src="A", kind=Kind.PASS, body=pack(Forward("nobody", 1, b"frame")))
+    effects = script.hear(Arrived((handed,), Channel.NATS, token=5))
+    assert not [effect for effect in effects if effect.startswith("answer 5: to")]
+    assert script.fleet.refusals.counts.get("misaddressed") == 1
