@@ -170,7 +170,23 @@ class Doors:
                 if self._nats is not None:
                     await self._nats.close()
                 await self._connect()
+            await self._listen_or_tell()
+
+    async def _listen_or_tell(self) -> None:
+        """A door that cannot be opened is a finding, and is tried again: an address may come back."""
+        try:
             await self._listen_where_needed()
+        except FleetError as error:
+            self._core.loop.post(Found(_finding(error)))
+            self._spawn(self._again())
+        else:
+            for code in DOOR_CODES:
+                self._core.loop.post(Found(Finding(code, "", Severity.INFO), present=False))
+
+    async def _again(self) -> None:
+        await asyncio.sleep(AGAIN_S)
+        async with self._following:
+            await self._listen_or_tell()
 
     async def reach(self, joining: Joining | None) -> tuple[str, ...]:
         """Be reachable for joiners, whom `joining` answers, or (None) no longer; `host:port` of the peer port."""
@@ -214,6 +230,8 @@ class Doors:
 
 # A broker that does not let us in is asked again; what it says is in its log and in `fleet status`.
 AGAIN_S = 1.0
+# What a door that cannot be opened says (`peerport`, `datagram`).
+DOOR_CODES = ("node.listen", "node.gossip")
 
 
 def _interfaces() -> list[str]:

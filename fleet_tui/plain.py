@@ -42,6 +42,7 @@ def status(now: dict[str, Any]) -> Iterator[str]:
             ("terminal", node["terminal"]),
             ("roster", f"version {fleet['roster_version']}"),
             ("node", f"{node['id']}   version {node['version']}   pid {node['pid']}"),
+            ("key", node["fingerprint"]),
             *api(now.get("api")),
         ]
     )

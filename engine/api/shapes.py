@@ -27,6 +27,7 @@ from engine.model.finding import Finding, Severity
 from engine.model.moment import Moment
 from engine.model.peer import Peer, Standing
 from engine.model.roster import Member
+from engine.security.identity import fingerprint
 from engine.state import Fleet
 
 # What this version can carry messages on; the others are not shown before they exist.
@@ -133,7 +134,9 @@ def latency_ms(found: ChannelHealth) -> float | None:
 
 def _node(fleet: Fleet, now: Moment) -> NodeView:
     me = fleet.me
-    return NodeView(me.name, me.id, me.version, me.pid, _uptime(fleet, now), me.terminal)
+    mine = fleet.member(me.id)
+    shown = fingerprint(mine.bundle) if mine else ""
+    return NodeView(me.name, me.id, me.version, me.pid, _uptime(fleet, now), me.terminal, shown)
 
 
 def _fleet(fleet: Fleet) -> FleetView:

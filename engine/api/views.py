@@ -14,7 +14,8 @@ from engine.model.roster import Role
 
 
 class NodeView(msgspec.Struct, frozen=True):
-    """The node that answers. `terminal`: attached, detached or none."""
+    """The node that answers. `terminal`: attached, detached or none. `fingerprint`: of its device key, for people to
+    compare."""
 
     name: str
     id: str
@@ -22,6 +23,7 @@ class NodeView(msgspec.Struct, frozen=True):
     pid: int
     uptime_s: float
     terminal: str
+    fingerprint: str = ""
 
 
 class FleetView(msgspec.Struct, frozen=True):

@@ -135,6 +135,15 @@ def _noticed(restored: Restored, aside: Path, why: str, kept: dict[str, int], wa
 
 
 def _went_back(birth: Birth, wall_ms: int) -> Finding:
+    if birth.fresh:
+        return Finding(
+            "store.went_back",
+            "The store of this home is gone",
+            Severity.HIGH,
+            "this home has had one, and there was none: the node is a fleet of its own now",
+            next_step="`fleet join` with a new invite; peers send again what they hold for it",
+            at_ms=wall_ms,
+        )
     return Finding(
         "store.went_back",
         "The store went back in time",

@@ -19,11 +19,13 @@ class Generation(msgspec.Struct, frozen=True):
 
 class Birth(msgspec.Struct, frozen=True):
     """This start of the node. `boots`: how many there were, this one counted. `epoch`: the stream epoch minted for it.
-    `went_back`: the store is older than one that this home has already had."""
+    `went_back`: the store is older than one that this home has already had. `fresh`: it
+    was made just now."""
 
     boots: int = 0
     epoch: int = 0
     went_back: bool = False
+    fresh: bool = False
 
 
 def born(stored: Generation, seen: Generation, wall_ms: int) -> Birth:
@@ -32,6 +34,7 @@ def born(stored: Generation, seen: Generation, wall_ms: int) -> Birth:
         max(stored.boots, seen.boots) + 1,
         max(stored.epoch + 1, seen.epoch + 1, wall_ms),
         went_back=stored.boots < seen.boots or stored.epoch < seen.epoch,
+        fresh=not stored.boots,
     )
 
 
