@@ -19,8 +19,7 @@ class Generation(msgspec.Struct, frozen=True):
 
 class Birth(msgspec.Struct, frozen=True):
     """This start of the node. `boots`: how many there were, this one counted. `epoch`: the stream epoch minted for it.
-    `went_back`: the store is older than one that this home has already had. `fresh`: it
-    was made just now."""
+    `went_back`: the store is older than one that this home has already had. `fresh`: it was made just now."""
 
     boots: int = 0
     epoch: int = 0

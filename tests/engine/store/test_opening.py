@@ -50,7 +50,7 @@ def fill(home: Path, *records: object) -> None:
 def test_an_empty_home(home: Path) -> None:
     """A first start finds nothing, counts itself and is readable to its owner alone."""
     restored = opened_once(home)
-    assert restored == Restored(birth=type(restored.birth)(1, NOW_MS))
+    assert restored == Restored(birth=type(restored.birth)(1, NOW_MS, fresh=True))
     assert stat.S_IMODE((home / "fleet.db").stat().st_mode) == 0o600
     assert generation.read(home / "generation") == Generation(1, NOW_MS)
 
