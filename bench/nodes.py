@@ -28,6 +28,7 @@ from engine.config import resolve
 from engine.engine import Engine
 from engine.errors import FleetError
 from engine.model.channel import Channel, ChannelState
+from fleet_tui import interpreter
 from fleet_tui.place import api_socket
 
 ROOT = Path(__file__).parent.parent
@@ -139,9 +140,11 @@ async def soon(look: Callable[[], Any], what: str, limit_s: float = READY_S) -> 
 
 @asynccontextmanager
 async def here(home: Path, name: str = "aa") -> AsyncIterator[Engine]:
-    """An engine on this loop."""
+    """An engine on this loop, in an interpreter set as a node's is."""
+    interpreter.tuned()
     engine = Engine(home, resolve("", {**ENVIRONMENT, "FLEET_NODE_NAME": name}), fleet_tui.__version__)
     await engine.start()
+    interpreter.settled()
     try:
         yield engine
     finally:

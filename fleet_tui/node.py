@@ -25,6 +25,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from engine.daemon import lock
 from engine.daemon.rundir import make_run_dir
 from engine.errors import Fault, FleetError
+from fleet_tui import interpreter
 from fleet_tui.crash import log_dir, save_crash
 from fleet_tui.journal import journal
 from fleet_tui.lending import End
@@ -122,6 +123,7 @@ class Node:
         self._asked: SimpleQueue[Loan | None] = SimpleQueue()  # None: stop
         self._shown: Loan | None = None
         self._stopping = False
+        self._screens_known = False
         self._engine: EngineHandle | None = None
         self._reception = Reception(make_run_dir(home), self._lent, self._signalled)
         self._timers: list[threading.Timer] = []
@@ -198,9 +200,17 @@ class Node:
             return None, None
         try:
             terminal.assume()
-            return run_app(self._make_app(self._engine, terminal), terminal)
+            app = self._make_app(self._engine, terminal)
+            self._imported()
+            return run_app(app, terminal)
         except Exception as error:  # noqa: BLE001 - whatever a screen does, the node goes on
             return None, error
+
+    def _imported(self) -> None:
+        """The first app brought its modules along; what later ones leave behind is for the collector."""
+        if not self._screens_known:
+            self._screens_known = True
+            interpreter.settled()
 
     # --- the reception thread ---------------------------------------------------------------------------------------
 
@@ -263,6 +273,7 @@ def _supersede(old: Loan, new: Loan | None) -> None:
 def _started(home: Path, make_engine: MakeEngine, warm: Callable[[], object]) -> EngineHandle:
     """The engine, ready; `warm` has run beside it."""
     found: list[EngineHandle | Exception] = []
+    interpreter.tuned()
 
     def start() -> None:
         try:
@@ -282,6 +293,7 @@ def _started(home: Path, make_engine: MakeEngine, warm: Callable[[], object]) ->
         raise found[0]
     if isinstance(found[0], Exception):
         raise _start_crashed(save_crash(home, found[0])) from found[0]
+    interpreter.settled()
     return found[0]
 
 
