@@ -24,12 +24,18 @@ class Switchboard:
         self._loop.post(ProbeAsked(self._id(peer), channel))
 
     async def hold(self, peer: str, channel: Channel, held: bool) -> None:
-        """Take a channel out of the cascade, or put it back."""
+        """Take a channel out of the cascade, or put it back; returns once it is so."""
         node = self._id(peer)
         if (node, channel) not in self._loop.fleet.channels:
             why = f"{channel} to {peer} is not set up on this node"
             raise FleetError("usage.channel", "No such channel here", why, "see `fleet channels`", Fault.THEIRS)
         self._loop.post(ChannelHeld(node, channel, held))
+
+        def obeyed(fleet: Fleet) -> bool:
+            return (node, channel) not in fleet.channels or fleet.health(node, channel).held is held
+
+        await self._loop.until(obeyed)
+        await self._hands.flush()  # what the faces see is what is durable
 
     async def check(self, peer: str) -> dict[str, dict[str, Any]]:
         """One measured round trip on every channel that exists: {channel: {"state","outcome","ms","reason"}}."""
