@@ -144,7 +144,8 @@ class Desk:
         return body.decode(errors="replace")
 
     async def messages(self, query: Query) -> Page:
-        """A page of the log, newest first."""
+        """A page of the log, newest first, no older than any event that was told before it was asked for."""
+        await self._hands.flush()
         return await self._reader.lines(query, _names(self._hands.visible))
 
     async def inbox(self, limit: int = 100, after: str = "", session: str = "") -> list[Letter]:
