@@ -57,10 +57,17 @@ class Ran:
 
 
 class Node:
-    """One node. `settings`: environment beyond the usual, such as `FLEET_STORE_BALLAST_MB`."""
+    """One node. `settings`: environment beyond the usual, such as `FLEET_STORE_BALLAST_MB`. `inside`: the command that
+    runs another one where this node lives, such as `ip netns exec …`."""
 
-    def __init__(self, name: str, settings: Mapping[str, str] | None = None, home: Path | None = None) -> None:
-        self.name = name
+    def __init__(
+        self,
+        name: str,
+        settings: Mapping[str, str] | None = None,
+        home: Path | None = None,
+        inside: Sequence[str] = (),
+    ) -> None:
+        self.name, self.inside = name, tuple(inside)
         self.home = home or Path(tempfile.mkdtemp(prefix="fl", dir="/tmp"))
         self.settings = dict(settings or {})
 
@@ -73,7 +80,7 @@ class Node:
         """A command, under way."""
         given = {key: value for key, value in os.environ.items() if not key.startswith("FLEET_")}
         given |= {"FLEET_NODE_NAME": self.name, "FLEET_NET_LISTEN": "127.0.0.1", **self.settings, **(env or {})}
-        command = [sys.executable, "-m", "fleet_tui", "--home", str(self.home), *argv]
+        command = [*self.inside, sys.executable, "-m", "fleet_tui", "--home", str(self.home), *argv]
         pipe = subprocess.PIPE
         return subprocess.Popen(
             command, cwd=ROOT, env=given, stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True

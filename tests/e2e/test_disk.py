@@ -119,6 +119,27 @@ def test_a_node_killed_on_a_full_disk(pair: tuple[Node, Node], disk: Path) -> No
     assert tight.bodies() == {f"meanwhile {number}": 1 for number in range(5)}
 
 
+def test_a_disk_that_cannot_be_written(disk: Path) -> None:
+    """A home on a read-only disk, as it is after a file system error: said with its name, and with the disk writable
+    again everything is there."""
+    node = Node("fixed", home=disk)
+    try:
+        first = node.up()["node"]["id"]
+        node.down()
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        ran = node.fleet("up")
+        assert ran.status == 1
+        assert ran.error["code"] in ("home.unwritable", "node.home", "world.os")
+        assert str(disk) in ran.error["detail"]
+        assert node.pid is None
+        subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+        assert node.up()["node"]["id"] == first
+        node.down()
+    finally:
+        subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=False)
+        node.end()
+
+
 def test_no_room_for_a_node_at_all(crumb: Path) -> None:
     """A first start without room fails with the reason and the next step, and leaves no process."""
     node = Node("crumb", home=crumb)

@@ -51,6 +51,18 @@ def test_a_code_is_good_once(trio: list[Node], newcomer: Node) -> None:
     until(lambda: trio[0].peer("other")["standing"] == "LEFT", "the other one to be gone")
 
 
+def test_joining_starts_the_node(trio: list[Node]) -> None:
+    """On the second machine the code is all there is to type."""
+    other = Node("other")
+    try:
+        other.must("join", trio[0].must("invite")["code"])
+        assert other.status()["fleet"]["chief"] == trio[0].name
+        other.must("leave")
+    finally:
+        other.end()
+    until(lambda: trio[0].peer("other")["standing"] == "LEFT", "the other one to be gone")
+
+
 def _refused(node: Node, code: str) -> dict[str, str]:
     ran = node.fleet("join", code)
     assert ran.status in (1, 2, 4), ran

@@ -21,6 +21,16 @@ OUTCOMES = {"confirmed", "landed", "refused", "lost", "barred", "flying"}
 
 TRY = {"channel": CHANNELS, "outcome": OUTCOMES, "ms": NUMBER}
 SENT = {"id": TEXT, "to": TEXT, "kind": TEXT, "rung": RUNGS, "channel": CHANNELS | {None}, "tries": [TRY]}
+LINE = {
+    "id": TEXT,
+    "dir": {"in", "out"},
+    "peer": TEXT,
+    "kind": TEXT,
+    "rung": RUNGS,
+    "channel": CHANNELS | {None},
+    "at": WHOLE,
+}
+LETTER = {"id": TEXT, "from": TEXT, "kind": TEXT, "body": TEXT, "at": WHOLE}
 CELL = {"state": STATES, "latency_ms": MAYBE_NUMBER, "fails": WHOLE, "reason": TEXT}
 ERROR = {
     "error": {"code": TEXT, "title": TEXT, "detail": TEXT, "next_step": TEXT, "fault": {"OURS", "THEIRS", "WORLD"}}
@@ -116,15 +126,37 @@ def test_send_lines(duo: list[Node]) -> None:
 def test_messages_and_inbox(duo: list[Node]) -> None:
     """`fleet messages`: both directions, one list; `fleet inbox`: what came, with what it says."""
     duo[1].must("send", "atlas", "from the other side", "--wait", "on_host")
-    line = {"id": TEXT, "dir": {"in", "out"}, "peer": TEXT, "kind": TEXT, "rung": RUNGS, "channel": CHANNELS | {None}}
     log = duo[0].must("messages")
-    fits(log, [{**line, "at": WHOLE}])
+    fits(log, [LINE])
     assert {one["dir"] for one in log} == {"in", "out"}
     assert [one["at"] for one in log] == sorted(one["at"] for one in log)
     letters = duo[1].must("inbox")
-    fits(letters, [{"id": TEXT, "from": TEXT, "kind": TEXT, "body": TEXT, "at": WHOLE}])
+    fits(letters, [LETTER])
     assert (letters[0]["from"], letters[0]["body"]) == ("atlas", "the first")
     assert len({letter["id"] for letter in letters}) == len(letters)
+
+
+def test_following(duo: list[Node]) -> None:
+    """`messages --follow` and `inbox --follow` go on: a line of JSON for each thing that happens, until ended."""
+    atlas, birch = duo
+    atlas.send("birch", "the last before")
+    log, box = atlas.spawn("messages", "-f", "-n", "1", "--json"), birch.spawn("inbox", "-f", "-n", "1", "--json")
+    assert log.stdout
+    assert box.stdout
+    try:
+        fits(json.loads(log.stdout.readline()), LINE)
+        assert json.loads(box.stdout.readline())["body"] == "the last before"
+        sent = atlas.send("birch", "the first followed")["id"]
+        letter = json.loads(box.stdout.readline())
+        fits(letter, LETTER)
+        assert (letter["id"], letter["body"]) == (sent, "the first followed")
+        while (line := json.loads(log.stdout.readline()))["rung"] != "on_host":
+            fits(line, LINE)
+        assert line["id"] == sent
+    finally:
+        for follower in (log, box):
+            follower.kill()
+            follower.communicate()
 
 
 def test_channels(duo: list[Node]) -> None:

@@ -72,7 +72,7 @@ def test_a_key_that_cannot_be_read(lone: Node, spoil: Callable[[Path], None]) ->
     spoil(key)
     before = key.lstat()
     ran = lone.fleet("up")
-    assert ran.status in (1, 3)
+    assert ran.status == 1
     assert ran.error["code"] == ("node.key_mode" if spoil is loosen else "node.key")
     assert str(key) in ran.error["detail"]
     assert ran.error["fault"] == "WORLD"
@@ -98,7 +98,7 @@ def test_a_home_that_others_can_read(lone: Node) -> None:
     """A home of mode 0755 is refused with the `chmod` that mends it."""
     lone.home.chmod(0o755)
     ran = lone.fleet("up")
-    assert ran.status in (1, 3)
+    assert ran.status == 1
     assert ran.error["next_step"] == f"chmod 700 {lone.home}"
 
 
@@ -108,6 +108,9 @@ GARBAGE: dict[str, bytes] = {
     "no such key": b"[net]\nhttp_prot = 1\n",
     "no such section": b"[nett]\nhttp_port = 1\n",
     "no number": b'[net]\nhttp_port = "many"\n',
+    "no port": b"[net]\nhttp_port = 99999\n",
+    "no size": b"[store]\nballast_mb = -1\n",
+    "no time": b"[membership]\nperiod_s = 0\n",
     "no preset": b'preset = "moon"\n',
 }
 
@@ -166,7 +169,7 @@ def _all_taken() -> Iterator[None]:
 def test_an_address_that_is_not_ours(lone: Node) -> None:
     """`net.listen` on an address of another machine: the error names it and the setting; no broker is left behind."""
     ran = lone.fleet("up", env={"FLEET_NET_LISTEN": "203.0.113.9"})
-    assert ran.status in (1, 3)
+    assert ran.status == 1
     assert "203.0.113.9" in ran.error["detail"]
     assert "net.listen" in ran.error["next_step"]
     until(lambda: not lone.brokers(), "no broker")
