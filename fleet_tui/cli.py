@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from engine.errors import Fault, FleetError, exit_code
 from fleet_tui import __version__
 from fleet_tui.call import Call
+from fleet_tui.place import program
 from fleet_tui.verbs import BY_NAME, VERBS, Verb
 
 INTERRUPTED = 130
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         call = Call(args)
         return _done(call)
     except FleetError as error:
-        return complain(error, as_json="--json" in given)
+        return complain(_of_this_home(error, call), as_json="--json" in given)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -183,6 +184,14 @@ def _shorter(message: str) -> str:
     said = message.split("'")[1]
     near = difflib.get_close_matches(said, BY_NAME, 1)
     return f"there is no command `{said}`" + (f"; did you mean `{near[0]}`?" if near else "")
+
+
+def _of_this_home(error: FleetError, call: Call | None) -> FleetError:
+    """A next step for a node names the home that was asked for: typed as it stands, it would start another node."""
+    if call is None or not error.code.startswith("node."):
+        return error
+    step = error.next_step.replace("`fleet ", f"`{program(call.home)} ")
+    return FleetError(error.code, error.title, error.detail, step, error.fault)
 
 
 def _of_the_machine(error: OSError) -> FleetError:

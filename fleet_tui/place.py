@@ -5,6 +5,7 @@ It looks at nothing on the disk.
 """
 
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,6 +24,11 @@ def home_of(given: str | None = None, environ: Mapping[str, str] = os.environ) -
     import platformdirs  # 10 ms that whoever names a home does not pay
 
     return Path(platformdirs.user_data_dir("fleet", appauthor=False))
+
+
+def program(home: Path, environ: Mapping[str, str] = os.environ) -> str:
+    """What a person types to mean the node of `home`: `fleet`, with `--home` where it would mean another one."""
+    return "fleet" if home == home_of(None, environ) else f"fleet --home {shlex.quote(str(home))}"
 
 
 def api_socket(home: Path) -> Path:

@@ -21,6 +21,7 @@ from engine.daemon.rundir import run_dir
 from fleet_tui import lending
 from fleet_tui.launch import Problem, RunNode, launch
 from fleet_tui.lending import LEAVE, End, Line, Message
+from fleet_tui.place import program
 
 ATTEMPTS = 3  # a node that is just stopping is outlived twice at most
 STOPPING_S = 20.0  # how long a node may drain while a stub waits to start the next one
@@ -28,11 +29,11 @@ GOODBYE_S = 2.0  # how long the node may take to answer a detach before the stub
 UNFIT = ("", "dumb", "unknown")
 
 NOTICES = {
-    End.DETACHED: "detached; the node goes on, `fleet` attaches again",
+    End.DETACHED: "detached; the node goes on, `{fleet}` attaches again",
     End.TAKEN_OVER: "taken over by another terminal{by}; the node goes on",
-    End.LOST: "the terminal did not answer and was let go; the node goes on, `fleet` attaches again",
+    End.LOST: "the terminal did not answer and was let go; the node goes on, `{fleet}` attaches again",
     End.STOPPED: "the node has stopped",
-    End.CRASHED: "the screen crashed and the node goes on; `fleet` opens a new one. Traceback: {log}",
+    End.CRASHED: "the screen crashed and the node goes on; `{fleet}` opens a new one. Traceback: {log}",
 }
 WENT_WRONG = (End.CRASHED,)
 
@@ -146,7 +147,7 @@ def _explain(ended: Message | None, home: Path) -> int:
         return _complain(ended["error"])
     reason = End(ended["ended"])
     by = f" ({ended['by']})" if "by" in ended else ""
-    _tell(NOTICES[reason].format(by=by, log=ended.get("log", "")))
+    _tell(NOTICES[reason].format(fleet=program(home), by=by, log=ended.get("log", "")))
     return 1 if reason in WENT_WRONG else 0
 
 

@@ -2,7 +2,8 @@
 
 from fleet_tui import plain
 from fleet_tui.call import Call
-from fleet_tui.commands import home
+from fleet_tui.commands import home, node
+from fleet_tui.place import program
 from screens import format
 
 # A code is checked with its issuer over the network, on every address it names.
@@ -12,7 +13,8 @@ JOIN_S = 90.0
 def init(call: Call) -> int:
     """Make the home and name the machine; the node makes keys and a fleet of one at its first start."""
     made = home.make(call.home, call.args.name)
-    call.show(made, [f"{made['name']} lives in {made['home']}", "Next: `fleet` opens the control room."])
+    next_step = f"Next: `{program(call.home)}` opens the control room."
+    call.show(made, [f"{made['name']} lives in {made['home']}", next_step])
     return 0
 
 
@@ -25,10 +27,11 @@ def invite(call: Call) -> int:
 
 
 def join(call: Call) -> int:
-    """Join the fleet that a code is from."""
+    """Join the fleet that a code is from; the node is started if none runs."""
+    node.ensure(call)
     status = call.node.post("/join", {"code": call.args.code}, JOIN_S)
-    fleet, node = status["fleet"], status["node"]
-    call.show(status, [f"{node['name']} is now in {fleet['name']}.", "", *plain.peers(status["peers"])])
+    done = f"{status['node']['name']} is now in {status['fleet']['name']}."
+    call.show(status, [done, "", *plain.peers(status["peers"])])
     return 0
 
 

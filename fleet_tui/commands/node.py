@@ -13,6 +13,7 @@ from engine.errors import Fault, FleetError
 from fleet_tui import plain
 from fleet_tui.call import Call
 from fleet_tui.launch import Problem, launch
+from fleet_tui.place import program
 
 # Draining is given this long by the node itself; a stop beyond it is stuck.
 STOP_S = 60.0
@@ -24,13 +25,27 @@ def up(call: Call) -> int:
         status = _awaited(call)
         call.show(status, [f"{status['node']['name']} runs already, pid {pid}."])
         return 0
+    status = start(call)
+    call.show(status, [f"{_is_up(status)}.", f"Next: `{program(call.home)}` opens the control room."])
+    return 0
+
+
+def ensure(call: Call) -> None:
+    """Start the node if none runs, and say so beside the output."""
+    if not holder(call.home):
+        call.tell(f"{_is_up(start(call))}.")
+
+
+def start(call: Call) -> Any:
+    """A node that did not run, started and answering: its status. Raises the `FleetError` that kept it from it."""
     problem = launch(call.home, _run_node)
     if problem is not None:
         raise _raised(problem)
-    status = _awaited(call)
-    name = status["node"]["name"]
-    call.show(status, [f"{name} is up, pid {status['node']['pid']}.", "Next: `fleet` opens the control room."])
-    return 0
+    return _awaited(call)
+
+
+def _is_up(status: Any) -> str:
+    return f"{status['node']['name']} is up, pid {status['node']['pid']}"
 
 
 def _run_node(home: Path, ready: Callable[[], None]) -> int:

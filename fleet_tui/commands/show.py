@@ -127,9 +127,10 @@ def _guide(made: demos.Demo) -> list[str]:
     return [
         f"{len(made.nodes)} nodes, each with its own home, keys and broker. Things to try:",
         "",
-        "  m                 write a message; w on it tells what became of it",
+        "  m                 write a message; 6 lists it, w there tells what became of it",
         "  2                 every channel to every peer",
-        f"  kill -9 {broker:<9} {second.name}'s nats-server, from another terminal: the next message goes by http",
+        "  x (in 2)          hold nats back: the next message goes another way; x again lets it in",
+        f"  kill -9 {broker:<9} {second.name}'s nats-server, from another terminal: 2 shows nats break and heal",
         f"  {_program()} --home {second.home} down",
         f"                    stop {second.name}; what you send it waits, and arrives when it is `up` again",
         f"  {_program()} --home {second.home} send {first.name} hello",

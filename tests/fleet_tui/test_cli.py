@@ -225,7 +225,7 @@ def test_no_node_is_status_3(nobody: Fleet) -> None:
     """With the command that starts one."""
     for argv in (("status",), ("send", "birch", "hi"), ("down",), ("inbox",), ()):
         ran = nobody(*argv)
-        assert (ran.status, "fleet up" in ran.err) == (3, True), argv
+        assert (ran.status, f"`fleet --home {nobody.home} up`" in ran.err) == (3, True), argv
 
 
 @pytest.mark.parametrize("verb", [verb.name for verb in VERBS if verb.changes])
