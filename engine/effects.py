@@ -114,10 +114,6 @@ class Look(msgspec.Struct, frozen=True):
     """Look at this machine: load and git state."""
 
 
-class RotateKey(msgspec.Struct, frozen=True):
-    """Make a new sealing pre-key and keep the one before it."""
-
-
 Effect = (
     Save
     | Raise
@@ -133,5 +129,4 @@ Effect = (
     | ApplyRoster
     | Dismiss
     | Look
-    | RotateKey
 )

@@ -27,7 +27,7 @@ from engine.core import Core
 from engine.desk import Desk
 from engine.door import SEEN_LIMIT
 from engine.doors import Doors
-from engine.effects import ApplyRoster, Dismiss, Look, RotateKey, SendDatagram
+from engine.effects import ApplyRoster, Dismiss, Look, SendDatagram
 from engine.errors import Fault, FleetError
 from engine.evidence.ledger import link
 from engine.first import first
@@ -193,7 +193,6 @@ class Engine:
             ApplyRoster: lambda effect: self._trust(effect.roster),
             Dismiss: lambda effect: self._spawn(self._admission.dismiss(effect.node)),
             Look: lambda effect: self._spawn(self._look()),
-            RotateKey: lambda effect: self._rotate(),
             SendDatagram: lambda effect: self._doors.send(effect.host, effect.port, effect.packet),
         }
         return Core(fleet, store=self._store, reader=self._reader, sealer=self._sealer, clock=self._clock, deeds=deeds)

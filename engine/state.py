@@ -17,8 +17,7 @@ from engine.model.roster import Address, Member, Roster
 
 
 class Me(msgspec.Struct, frozen=True):
-    """This node. `epoch`: the stream epoch minted at this start. `pulse`: the last pulse number used.
-    `look`: how this machine was at the last look."""
+    """This node. `epoch`: the stream epoch minted at this start. `look`: how this machine was at the last look."""
 
     id: str
     name: str
@@ -27,7 +26,6 @@ class Me(msgspec.Struct, frozen=True):
     pid: int = 0
     started_ms: int = 0
     started_mono: float = 0.0
-    pulse: int = 0
     incarnation: int = 0
     addresses: tuple[Address, ...] = ()
     prekey: tuple[int, bytes] | None = None

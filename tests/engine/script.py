@@ -254,5 +254,4 @@ _SAID: dict[type, Callable[[Any], str]] = {
     e.ApplyRoster: lambda effect: f"apply roster {effect.roster.version}",
     e.Dismiss: lambda effect: f"dismiss {effect.node}",
     e.Look: lambda effect: "look",
-    e.RotateKey: lambda effect: "rotate key",
 }
