@@ -40,6 +40,9 @@ def given(standing: Standing = Standing.ALIVE, **pairs: tuple[ChannelState, floa
         pytest.param({"nats": S.HEALING, "http": S.HEALTHY}, "http", id="HEALING is skipped"),
         pytest.param({"nats": S.QUARANTINED, "http": S.ABSENT}, "", id="QUARANTINED and ABSENT are skipped"),
         pytest.param({"relay": S.HEALTHY, "nats": S.HEALTHY}, "nats relay", id="a relay is P3"),
+        pytest.param({"http": (S.HEALTHY, 60.0), "relay": (S.HEALTHY, 3.0)}, "http relay", id="a detour needs a margin"),
+        pytest.param({"http": (S.HEALTHY, 90.0), "relay": (S.HEALTHY, 3.0)}, "relay http", id="and wins by a wide one"),
+        pytest.param({"http": S.DEGRADED, "relay": S.HEALTHY}, "relay http", id="a sound detour before a failing way"),
         pytest.param({}, "", id="nothing known: nothing to try"),
     ],
 )
