@@ -156,7 +156,7 @@ class Door:
             if offered.version <= self._roster().version and offered == self._roster():
                 return
             check_successor(self._roster(), offered)
-        except (msgspec.DecodeError, msgspec.ValidationError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise Refusal("garbage", src) from None
         except FleetError as error:
             if error.code not in _OLD_NEWS:

@@ -18,6 +18,7 @@ It never reads a file and starts nothing: `engine.broker.supervise` does.
 """
 
 from enum import StrEnum
+from ipaddress import ip_address
 from typing import Any
 
 import msgspec
@@ -199,7 +200,12 @@ def _mesh(spec: Spec) -> dict[str, Any]:
             # Sealed bytes do not shrink.
             "compression": "off",
             "tls": {**_tls(spec), **_checks(hubs(spec))},
-            "routes": [_url("nats-route", at.host, at.nats) for one in others for at in one.addresses if at.nats],
+            "routes": [
+                _url("nats-route", at.host, at.nats)
+                for one in others
+                for at in one.addresses
+                if at.nats and _readable(at.host)
+            ],
             **_PING,
         }
     }
@@ -218,7 +224,7 @@ def _hub(spec: Spec) -> dict[str, Any]:
 
 
 def _leaf(spec: Spec) -> dict[str, Any]:
-    urls = [_leaf_url(spec, at) for one in hubs(spec) for at in one.addresses if at.leaf]
+    urls = [_leaf_url(spec, at) for one in hubs(spec) for at in one.addresses if at.leaf and _readable(at.host)]
     remote = {"urls": urls, "compression": "off", "tls": {**_tls(spec), "handshake_first": True}}
     calls = {"remotes": [remote]} if urls else {}
     # The pins for calls going out are taken from this outer table; without a port nothing listens.
@@ -258,6 +264,14 @@ def _leaf_url(spec: Spec, at: Address) -> str:
     """The password is no secret and opens nothing, the pinned key does; a broker whose own clients must log in also
     wants a name from its leaves."""
     return _url("nats-leaf", at.host, at.leaf, f"leaf:{spec.fleet_id}@")
+
+
+def _readable(host: str) -> bool:
+    """Whether nats-server can read it in a URL. One that it cannot, told by any member, would keep it from starting."""
+    try:
+        return bool(ip_address(host)) and "%" not in host
+    except ValueError:
+        return host.isascii() and host != "" and not set(host) & set(":%")
 
 
 def _url(scheme: str, host: str, port: int, user: str = "") -> str:

@@ -151,7 +151,8 @@ def _pulse(fleet: Fleet, parcel: Parcel, via: Channel, now: Moment) -> Step:
 
 def slide(window: Pulse, epoch: int, seq: int) -> Pulse | None:
     """The replay window after (epoch, seq), or None if it was seen before or lies behind the window."""
-    if epoch > window.epoch:
+    if epoch > window.epoch or (epoch == window.epoch and seq >= window.top + WINDOW):
+        # Nothing of the old window is left. To shift it there would cost as much memory as a liar cares to name.
         return Pulse(epoch, seq, 1)
     if epoch < window.epoch or seq <= window.top - WINDOW:
         return None

@@ -27,6 +27,9 @@ from engine.wire import Header, Refusal, peek
 
 Step = tuple[Fleet, list[Effect]]
 
+# A ULID that has passed another relay has at most 44. With one much longer our wrapper's own id would be refused.
+ID_LIMIT = 44
+
 # Mail of others that one node holds at a time: enough for a long evening of a busy fleet, too little to fill a disk.
 CARRIED_LIMIT = 10_000
 
@@ -46,8 +49,9 @@ def _is_chief(fleet: Fleet, peer_id: str) -> bool:
     return member is not None and member.role is Role.CHIEF
 
 
-def wrapper(fleet: Fleet, to: str, forward: Forward, now: Moment) -> Envelope:
-    """The pulse that hands a sealed frame on to `to`, which is a relay or its receiver."""
+def wrapper(fleet: Fleet, to: str, forward: Forward, now: Moment, hop: int = 0) -> Envelope:
+    """The pulse that hands a sealed frame on to `to`, which is a relay or its receiver. `hop`: relays it has passed,
+    where another relay is to carry the pulse itself."""
     return Envelope(
         src=fleet.me.id,
         src_epoch=fleet.me.epoch,
@@ -57,6 +61,7 @@ def wrapper(fleet: Fleet, to: str, forward: Forward, now: Moment) -> Envelope:
         kind=Kind.PASS,
         urgency=Urgency.LOW,
         created_ms=now.wall_ms,
+        hop=hop,
         body=pack(forward),
     )
 
@@ -76,6 +81,8 @@ def refusal(fleet: Fleet, forward: Forward) -> str:
         inner = peek(forward.frame)
     except Refusal as found:
         return found.code
+    if len(inner.msg_id) > ID_LIMIT:
+        return "garbage"
     if inner.kind not in _CARRIED:
         return "version"
     return "not_carried" if _CARRIED[inner.kind] is _keep and _full(fleet, forward, inner) else ""
@@ -118,9 +125,10 @@ def _keep(fleet: Fleet, forward: Forward, inner: Header, now: Moment) -> Step:
 
 
 def _pass(fleet: Fleet, forward: Forward, inner: Header, now: Moment) -> Step:
-    """A pulse: on at once over the best direct channel, or not at all; it is worth nothing later."""
-    best = choose(fleet, forward.dst, Kind.PASS)[:1]
-    carried = wrapper(fleet, forward.dst, forward, now)
+    """A pulse: on at once over the best channel, another relay if there may be one, or not at all; it is worth nothing
+    later. Without the second relay no receipt would come back the way its message went."""
+    best = choose(fleet, forward.dst, Kind.RECEIPT, hop=forward.hop)[:1]
+    carried = wrapper(fleet, forward.dst, forward, now, hop=forward.hop)
     return fleet, [Deliver(forward.dst, channel, carried, CHANNELS[channel].budget_s) for channel in best]
 
 

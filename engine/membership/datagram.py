@@ -107,7 +107,7 @@ class Datagrams:
         family = self._socket.family if self._socket else socket.AF_INET
         try:
             found = await loop.getaddrinfo(host, None, family=family, type=socket.SOCK_DGRAM, flags=socket.AI_V4MAPPED)
-        except OSError:
+        except (OSError, UnicodeError):
             return
         self._keep(host, str(found[0][4][0]), loop.time() + NAME_S)
 

@@ -18,13 +18,15 @@ from typing import Annotated
 
 import msgspec
 
+from engine.model.packets import INCARNATION_LIMIT
+
 PACKET_LIMIT = 1_200
 QUESTION_FLOOR = 160
 RUMOUR_LIMIT = 32
 
 Word = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Note = Annotated[str, msgspec.Meta(max_length=64)]
-Number = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
+Number = Annotated[int, msgspec.Meta(ge=0, lt=INCARNATION_LIMIT)]
 
 
 class Claim(IntEnum):

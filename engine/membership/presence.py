@@ -17,6 +17,7 @@ from engine.membership.gossip import Belief
 from engine.membership.packet import Claim, Rumour
 from engine.model.event import PeerMoved
 from engine.model.moment import Moment
+from engine.model.packets import INCARNATION_LIMIT
 from engine.model.peer import Peer, Standing
 from engine.model.records import AddEntry, PutPeer, Record
 from engine.state import Fleet
@@ -186,8 +187,9 @@ def extend(fleet: Fleet, lag_s: float, now: Moment) -> Fleet:
 
 
 def refute(fleet: Fleet, incarnation: int) -> Fleet:
-    """Say that we are alive, in an incarnation above `incarnation` and our own."""
-    raised = max(fleet.me.incarnation, incarnation) + 1
+    """Say that we are alive, in an incarnation above `incarnation` and our own. A liar cannot drive us beyond the last
+    that anybody can read."""
+    raised = min(max(fleet.me.incarnation, incarnation) + 1, INCARNATION_LIMIT - 1)
     fleet = replace(fleet, me=replace(fleet.me, incarnation=raised))
     return _tell(fleet, Rumour(Claim.ALIVE, fleet.me.id, raised))
 

@@ -5,11 +5,18 @@ store. A stream is a watermark and a bit mask: everything at or below the waterm
 dropped as old and no number takes effect twice.
 """
 
+from typing import Annotated
+
 import msgspec
 from immutables import Map
 
 from engine.model.channel import Channel
-from engine.model.envelope import Envelope
+from engine.model.envelope import AHEAD_LIMIT, Envelope
+
+# A number as the wire, the store and a shift can hold it.
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+# No receiver takes a number further ahead than this, so no mask of one is longer.
+Mask = Annotated[bytes, msgspec.Meta(max_length=AHEAD_LIMIT // 8)]
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -79,9 +86,9 @@ class AckLine(msgspec.Struct, frozen=True, array_like=True):
     """What of one of your epochs I hold: all numbers up to `watermark`, and those above it whose bit is set
     (`above`, little-endian; bit 0 is `watermark + 1`)."""
 
-    epoch: int
-    watermark: int
-    above: bytes = b""
+    epoch: Number
+    watermark: Number
+    above: Mask = b""
 
 
 class Parcel(msgspec.Struct, frozen=True):

@@ -4,13 +4,13 @@ People's kinds carry UTF-8 text and have no entry. A body that does not fit its 
 offending field; a field this version does not know is ignored.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from engine.errors import Fault, FleetError
 from engine.model.envelope import Kind
-from engine.model.mail import AckLine
+from engine.model.mail import AckLine, Number
 from engine.model.roster import Address
 
 
@@ -18,13 +18,17 @@ class Note(msgspec.Struct, frozen=True, array_like=True):
     """What became of one number where "I hold it" is not the whole truth. `rung`: `on_host` (its SKIP came after the
     message), `refused` with the reason, or `CLOSED`: its epoch is over, number the message anew."""
 
-    epoch: int
-    seq: int
+    epoch: Number
+    seq: Number
     rung: str
     reason: str = ""
 
 
 CLOSED = "closed"
+# As gossip packets have it: an incarnation beyond would make everything unreadable that tells of it.
+INCARNATION_LIMIT = 1 << 62
+Incarnation = Annotated[int, msgspec.Meta(ge=0, lt=INCARNATION_LIMIT)]
+Load = Annotated[float, msgspec.Meta(ge=0, lt=1e6)]
 
 
 class Receipt(msgspec.Struct, frozen=True, array_like=True):
@@ -39,23 +43,23 @@ class Heartbeat(msgspec.Struct, frozen=True):
     oldest epoch with open numbers to you. `your_epoch`: the newest of your epochs it has seen (it tells you if your
     store went back in time). `prekey`: its present sealing key as (key_epoch, X25519 public key)."""
 
-    sent_ms: int
+    sent_ms: Number
     version: str
-    load: float = 0.0
-    uptime_s: int = 0
+    load: Load = 0.0
+    uptime_s: Number = 0
     cwd: str = ""
     branch: str = ""
     head: str = ""
-    dirty: int = 0
-    sessions: int = 0
+    dirty: Number = 0
+    sessions: Number = 0
     broker: str = ""
     addresses: tuple[Address, ...] = ()
-    roster_version: int = 0
+    roster_version: Number = 0
     roster_hash: bytes = b""
-    floor_epoch: int = 0
-    your_epoch: int = 0
-    prekey: tuple[int, bytes] | None = None
-    incarnation: int = 0
+    floor_epoch: Number = 0
+    your_epoch: Number = 0
+    prekey: tuple[Number, bytes] | None = None
+    incarnation: Incarnation = 0
     reaches: tuple[str, ...] = ()
 
 
@@ -63,7 +67,7 @@ class Forward(msgspec.Struct, frozen=True, array_like=True):
     """A sealed frame on its way through a relay to `dst`. `hop`: relays passed, this one included."""
 
     dst: str
-    hop: int
+    hop: Number
     frame: bytes
 
 
@@ -89,5 +93,5 @@ def unpack(kind: Kind, body: bytes) -> Any:
     """The packet in a body of `kind`. Raises `FleetError` `bad.packet`, naming the field, when it does not fit."""
     try:
         return _DECODERS[kind].decode(body)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FleetError("bad.packet", "Packet does not fit its type", f"{kind}: {error}", "", Fault.THEIRS) from None

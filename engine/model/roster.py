@@ -6,8 +6,13 @@ a name is refused.
 """
 
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+
+# What a resolver, a socket and nats-server can all take; anything else that a member says of itself is refused unread.
+Host = Annotated[str, msgspec.Meta(max_length=253, pattern=r"^[\w.:%-]*$")]
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 
 
 class Role(StrEnum):
@@ -23,11 +28,11 @@ class Address(msgspec.Struct, frozen=True):
     """Where a node listens: one host, four ports (0: not listening). `http` peer port, `nats` cluster routes,
     `leaf` NATS leaf nodes, `udp` gossip."""
 
-    host: str
-    http: int = 0
-    nats: int = 0
-    leaf: int = 0
-    udp: int = 0
+    host: Host
+    http: Port = 0
+    nats: Port = 0
+    leaf: Port = 0
+    udp: Port = 0
 
 
 class Bundle(msgspec.Struct, frozen=True):

@@ -185,6 +185,9 @@ async def _call(place: Place, trusts: Trusts) -> Line:
     try:
         await asyncio.get_running_loop().create_connection(lambda: line, *place)
         await line.opened
+    except UnicodeError:
+        line.hang_up()
+        raise ConnectionError(f"{place[0]!r} cannot be a host's name") from None
     except BaseException:
         line.hang_up()
         raise

@@ -2,6 +2,7 @@
 
 from itertools import count
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -197,3 +198,52 @@ def test_what_came_back_for_somebody_else_goes_on() -> None:
     hall.door.replied(frame, Channel.HTTP, A.id)
     assert hall.posted == [Transited(A.id, other.id, frame)]
     assert hall.whys(frame) == ["misaddressed"], "as a delivery it has the wrong address"
+
+
+# ----------------------------------------------------------------------------------------------- members that lie
+
+
+def beat(**said: object) -> bytes:
+    """A heartbeat as a member that keeps to no rule writes it."""
+    return msgspec.msgpack.encode({"sent_ms": NOW, "version": "1", **said})
+
+
+DEEP = b"\x91" * 100_000 + b"\xc0"
+LIES = {
+    "a port below": (Kind.HEARTBEAT, beat(addresses=[{"host": "h", "udp": -1}])),
+    "a port beyond": (Kind.HEARTBEAT, beat(addresses=[{"host": "h", "http": 65_536}])),
+    "no host": (Kind.HEARTBEAT, beat(addresses=[{"host": "a b\n"}])),
+    "an incarnation beyond": (Kind.HEARTBEAT, beat(incarnation=2**62)),
+    "a negative floor": (Kind.HEARTBEAT, beat(floor_epoch=-1)),
+    "an endless load": (Kind.HEARTBEAT, beat(load=float("inf"))),
+    "no text": (Kind.HEARTBEAT, beat(branch="AAAA").replace(b"AAAA", b"\xff" * 4)),
+    "a deep nest": (Kind.HEARTBEAT, b"\x83" + beat()[1:] + b"\xa1z" + DEEP),
+    "a deep receipt": (Kind.RECEIPT, b"\x93\x90\x90" + DEEP),
+    "a watermark below": (Kind.RECEIPT, msgspec.msgpack.encode([[[3, -(2**63), b"\xff"]]])),
+    "an endless mask": (Kind.RECEIPT, msgspec.msgpack.encode([[[3, 1, b"\xff" * 2_049]]])),
+    "a roster of no text": (Kind.ROSTER, msgspec.msgpack.encode(ROSTER).replace(b"home", b"\xff" * 4)),
+    "a deep roster": (Kind.ROSTER, b"\x81\xa1z" + DEEP),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_what_no_honest_member_says_is_garbage(lie: str) -> None:
+    """It is refused and counted at the door, and what came with it is taken: nothing behind it has to bear it."""
+    kind, body = LIES[lie]
+    seals = sealer(A)
+    refused, arrived = heard(seals.seal(letter(kind, body, 1)) + seals.seal(letter(Kind.CONTEXT, b"hello", 2)))
+    assert isinstance(refused, Rejected)
+    assert refused.why == "garbage"
+    assert isinstance(arrived, Arrived)
+    assert [one.envelope.body for one in arrived.parcels] == [b"hello"]
+
+
+def test_a_lie_in_a_wrapper_does_not_stop_the_relay() -> None:
+    """A relay cannot see what it carries: its own number stands, or it would send the same for ever."""
+    seals = sealer(A)
+    inner = seals.seal(letter(*LIES["no text"], 1))
+    refused, arrived = heard(seals.seal(letter(Kind.FORWARD, pack(Forward(B.id, 1, inner)), 2)))
+    assert isinstance(refused, Rejected)
+    assert refused.why == "garbage"
+    assert isinstance(arrived, Arrived)
+    assert [one.envelope.kind for one in arrived.parcels] == [Kind.FORWARD]

@@ -196,3 +196,12 @@ def test_planned_leaves_out_who_is_gone(gone: dict[str, int]) -> None:
     roster = Roster("f1", "fleet", 1, 0, members(2, **gone))
     changed = Fleet(value.me, value.config, roster)
     assert config.place(config.planned(changed, FILES, 10)) is Place.ALONE
+
+
+@pytest.mark.parametrize("host", ["", "x:y", "fe80::1%eth0", "a%zz", "ü"])
+def test_an_address_that_cannot_be_read_is_left_out(host: str) -> None:
+    """One member's odd address must not keep the broker of every other from starting."""
+    odd = members(3)[2]
+    among = (*members(2), Member(odd.id, "n3", odd.bundle, (Address(host, nats=6222), Address("::1", nats=6222))))
+    routes = config.document(spec(among))["cluster"]["routes"]
+    assert routes == ["nats-route://10.0.0.2:6222", "nats-route://[::1]:6222"]

@@ -318,3 +318,10 @@ def test_same_input_same_output() -> None:
     assert (one.hear(signal), one.fleet) == (two.hear(signal), two.fleet)
     assert value.mail.streams.get("B") is None
     assert moment() == moment()
+
+
+def test_a_pulse_far_ahead_costs_nothing() -> None:
+    """A member may name any number: the window begins anew there, and the node does not run out of memory."""
+    window = slide(Pulse(THEIRS, 1, 1), THEIRS, 2**63 - 1)
+    assert window == Pulse(THEIRS, 2**63 - 1, 1)
+    assert slide(window, THEIRS, 1) is None

@@ -125,6 +125,7 @@ def test_refused_frames() -> None:
         (came(frame(), dst="Z"), "misaddressed"),
         (came(b"FLT?"), "garbage"),
         (came(b""), "garbage"),
+        (came(frame(msg_id="m" * 64)), "garbage"),
         (came(frame()[:-32] + bytes(32)), "unsigned"),
     ):
         script = network()

@@ -16,6 +16,7 @@ from engine.model.channel import Channel, ChannelHealth, ChannelState, Outcome, 
 from engine.model.envelope import Envelope, Kind
 from engine.model.mail import Parcel
 from engine.model.moment import Moment
+from engine.model.packets import INCARNATION_LIMIT
 from engine.model.peer import Peer, Standing
 from engine.model.records import AddEntry, PutPeer
 from engine.signals import Arrived, DatagramCame, LoopLagged, Rang, Signal, Started, Tried
@@ -277,6 +278,16 @@ def test_only_i_refute_what_is_said_of_me() -> None:
     (_, ack) = script.sent()[0]
     assert isinstance(ack, Ack)
     assert ack.incarnation == mine + 6
+
+
+def test_no_liar_drives_us_beyond_what_can_be_read() -> None:
+    """Accused in the last incarnation there is, we stay in it: what we say must still be a packet to everybody."""
+    script = Script()
+    accusation = packet.encode_rumour(Rumour(Claim.SUSPECT, ME, INCARNATION_LIMIT - 1, C))
+    script.came(packet.laden(Ping(B, 1, 1, ME), [accusation]), 0.1)
+    assert script.fleet.me.incarnation == INCARNATION_LIMIT - 1
+    (_, ack) = script.sent()[0]
+    assert isinstance(ack, Ack)
 
 
 def test_an_old_accusation_against_me_is_ignored() -> None:
