@@ -203,6 +203,12 @@ class Doors:
         self._port.join = self._joining
         self._tell_where(bind)
 
+    def look_around(self) -> None:
+        """Tell peers where this machine is now: a laptop changes networks. While it has none, the last word stands, for
+        whoever reads it meanwhile is on this machine too."""
+        if self._core.hands.transports and any(not exposure.useless(host) for host in _interfaces()):
+            self._tell_where(self._bind())
+
     def _bind(self) -> str:
         fleet: Fleet = self._core.loop.fleet
         return exposure.bind_host(self._config.net, fleet.roster, fleet.me.id, self._joining is not None)

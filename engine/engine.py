@@ -205,6 +205,7 @@ class Engine:
 
     async def _look(self) -> None:
         self.heard(await self._looker.look())
+        self._doors.look_around()
         if prekeys.due(self._prekeys, self._clock.now().wall_ms):
             self._rotate()
 

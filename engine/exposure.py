@@ -36,11 +36,12 @@ def advertised(
 def _hosts(bind: str, interfaces: Iterable[str]) -> tuple[str, ...]:
     if bind != EVERYWHERE:
         return (bind,)
-    found = [ip for ip in dict.fromkeys(interfaces) if not _useless(ip)]
+    found = [ip for ip in dict.fromkeys(interfaces) if not useless(ip)]
     return (*found[: ADVERTISED - 1], LOOPBACK)
 
 
-def _useless(text: str) -> bool:
+def useless(text: str) -> bool:
+    """Whether an address of an interface helps nobody elsewhere to find us."""
     # Link-local addresses need a zone that means nothing on another machine; IPv6 is not bound yet.
     ip = ip_address(text.partition("%")[0])
     return ip.is_loopback or ip.is_link_local or ip.version != 4
