@@ -40,6 +40,13 @@ class Row:
                 ip("-n", name, "addr", "add", f"10.201.{number}.{host}/24", "dev", device)
                 ip("-n", name, "link", "set", device, "up")
 
+    def carries(self) -> bool:
+        """Whether every end of every cable is up, which the kernel takes up to a second to see."""
+        shown = (
+            subprocess.run(["ip", "-n", name, "link"], capture_output=True, text=True) for name in self.names.values()
+        )
+        return sum(one.stdout.count("state UP") for one in shown) == 4
+
     def pull(self, end: str) -> None:
         """Pull the cable between the middle and one end."""
         ip("-n", self.names["middle"], "link", "set", end, "down")
@@ -65,6 +72,7 @@ def row() -> Iterator[Row]:
             laid.lay()
         except subprocess.CalledProcessError as error:
             pytest.skip(f"needs network namespaces, and making one is not permitted: {error.stderr.strip()}")
+        until(laid.carries, "the cables to carry")
         yield laid
     finally:
         laid.clear()
@@ -96,6 +104,21 @@ def test_the_middle_carries(three: list[Node]) -> None:
     for here, there in ((west, east), (east, west)):
         until(lambda here=here, there=there: here.peer(there.name)["standing"] == "ALIVE", "the ends to be alive")
     assert middle.letters() == []
+
+
+def test_a_machine_that_changes_networks(three: list[Node], row: Row) -> None:
+    """West gets another address while it runs, as a laptop does: it tells, and is reached there over every channel."""
+    west, middle, _ = three
+    ip("-n", row.names["west"], "addr", "add", "10.201.1.77/24", "dev", "cable")
+    ip("-n", row.names["west"], "addr", "del", "10.201.1.1/24", "dev", "cable")
+    ip("-n", row.names["west"], "addr", "replace", "10.201.1.77/24", "dev", "cable")
+
+    def told() -> bool:
+        middle.api.post("/check", {"name": "west"})
+        return middle.sees(west) and west.sees(middle)
+
+    until(told, "west to be well at its new address")
+    assert middle.send("west", "at the new address", via="http")["channel"] == "http"
 
 
 def test_a_pulled_cable(three: list[Node], row: Row) -> None:
