@@ -105,7 +105,8 @@ def test_send(duo: list[Node]) -> None:
     fits(duo[0].must("send", "all", "everybody"), [SENT])
     why = duo[0].must("why", waited["id"])
     fits(why, {**SENT, "story": TEXT})
-    assert {key: why[key] for key in SENT} == {key: waited[key] for key in SENT}
+    # A second try may end after the first one's receipt; what was said of the message stands.
+    assert {key: why[key] for key in SENT if key != "tries"} == {key: waited[key] for key in SENT if key != "tries"}
     assert why["story"].endswith(".")
 
 
