@@ -19,7 +19,18 @@ from engine.loop import Loop
 from engine.mail.outbox import DISK_FULL
 from engine.mail.story import tell
 from engine.model.channel import Channel
-from engine.model.envelope import BODY_LIMIT, FAILED, HEIGHT, KINDS, Envelope, Kind, Rung, Urgency
+from engine.model.envelope import (
+    BODY_LIMIT,
+    FAILED,
+    HEIGHT,
+    KINDS,
+    THREAD_LIMIT,
+    TTL_LIMIT_S,
+    Envelope,
+    Kind,
+    Rung,
+    Urgency,
+)
 from engine.model.event import MessageMoved
 from engine.model.peer import Peer, Standing
 from engine.model.roster import Member, Role
@@ -68,6 +79,7 @@ class Desk:
         payload = _checked(fleet, kind, body)
         members = recipients(fleet, to)
         lives_s = KINDS[kind].ttl_s if ttl_s is None else ttl_s
+        _check_header(lives_s, thread)
         envelopes = [self._envelope(member, payload, kind, lives_s, urgency, thread) for member in members]
         waiting = [self._accepted(envelope, via, widened) for envelope in envelopes]
         return [
@@ -209,6 +221,16 @@ def _checked(fleet: Fleet, kind: Kind, body: str) -> bytes:
         why = f"{len(payload)} bytes, at most {BODY_LIMIT} travel in one message"
         raise FleetError("usage.size", "The message is too large", why, "send a link or a path instead", Fault.THEIRS)
     return payload
+
+
+def _check_header(ttl_s: int, thread: str) -> None:
+    """What a person may say beside the body must fit the store and a frame."""
+    if not 0 <= ttl_s <= TTL_LIMIT_S:
+        why = f"{ttl_s} s, where at most {TTL_LIMIT_S} (ten years) fit"
+        raise FleetError("usage.ttl", "That is no lifetime", why, "0 keeps the message for ever", Fault.THEIRS)
+    if len(thread.encode()) > THREAD_LIMIT:
+        why = f"{len(thread.encode())} bytes, at most {THREAD_LIMIT}"
+        raise FleetError("usage.thread", "The thread's name is too long", why, "choose a shorter one", Fault.THEIRS)
 
 
 def _begun(fleet: Fleet, msg_id: str, member: Member, envelope: Envelope) -> Story:

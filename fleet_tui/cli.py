@@ -69,7 +69,8 @@ def complain(error: FleetError, *, as_json: bool) -> int:
 
         text = json.dumps({"error": facts(error)}, ensure_ascii=False)
         if not (sys.stdout.isatty() and sys.stderr.isatty()):
-            print(text, flush=True)
+            with suppress(BrokenPipeError):
+                print(text, flush=True)
     else:
         text = f"fleet: {error.title}" + (f": {error.detail}" if error.detail else "")
         text += f"\n  {error.next_step}" if error.next_step else ""

@@ -5,13 +5,13 @@ does not know are ignored, so that a newer client can talk to an older node.
 """
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from engine.errors import Fault, FleetError
 from engine.model.channel import Channel
-from engine.model.envelope import BODY_LIMIT, KINDS, Kind, Rung, Urgency
+from engine.model.envelope import BODY_LIMIT, KINDS, TTL_LIMIT_S, Kind, Rung, Urgency
 from engine.model.roster import Role
 from engine.model.story import Query
 
@@ -49,7 +49,7 @@ class InviteAsk(msgspec.Struct, frozen=True):
     """`POST /invite`. `ttl`: seconds."""
 
     role: Role = Role.WORKER
-    ttl: int = 900
+    ttl: Annotated[int, msgspec.Meta(ge=1, le=TTL_LIMIT_S)] = 900
 
 
 class JoinAsk(msgspec.Struct, frozen=True):

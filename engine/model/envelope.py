@@ -134,6 +134,10 @@ OPEN_LIMIT = 1_024
 AHEAD_LIMIT = 16 * OPEN_LIMIT
 # The largest body; larger things travel as a link or a path.
 BODY_LIMIT = 1 << 20
+# The longest life a person may give, ten years, and the longest name of a thread, in bytes: what is beyond would be
+# accepted and then fit neither the store nor a frame's header.
+TTL_LIMIT_S = 3_650 * DAY_S
+THREAD_LIMIT = 256
 # The most bytes one delivery may carry on a channel that asks and answers. One largest frame always fits and seven such
 # share a round trip; nats-server advises against payloads above 8 MiB, and a peer port buffers one whole before it
 # reads.

@@ -91,6 +91,9 @@ WRONG: dict[str, tuple[Any, int, str]] = {
     "an unknown kind": ({**HELLO, "type": "gossip"}, 400, "usage.body"),
     "a list": ([], 400, "usage.body"),
     "too large": ({**HELLO, "payload": {"body": "x" * ((1 << 20) + 1)}}, 400, "usage.size"),
+    "a life no store can hold": ({**HELLO, "ttl": 10**20}, 400, "usage.ttl"),
+    "a life that is over": ({**HELLO, "ttl": -1}, 400, "usage.ttl"),
+    "a thread no frame can hold": ({**HELLO, "thread": "t" * 5_000}, 400, "usage.thread"),
 }
 
 
