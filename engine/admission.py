@@ -21,6 +21,7 @@ from engine.loop import Loop
 from engine.membership import invite as invites
 from engine.model.envelope import KINDS, Envelope, Kind
 from engine.model.mail import Lane
+from engine.model.peer import Standing
 from engine.model.roster import Member, Role, Roster
 from engine.model.story import Invite
 from engine.security import roster as rosters
@@ -92,6 +93,9 @@ class Admission:
         answer = await _ask(parsed, invites.pack(request))
         roster = invites.check_answer(parsed, request, invites.unpack_answer(answer))
         await self._issue(roster, f"joined {roster.fleet_name}")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_WORD_S):
+                await self._loop.until(_heard_somebody)
         return roster
 
     async def revoke(self, name: str) -> None:
@@ -210,6 +214,12 @@ class Admission:
 
 
 GOODBYE_S = 5.0
+# After joining, the first peer answers within a second; whoever asked is told of a fleet that lives.
+FIRST_WORD_S = 3.0
+
+
+def _heard_somebody(fleet: Fleet) -> bool:
+    return any(peer.standing is Standing.ALIVE for peer in fleet.peers.values())
 
 
 async def _ask(code: invites.InviteCode, request: bytes) -> bytes:

@@ -66,6 +66,7 @@ class Engine:
         self._clock = SystemClock()
         self._looker = Looker(self._config.node.workdir or os.getcwd())
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._stopping = False
         self._early: list[Signal] = []
         self.stop_asked = asyncio.Event()
 
@@ -122,6 +123,7 @@ class Engine:
     async def stop(self, drain_s: float = DRAIN_S) -> None:
         """Give what is under way `drain_s` seconds, then close everything; what was accepted stays in the store."""
         await self.drain(drain_s)
+        self._stopping = True
         self._admission.stop()
         for task in tuple(self._tasks):
             task.cancel()
@@ -253,6 +255,9 @@ class Engine:
             self._early.append(signal)
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        if self._stopping:
+            work.close()
+            return
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)

@@ -21,6 +21,8 @@ from engine.signals import (
     Looked,
     LoopLagged,
     Refreshed,
+    RosterMade,
+    RosterOffered,
     Signal,
     Started,
     StoreFilled,
@@ -70,6 +72,12 @@ def _terminal(fleet: Fleet, signal: TerminalChanged, now: Moment) -> Step:
 
 def _listening(fleet: Fleet, signal: Listening, now: Moment) -> Step:
     return _me(fleet, addresses=signal.addresses), []
+
+
+def _named(fleet: Fleet, signal: RosterMade | RosterOffered, now: Moment) -> Step:
+    """The fleet may call this node otherwise than it calls itself: its name is what the roster says."""
+    mine = fleet.member(fleet.me.id)
+    return (_me(fleet, name=mine.name) if mine and mine.name != fleet.me.name else fleet), []
 
 
 def _looked(fleet: Fleet, signal: Looked, now: Moment) -> Step:
@@ -135,6 +143,8 @@ _HEARD: dict[type, Callable[[Fleet, Any, Moment], Step]] = {
     BrokerChanged: _broker,
     TerminalChanged: _terminal,
     Listening: _listening,
+    RosterMade: _named,
+    RosterOffered: _named,
     Looked: _looked,
     LoopLagged: _lagged,
     Refreshed: _refreshed,
