@@ -49,7 +49,7 @@ def main() -> int:
     def make_app(engine: parts.Running, options: object) -> FleetApp:
         if not heavy:
             heavy.append(started(crowd(PEERS), engine.loop, A_SECOND))
-        app = FleetApp(heavy[0], plan=plan)
+        app = FleetApp(heavy[0], plan=lambda peer: plan(app.fleet, peer))
         app.kept["room"] = "channels"
         return app
 

@@ -71,7 +71,7 @@ def main() -> None:
     """Run it."""
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, daemon=True).start()
-    app = FleetApp(started(crowd(PEERS), loop, int(sys.argv[1])), plan=plan)
+    app = FleetApp(started(crowd(PEERS), loop, int(sys.argv[1])), plan=lambda peer: plan(app.fleet, peer))
     app.kept["room"] = "channels"
     app.run()
 

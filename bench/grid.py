@@ -48,7 +48,7 @@ def _share(part: int) -> Target:
 
 async def _ours(times: int) -> tuple[list[float], list[float]]:
     values = [_shifted(large(PEERS), by) for by in (0.0, 100.0)]
-    app = FleetApp(values[0], clock=lambda: NOW, plan=plan, driver_class=Sink)
+    app = FleetApp(values[0], clock=lambda: NOW, plan=lambda peer: plan(app.fleet, peer), driver_class=Sink)
 
     def look(fleet: Fleet) -> None:
         app.fleet = fleet

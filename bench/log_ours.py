@@ -60,7 +60,7 @@ async def run(home: Path, lines: int) -> dict[str, Any]:
 
     store = opened(home)
     engine = LogEngine(there(Reader.open(store.path)))
-    app = FleetApp(Bridge(engine, loop), clock=lambda: NOW, plan=plan, driver_class=Sink)
+    app = FleetApp(Bridge(engine, loop), clock=lambda: NOW, plan=lambda peer: plan(app.fleet, peer), driver_class=Sink)
     samples: list[float] = []
     async with shown(app) as sink:
         before_mb = rss_mb(os.getpid())

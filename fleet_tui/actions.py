@@ -5,13 +5,16 @@ A key reaches `perform`, which asks the room whether the verb can work now and s
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol, TypeVar
+
+from textual.screen import Screen
 
 from fleet_tui.palette import Command, Palette
 from fleet_tui.themes import following
 from screens import peer_lines
 from screens.compose import Compose
 from screens.confirm import Confirm
+from screens.desk import Desk
 from screens.invite import InviteCard, Prompt
 from screens.keymap import ALWAYS, EVERYWHERE, MOVES, ROOMS, TABS, Key, key_for
 from screens.leaving import DETACHED, STOP, Leaving
@@ -20,8 +23,7 @@ from screens.room import Room
 from screens.sheet import Sheet
 from screens.spans import Spans, cell, wrap
 
-if TYPE_CHECKING:
-    from fleet_tui.app import FleetApp
+Answer = TypeVar("Answer")
 
 HELP_LABEL = 13
 # Verbs too rare for a key: the palette has them.
@@ -31,10 +33,30 @@ UNBOUND = {
 }
 
 
+class Program(Desk, Protocol):
+    """The app, as far as its verbs need it."""
+
+    theme: str
+
+    @property
+    def no_color(self) -> bool: ...
+
+    @property
+    def room(self) -> Room | None: ...
+
+    def go(self, room: str) -> None: ...
+
+    def push_screen(
+        self, screen: Screen[Answer], callback: Callable[[Answer | None], None] | None = None
+    ) -> object: ...
+
+    def exit(self, result: str | None = None) -> None: ...
+
+
 class Actions:
     """What the app does for its rooms."""
 
-    def __init__(self, app: "FleetApp") -> None:
+    def __init__(self, app: Program) -> None:
         self.app = app
         self.visited = -1
 
@@ -48,27 +70,16 @@ class Actions:
             key = key_for(room.name_of_room, verb)
             self.app.note(f"{key.shown} {key.label}: {reason}" if key else reason, "warn")
             return
+        if verb in TABS:
+            self.app.go(verb)
+            return
         found: Callable[[], None] | None = getattr(room, f"do_{verb}", None) or getattr(self, f"do_{verb}", None)
         if found is None:
             self.app.note(f"{verb} does nothing here")
-        elif verb in TABS:
-            self.app.go(verb)
         else:
             found()
 
-    # --- rooms ------------------------------------------------------------------------------------------------------
-
-    def do_peers(self) -> None:
-        """Room 1."""
-        self.app.go("peers")
-
-    def do_channels(self) -> None:
-        """Room 2."""
-        self.app.go("channels")
-
-    def do_messages(self) -> None:
-        """Room 6."""
-        self.app.go("messages")
+    # --- doing ------------------------------------------------------------------------------------------------------
 
     def do_next(self) -> None:
         """The oldest thing that needs a person, then the one after it."""
@@ -82,8 +93,6 @@ class Actions:
             self.app.show_peer(need.room, need.peer)
         place = f"{self.visited + 1} of {len(found)}: " if len(found) > 1 else ""
         self.app.note(f"{place}{need.title}{f' · {need.next_step}' if need.next_step else ''}", "warn")
-
-    # --- doing ------------------------------------------------------------------------------------------------------
 
     def do_message(self) -> None:
         """Write to the marked ones, or to the one under the cursor."""

@@ -218,13 +218,13 @@ class FleetApp(App[str], inherit_bindings=False):
         """This moment, on the clock we were given."""
         return self._clock()
 
-    def plan(self, fleet: Fleet, peer: str) -> tuple[Channel, ...]:
+    def plan(self, peer: str) -> tuple[Channel, ...]:
         """The order of the next message's channels; nothing for a peer that nobody can plan for."""
-        if fleet is not self._planned_for:
-            self._planned_for, self._planned = fleet, {}
+        if self.fleet is not self._planned_for:
+            self._planned_for, self._planned = self.fleet, {}
         if peer not in self._planned:
             try:
-                self._planned[peer] = self._plan(fleet, peer)
+                self._planned[peer] = self._plan(peer)
             except FleetError:
                 self._planned[peer] = ()
         return self._planned[peer]

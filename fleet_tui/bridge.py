@@ -12,9 +12,7 @@ from typing import Any, TypeVar
 
 from engine.errors import Fault, FleetError
 from engine.state import Fleet
-from screens.desk import Engine, Reach
-
-__all__ = ["Bridge", "Done", "Engine", "Reach", "as_error"]
+from screens.desk import Engine
 
 Answer = TypeVar("Answer")
 # Called once, on the engine's thread, with the answer or with the error.

@@ -77,8 +77,8 @@ class Running:
         """A terminal was lent, or (empty) given back."""
         self.loop.call_soon_threadsafe(self.engine.terminal, "attached" if name else "detached")
 
-    def plan(self, fleet: Fleet, peer: str) -> tuple[Channel, ...]:
-        """The order of the next message's channels."""
+    def plan(self, peer: str) -> tuple[Channel, ...]:
+        """The order of the next message's channels, by the newest value. Raises `FleetError` `unknown.recipient`."""
         return next((order for _, order, _ in self.engine.preview(peer)), ())
 
     def _asked_to_stop(self, now: bool) -> None:
@@ -150,10 +150,9 @@ def _run(
 def _app(engine: Running, options: Mapping[str, str]) -> "App[Any]":
     from fleet_tui.app import FleetApp
     from fleet_tui.bridge import Bridge
-    from fleet_tui.exchange import Exchange
 
     return FleetApp(
-        Bridge(Exchange(engine.engine), engine.loop),
+        Bridge(engine.engine, engine.loop),
         readonly="readonly" in options,
         ascii="ascii" in options or engine.config.ui.ascii,
         plan=engine.plan,

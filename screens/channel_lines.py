@@ -8,7 +8,7 @@ from engine.state import Fleet
 from screens import format as say
 from screens.glyphs import CHANNEL
 from screens.peer_lines import flow
-from screens.roll import Plan, no_plan, reading
+from screens.roll import Plan, health_of, no_plan, reading
 from screens.spans import Span, Spans, cells, fit, sides, wrap
 
 # The way through the machine, with the words on its arrows for where there is room.
@@ -43,7 +43,7 @@ def _way(state: ChannelState, told: bool) -> Spans:
 
 def title(fleet: Fleet, peer: str, channel: Channel, now: Moment, size: int) -> Spans:
     """Whose channel it is, its state and since when."""
-    health = fleet.health(peer, channel)
+    health = health_of(fleet, peer, channel)
     look = CHANNEL[health.state]
     name: Spans = (
         (f"{look.glyph} ", look.ink),
@@ -59,7 +59,7 @@ def panel(fleet: Fleet, peer: str, channel: Channel, now: Moment, size: int, zon
     """State machine, facts and the last changes."""
     if not peer:
         return []
-    health = fleet.health(peer, channel)
+    health = health_of(fleet, peer, channel)
     lines = [title(fleet, peer, channel, now, size), machine(health.state, size)]
     if health.held:
         lines += wrap("held back by you: the cascade passes it over; x lets it back in", size, "warn")
@@ -69,7 +69,7 @@ def panel(fleet: Fleet, peer: str, channel: Channel, now: Moment, size: int, zon
 
 def facts(fleet: Fleet, peer: str, channel: Channel, now: Moment) -> list[str]:
     """The numbers behind the state."""
-    health = fleet.health(peer, channel)
+    health = health_of(fleet, peer, channel)
     window = fleet.config.health.window_s
     recent = sum(now.mono - at <= window for at in health.fails)
     spec = CHANNELS[channel]
@@ -110,9 +110,9 @@ def _change(one: Change, zone: tzinfo | None) -> Spans:
 
 def why(fleet: Fleet, peer: str, channel: Channel, now: Moment, size: int, plan: Plan = no_plan) -> list[Spans]:
     """Why the channel is in its state, and whether the next message would take it."""
-    health = fleet.health(peer, channel)
+    health = health_of(fleet, peer, channel)
     look = CHANNEL[health.state]
-    order = plan(fleet, peer)
+    order = plan(peer)
     lines: list[Spans] = [((f"{look.glyph} {channel} to {fleet.name_of(peer)} is {look.word}", look.ink),), ()]
     lines += wrap(REASONS[health.state].format(channel=channel, why=health.reason or "no reason was given"), size)
     if health.held:

@@ -11,7 +11,7 @@ from engine.state import Fleet
 from screens import format as say
 from screens.fuzzy import matching
 from screens.glyphs import CHANNEL, small
-from screens.roll import WORST, Plan, best, condition, members, natural, no_plan, reading
+from screens.roll import WORST, Plan, best, condition, health_of, members, natural, no_plan, reading, spoken
 from screens.spans import Span, Spans, cell, cells, clip, fit
 from screens.widgets.line_grid import Rows
 
@@ -36,7 +36,7 @@ class ChannelRows(Rows):
         else:
             found.sort(key=lambda one: natural(one.name))
         self.keys = [one.id for one in found]
-        self.used = used(fleet)
+        self.used, self.spoken = used(fleet), spoken(fleet)
         self.columns = len(CHANNELS)
 
     def shown(self, size: int) -> list[Channel]:
@@ -63,7 +63,7 @@ class ChannelRows(Rows):
     def row(self, index: int, size: int, column: int) -> Spans:
         peer = self.keys[index]
         name, each, after = self._wide(size)
-        order = self.plan(self.fleet, peer)
+        order = self.plan(peer)
         how = condition(self.fleet, peer)
         spans: list[Span] = [(f"{how.look.glyph} ", how.look.ink)]
         spans.append((cell(self.fleet.name_of(peer), name - 2), "strong" if column >= 0 else ""))
@@ -90,7 +90,7 @@ class ChannelRows(Rows):
 
     def says(self, peer: str, channel: Channel, wide: int) -> tuple[str, str, str]:
         """Glyph, value and ink of a cell `wide` cells wide."""
-        health = self.fleet.health(peer, channel)
+        health = health_of(self.fleet, peer, channel, self.spoken)
         look = CHANNEL[health.state]
         if health.held:
             return "–", f" {HELD}", "dim"

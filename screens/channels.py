@@ -11,6 +11,7 @@ from screens import channel_lines
 from screens.channel_rows import SORTS, ChannelRows
 from screens.keymap import ROOMS, bindings
 from screens.message_rows import brief
+from screens.roll import NOT_SPOKEN, health_of
 from screens.room import Room
 from screens.sheet import Sheet
 from screens.spans import Spans
@@ -18,6 +19,7 @@ from screens.widgets.line_grid import LineGrid
 from screens.widgets.lines import TextLines
 
 NAMES = tuple(CHANNELS)
+FOR_A_CHANNEL = ("probe", "hold")
 FOR_A_PEER = ("open", "probe", "hold", "why", "mark", "copy", "message")
 
 
@@ -85,9 +87,13 @@ class Channels(Room):
 
     def refusal(self, verb: str) -> str:
         asked = super().refusal(verb)
-        if asked or verb not in FOR_A_PEER or self.peer():
+        if asked or verb not in FOR_A_PEER:
             return asked
-        return "no peer matches; esc shows all again" if self.query_text else "no peers yet; i prints an invite"
+        if not self.peer():
+            return "no peer matches; esc shows all again" if self.query_text else "no peers yet; i prints an invite"
+        if verb in FOR_A_CHANNEL and health_of(self.fleet, self.peer(), self.channel) is NOT_SPOKEN:
+            return f"{self.channel} is {NOT_SPOKEN.reason}"
+        return ""
 
     def do_open(self) -> None:
         """The changes of the channel, and the last messages that tried it."""

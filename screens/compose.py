@@ -4,7 +4,6 @@ Before sending, the engine is asked whom the address means and which channels it
 recipient has a line that moves as the receipt does. Closing the dialog stops nothing: the outbox has it.
 """
 
-from collections.abc import Sequence
 from typing import cast
 
 from textual import on
@@ -19,7 +18,7 @@ from engine.errors import FleetError
 from engine.model.envelope import FAILED, HEIGHT, Kind, Rung
 from engine.model.story import Line, Story
 from screens.confirm import Confirm
-from screens.desk import Desk, Reach
+from screens.desk import Desk, Engine, Reach
 from screens.format import count
 from screens.glyphs import RUNG
 from screens.keymap import COMPOSE, bindings
@@ -120,12 +119,15 @@ class Compose(ModalScreen[None], inherit_bindings=False):
         self.look()
 
     def _ask_one(self, name: str) -> None:
-        self.desk.ask(self, lambda engine: engine.preview(name), self._reached, self._unknown)
+        async def whom(engine: Engine) -> list[Reach]:
+            return engine.preview(name)
+
+        self.desk.ask(self, whom, self._reached, self._unknown)
 
     def _names(self) -> list[str]:
         return [name.strip() for name in self.query_one("#to", Input).value.split(",") if name.strip()]
 
-    def _reached(self, reaches: Sequence[Reach]) -> None:
+    def _reached(self, reaches: list[Reach]) -> None:
         known = {name for name, _, _ in self.reaches}
         self.reaches += [reach for reach in reaches if reach[0] not in known]
         self.look()
@@ -176,7 +178,7 @@ class Compose(ModalScreen[None], inherit_bindings=False):
         self.desk.ask(
             self,
             lambda engine: engine.send(name, body, kind=kind),
-            lambda story: self._moved(name, story),
+            lambda stories: self._moved(name, stories[0]),
             lambda error: self._refused(name, error),
         )
 
@@ -207,7 +209,9 @@ class Compose(ModalScreen[None], inherit_bindings=False):
     def _lines(self, size: int) -> list[Spans]:
         if self.sent_to:
             return [self._receipt(name) for name in self.sent_to]
-        lines = [line for said in (self.blocked, self.wrong) if said for line in wrap(said, size, "warn")]
+        lines = [
+            line for said in dict.fromkeys((self.blocked, self.wrong)) if said for line in wrap(said, size, "warn")
+        ]
         if self.reaches:
             lines.append(((f"reaches {count(len(self.reaches), 'peer')}", "dim"),))
         for name, order, reason in self.reaches:

@@ -5,7 +5,7 @@ to ask the engine for a verb; the answer comes back on the screen's own thread. 
 a fleet), a verb is answered with that reason.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import tzinfo
 from typing import Any, Protocol, TypeVar
 
@@ -13,6 +13,7 @@ from engine.errors import FleetError
 from engine.model.channel import Channel
 from engine.model.envelope import Kind, Urgency
 from engine.model.moment import Moment
+from engine.model.roster import Role
 from engine.model.story import Invite, Letter, Page, Query, Story
 from engine.state import Fleet
 
@@ -23,7 +24,7 @@ Reach = tuple[str, tuple[Channel, ...], str]
 
 
 class Engine(Protocol):
-    """The engine's verbs. They run on its own thread and loop; `fleet` may be read from any."""
+    """The engine's verbs. They run on its own thread and loop; `fleet` may be read, and `preview` asked, from any."""
 
     @property
     def fleet(self) -> Fleet: ...
@@ -38,9 +39,9 @@ class Engine(Protocol):
         widened: bool = False,
         ttl_s: int | None = None,
         urgency: Urgency | None = None,
-    ) -> Story: ...
+    ) -> list[Story]: ...
 
-    async def preview(self, to: str) -> Sequence[Reach]: ...
+    def preview(self, to: str) -> list[Reach]: ...
 
     async def story(self, msg_id: str) -> Story: ...
 
@@ -50,9 +51,9 @@ class Engine(Protocol):
 
     async def body(self, msg_id: str) -> str: ...
 
-    async def inbox(self) -> Sequence[Letter]: ...
+    async def inbox(self) -> list[Letter]: ...
 
-    async def invite(self, role: str = "worker", ttl_s: int = 900) -> Invite: ...
+    async def invite(self, role: Role = Role.WORKER, ttl_s: int = 900) -> Invite: ...
 
     async def join(self, code: str) -> object: ...
 
@@ -60,11 +61,11 @@ class Engine(Protocol):
 
     async def leave(self) -> object: ...
 
-    async def probe(self, peer_id: str, channel: Channel | None = None) -> object: ...
+    async def probe(self, peer: str, channel: Channel | None = None) -> object: ...
 
-    async def hold(self, peer_id: str, channel: Channel, held: bool) -> object: ...
+    async def hold(self, peer: str, channel: Channel, held: bool) -> object: ...
 
-    async def check(self, peer_id: str) -> dict[str, Any]: ...
+    async def check(self, peer: str) -> dict[str, Any]: ...
 
 
 class Desk(Protocol):
@@ -80,7 +81,7 @@ class Desk(Protocol):
         """This moment, on the clock the program was given."""
         ...
 
-    def plan(self, fleet: Fleet, peer: str) -> tuple[Channel, ...]:
+    def plan(self, peer: str) -> tuple[Channel, ...]:
         """The order in which the next message's channels would be tried; empty where nobody knows."""
         ...
 

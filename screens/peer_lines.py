@@ -9,7 +9,7 @@ from engine.state import Fleet
 from screens import format as say
 from screens.glyphs import CHANNEL, SEVERITY
 from screens.needs import causes, subject_peer
-from screens.roll import Condition, Link, Plan, condition, links, no_plan, peer_of
+from screens.roll import NOT_SPOKEN, Condition, Link, Plan, condition, links, no_plan, peer_of
 from screens.spans import Span, Spans, cell, cells, sides, wrap
 
 MEANING = {
@@ -60,13 +60,10 @@ def heard(peer: Peer, now: Moment) -> str:
 
 
 def _channels(fleet: Fleet, node_id: str, size: int, plan: Plan) -> list[Spans]:
-    order = plan(fleet, node_id)
+    order = plan(node_id)
     found = links(fleet, node_id)
     lines = [_link(fleet, node_id, one, size, one.channel in order[:1]) for one in found if _is_used(one)]
-    unused = [str(one.channel) for one in found if not _is_used(one)]
-    if unused:
-        lines += wrap(f"not set up: {' '.join(unused)}", size, "faint")
-    return lines
+    return [*lines, *_unused([one for one in found if not _is_used(one)], size, "faint")]
 
 
 def _is_used(one: Link) -> bool:
@@ -176,7 +173,7 @@ def why(fleet: Fleet, node_id: str, now: Moment, size: int, plan: Plan = no_plan
         return lines + _findings(fleet, node_id, size)
     peer = peer_of(fleet, node_id)
     lines += wrap(f"{MEANING[peer.standing]} Last heard {heard(peer, now)}.", size)
-    order = plan(fleet, node_id)
+    order = plan(node_id)
     if order:
         lines += wrap(f"The next message goes by {', then '.join(order)}.", size)
     waiting = fleet.mail.lanes.get(node_id)
@@ -187,21 +184,26 @@ def why(fleet: Fleet, node_id: str, now: Moment, size: int, plan: Plan = no_plan
     for one in found:
         if one.state is not ChannelState.ABSENT:
             lines += _reason(one, size)
-    return [*lines, *_absent(found, size), *_findings(fleet, node_id, size)]
+    absent = [one for one in found if one.state is ChannelState.ABSENT]
+    return [*lines, *_unused(absent, size, "dim"), *_findings(fleet, node_id, size)]
 
 
-def _absent(found: list[Link], size: int) -> list[Spans]:
-    """The channels that are not set up, those with one reason together."""
-    reasons: dict[str, list[str]] = {}
-    for one in found:
-        if one.state is ChannelState.ABSENT:
-            reasons.setdefault(one.why or CHANNEL[one.state].word, []).append(one.channel)
-    return [line for why, names in reasons.items() for line in wrap(f"– {' '.join(names)}: {why}", size, "dim")]
+def _unused(found: list[Link], size: int, ink: str) -> list[Spans]:
+    """The channels that carry nothing, those with one reason together; what nobody can change comes last."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for one in sorted(found, key=lambda one: one.why == NOT_SPOKEN.reason):
+        reasons.setdefault((CHANNEL[one.state].glyph, _said(one)), []).append(one.channel)
+    told = [f"{glyph} {' '.join(names)}: {why}" for (glyph, why), names in reasons.items()]
+    return [line for text in told for line in wrap(text, size, ink)]
+
+
+def _said(one: Link) -> str:
+    return one.why or ("never tried" if one.state is ChannelState.UNKNOWN else CHANNEL[one.state].word)
 
 
 def _reason(one: Link, size: int) -> list[Spans]:
     look = CHANNEL[one.state]
-    said = one.why or ("never tried" if one.state is ChannelState.UNKNOWN else look.word)
+    said = _said(one)
     if one.held:
         said = f"held back by you (x lets it back in); {said}"
     words = wrap(said, size - 24, "" if _is_used(one) else "dim")

@@ -15,7 +15,8 @@ from engine.model.roster import Member, Role
 from engine.state import Fleet
 from screens.glyphs import CHANNEL, STANDING, Look
 
-Plan = Callable[[Fleet, str], tuple[Channel, ...]]
+# The order of the next message's channels to a peer; empty where nobody knows.
+Plan = Callable[[str], tuple[Channel, ...]]
 
 HERE = Look("●", "this node", "good")
 DEGRADED = Look("◐", "degraded", "warn")
@@ -23,6 +24,9 @@ WORKS = (ChannelState.HEALTHY, ChannelState.DEGRADED)
 TROUBLE = (ChannelState.QUARANTINED, ChannelState.BROKEN, ChannelState.HEALING, ChannelState.DEGRADED)
 GRAVITY = {state: at for at, state in enumerate(TROUBLE)}
 NINE = tuple(CHANNELS)
+# What this version speaks before it knows any peer; another channel counts as soon as this node says anything of it.
+SPOKEN = frozenset((Channel.NATS, Channel.HTTP, Channel.RELAY))
+NOT_SPOKEN = ChannelHealth(ChannelState.ABSENT, reason="not in this version")
 ALIVE = STANDING[Standing.ALIVE]
 ABSENT_STANDINGS = (Standing.UNREACHABLE, Standing.STALE, Standing.OFFLINE)
 RANKS = {Role.CHIEF: 0, Role.CAPTAIN: 1, Role.WORKER: 2, Role.OBSERVER: 3}
@@ -49,7 +53,7 @@ class Link(NamedTuple):
     held: bool
 
 
-def no_plan(fleet: Fleet, peer: str) -> tuple[Channel, ...]:
+def no_plan(peer: str) -> tuple[Channel, ...]:
     """The order of a cascade nobody has told us."""
     return ()
 
@@ -77,26 +81,45 @@ def reading(health: ChannelHealth) -> float | None:
     return last[len(last) // 2] if last else None
 
 
-def link(fleet: Fleet, node_id: str, channel: Channel) -> Link:
+def spoken(fleet: Fleet) -> frozenset[Channel]:
+    """The channels that this version has."""
+    return SPOKEN.union(channel for _, channel in fleet.channels)
+
+
+def health_of(fleet: Fleet, node_id: str, channel: Channel, ours: frozenset[Channel] | None = None) -> ChannelHealth:
+    """What rooms show of a pair: what this version lacks is absent, not unknown. `ours`: `spoken`, asked for once."""
+    known = fleet.channels.get((node_id, channel))
+    if known is not None:
+        return known
+    return ChannelHealth() if channel in (spoken(fleet) if ours is None else ours) else NOT_SPOKEN
+
+
+def link(channel: Channel, health: ChannelHealth) -> Link:
     """One (peer, channel) pair as the rooms show it."""
-    health = fleet.health(node_id, channel)
     return Link(channel, health.state, reading(health), health.reason, health.held)
 
 
 def links(fleet: Fleet, node_id: str) -> list[Link]:
     """All nine, in the order of their numbers."""
-    return [link(fleet, node_id, channel) for channel in CHANNELS]
+    ours = spoken(fleet)
+    return [link(channel, health_of(fleet, node_id, channel, ours)) for channel in NINE]
+
+
+def _known(fleet: Fleet, node_id: str) -> list[Link]:
+    """Those that something is known of. Asked of every peer on the map, so it looks at this peer's alone."""
+    found = ((channel, fleet.channels.get((node_id, channel))) for channel in NINE)
+    return [link(channel, health) for channel, health in found if health is not None]
 
 
 def best(fleet: Fleet, node_id: str, plan: Plan = no_plan) -> Link | None:
     """The channel the next message would take, or else the best that is known to work."""
     if node_id == fleet.me.id:
         return None
-    for channel in plan(fleet, node_id):
-        found = link(fleet, node_id, channel)
+    for channel in plan(node_id):
+        found = link(channel, fleet.health(node_id, channel))
         if found.state in WORKS:
             return found
-    working = [one for one in links(fleet, node_id) if one.state in WORKS and not one.held]
+    working = [one for one in _known(fleet, node_id) if one.state in WORKS and not one.held]
     return min(working, key=_preference, default=None)
 
 
@@ -107,7 +130,7 @@ def _preference(one: Link) -> tuple[int, int, int]:
 
 def failed(fleet: Fleet, node_id: str) -> Link | None:
     """The first rung that does not work: what the broken edge of the map names."""
-    return next((one for one in links(fleet, node_id) if one.state in TROUBLE[:2]), None)
+    return next((one for one in _known(fleet, node_id) if one.state in TROUBLE[:2]), None)
 
 
 def condition(fleet: Fleet, node_id: str) -> Condition:
@@ -120,7 +143,8 @@ def condition(fleet: Fleet, node_id: str) -> Condition:
     worst = _worst(fleet, node_id)
     if worst is None:
         return Condition(ALIVE, "", peer.since_ms)
-    return Condition(DEGRADED, said(link(fleet, node_id, worst)), fleet.health(node_id, worst).since_ms)
+    health = fleet.health(node_id, worst)
+    return Condition(DEGRADED, said(link(worst, health)), health.since_ms)
 
 
 def _worst(fleet: Fleet, node_id: str) -> Channel | None:

@@ -161,7 +161,7 @@ async def test_an_answer_for_somebody_who_left_is_dropped() -> None:
         sheet = app.screen
         heard: list[object] = []
         await press(pilot, "escape")
-        app.ask(sheet, lambda engine: engine.preview("all"), heard.append)
+        app.ask(sheet, lambda engine: engine.invite(), heard.append)
         await settle(pilot)
         assert not heard
 
@@ -170,7 +170,7 @@ async def test_a_plan_that_fails_is_no_plan() -> None:
     """A peer nobody can plan for is shown without an order, and asked for once a value."""
     asked: list[str] = []
 
-    def refuses(fleet: object, peer: str) -> tuple[()]:
+    def refuses(peer: str) -> tuple[()]:
         asked.append(peer)
         raise FleetError("unknown.recipient", "No such recipient")
 
@@ -178,5 +178,5 @@ async def test_a_plan_that_fails_is_no_plan() -> None:
     async with app.run_test(size=SIZES["wide"]) as pilot:
         await settle(pilot)
         await press(pilot, "2")
-        assert app.plan(SMALL, "id-mac2") == ()
+        assert app.plan("id-mac2") == ()
         assert len(asked) == len(set(asked))

@@ -11,6 +11,7 @@ import pytest
 from engine.errors import Fault, FleetError
 from fleet_tui.app import FleetApp
 from fleet_tui.bridge import Bridge
+from screens.desk import Engine, Reach
 from tests.screens.control_room import asked, press, settle  # noqa: F401 - `asked` documents what is asserted below
 from tests.screens.golden import NOW, SMALL, plan
 from tests.screens.scripted import Scripted
@@ -39,7 +40,11 @@ def test_an_answer_and_an_error(bridge: Bridge) -> None:
     value, error = answer(bridge, lambda engine: engine.invite())
     assert value.code
     assert error is None
-    value, error = answer(bridge, lambda engine: engine.preview("nobody"))
+
+    async def whom(engine: Engine) -> list[Reach]:
+        return engine.preview("nobody")
+
+    value, error = answer(bridge, whom)
     assert value is None
     assert error is not None
     assert error.code == "peer.unknown"
@@ -66,7 +71,7 @@ def test_a_closed_loop_is_told(bridge: Bridge) -> None:
 
 async def test_the_screen_hears_the_other_thread(bridge: Bridge) -> None:
     """An answer from the engine's thread reaches the screen as a message, on the screen's thread."""
-    app = FleetApp(bridge, clock=lambda: NOW, plan=plan)
+    app = FleetApp(bridge, clock=lambda: NOW, plan=lambda peer: plan(SMALL, peer))
     threads: list[str] = []
     done = asyncio.Event()
 
@@ -77,6 +82,6 @@ async def test_the_screen_hears_the_other_thread(bridge: Bridge) -> None:
     async with app.run_test() as pilot:
         await settle(pilot)
         here = threading.current_thread().name
-        app.ask(app, lambda engine: engine.preview("all"), heard)
+        app.ask(app, lambda engine: engine.invite(), heard)
         await asyncio.wait_for(done.wait(), 20)
         assert threads == [here]

@@ -24,8 +24,9 @@ def control_room(fleet: Fleet | str, lines: Sequence[Line] | None = None, **opti
     """The app, not yet running."""
     value = FLEETS[fleet] if isinstance(fleet, str) else fleet
     told = lines if lines is not None else () if fleet == "empty" else LINES
-    options = {"clock": lambda: NOW, "zone": UTC, "plan": plan, **options}
-    return FleetApp(AtOnce(Scripted(value, told)), **options)
+    known = {"clock": lambda: NOW, "zone": UTC, "plan": lambda peer: plan(app.fleet, peer)}
+    app = FleetApp(AtOnce(Scripted(value, told)), **{**known, **options})
+    return app
 
 
 def script(app: FleetApp) -> Scripted:

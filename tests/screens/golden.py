@@ -21,7 +21,7 @@ KEYS = Bundle(b"", b"", b"", "", b"")
 
 H, D, B = ChannelState.HEALTHY, ChannelState.DEGRADED, ChannelState.BROKEN
 HEALING, UNKNOWN, ABSENT = ChannelState.HEALING, ChannelState.UNKNOWN, ChannelState.ABSENT
-NO_TRANSPORT = "not part of this node yet"
+NO_RELAY = "no peer reaches both"
 
 
 def ago(seconds: float) -> int:
@@ -57,9 +57,10 @@ def health(
     return ChannelHealth(state, ago(since_s), reason, latencies=tuple(ms), **more)  # type: ignore[arg-type]
 
 
-def nine(**known: ChannelHealth) -> dict[Channel, ChannelHealth]:
-    """Nine pairs of which most are absent."""
-    return {one: known.get(one, health(ABSENT, reason=NO_TRANSPORT)) for one in Channel}
+def ways(**known: ChannelHealth) -> dict[Channel, ChannelHealth]:
+    """What a node keeps of one peer: a pair for each channel that this version has, and for no other."""
+    blank = {Channel.NATS: health(UNKNOWN), Channel.HTTP: health(UNKNOWN), Channel.RELAY: health(ABSENT, (), NO_RELAY)}
+    return {one: known.get(one, state) for one, state in blank.items()}
 
 
 def fleet(
@@ -102,11 +103,11 @@ EMPTY = fleet()
 SMALL = fleet(
     (
         (member("studio", Role.CAPTAIN), peer("studio", said=beat("feat/api", "9ab31c0", 5, 2.7)),
-         nine(nats=health(H, CALM), http=health(H, WEB), relay=health(H, NEAR))),
+         ways(nats=health(H, CALM), http=health(H, WEB), relay=health(H, NEAR))),
         (member("mac2"), peer("mac2", said=beat("main", "4f2c1e9", 0, 0.1)),
-         nine(nats=health(H, CALM), http=health(H, WEB), relay=health(H, NEAR))),
+         ways(nats=health(H, CALM), http=health(H, WEB), relay=health(H, NEAR))),
         (member("linux1"), peer("linux1", said=beat("perf/cascade", "77d0ab2", 1, 7.9, "/srv/code/api")),
-         nine(nats=health(H, CALM), http=health(H, WEB), relay=health(UNKNOWN))),
+         ways(nats=health(H, CALM), http=health(H, WEB), relay=health(UNKNOWN))),
     ),
 )  # fmt: skip
 
@@ -127,18 +128,18 @@ WAITING = Map({(1, seq): Waiting(Envelope("id-mac1", 1, seq, "id-nas", f"m{seq}"
 BROKEN = fleet(
     (
         (member("studio", Role.CAPTAIN), peer("studio", said=beat("feat/api", "9ab31c0", 5, 2.7)),
-         nine(nats=health(H, CALM), http=health(H, WEB), relay=health(H, NEAR))),
+         ways(nats=health(H, CALM), http=health(H, WEB), relay=health(H, NEAR))),
         (member("mac2"), peer("mac2", said=beat("feat/login", "9ab31c0", 2, 0.3)),
-         nine(nats=health(D, SLOW, "slow", 40, changes=SLOWED, fails=(NOW.mono - 20, NOW.mono - 31), streak=1),
+         ways(nats=health(D, SLOW, "slow", 40, changes=SLOWED, fails=(NOW.mono - 20, NOW.mono - 31), streak=1),
               http=health(H, WEB, held=True), relay=health(H, NEAR))),
         (member("linux1"), peer("linux1", said=beat("perf/cascade", "77d0ab2", 1, 7.9, "/srv/code/api")),
-         nine(nats=health(B, CALM, "connection refused", 52, changes=CUT, retry_at=NOW.mono + 12, streak=3,
+         ways(nats=health(B, CALM, "connection refused", 52, changes=CUT, retry_at=NOW.mono + 12, streak=3,
                           fails=(NOW.mono - 52, NOW.mono - 53, NOW.mono - 55), ok_at=NOW.mono - 91),
               http=health(H, WEB), relay=health(HEALING, NEAR, "answered again", 8, good=1, retry_at=NOW.mono + 3))),
         (member("nas"), peer("nas", Standing.UNREACHABLE, 7_200, beat("", "", 0, 0.0)),
-         nine(nats=health(B, (), "no answer", 7_200, changes=GONE, retry_at=NOW.mono + 41),
+         ways(nats=health(B, (), "no answer", 7_200, changes=GONE, retry_at=NOW.mono + 41),
               http=health(B, (), "no answer", 7_200, changes=GONE))),
-        (member("pi"), Peer("id-pi"), nine(nats=health(UNKNOWN), http=health(UNKNOWN))),
+        (member("pi"), Peer("id-pi"), ways(nats=health(UNKNOWN), http=health(UNKNOWN))),
     ),
     findings=(
         Finding("roster.key_changed", "pi shows another key", Severity.CRITICAL, "the key on http is not the roster's",
@@ -154,7 +155,7 @@ BROKEN = fleet(
 def large(number: int) -> Fleet:
     """A fleet of `number` peers in four kinds; one in eleven has trouble, one in seventeen is away."""
     kinds = (("build", Role.WORKER), ("gpu", Role.WORKER), ("edge", Role.WORKER), ("lab", Role.OBSERVER))
-    made = [(member("studio", Role.CAPTAIN), peer("studio"), nine(nats=health(H, CALM), http=health(H, WEB)))]
+    made = [(member("studio", Role.CAPTAIN), peer("studio"), ways(nats=health(H, CALM), http=health(H, WEB)))]
     for at in range(1, number):
         kind, role = kinds[at % 7 % 4]
         name = f"{kind}-{at:02d}"
@@ -163,7 +164,7 @@ def large(number: int) -> Fleet:
         ms = [value + at % 9 for value in CALM]
         nats = health(B, (), "no answer", 600) if away else health(D, SLOW, "slow", 95) if ill else health(H, ms)
         http = health(B, (), "no answer", 600) if away else health(H, WEB)
-        made.append((member(name, role), peer(name, standing, 600), nine(nats=nats, http=http, relay=health(UNKNOWN))))
+        made.append((member(name, role), peer(name, standing, 600), ways(nats=nats, http=http, relay=health(UNKNOWN))))
     return fleet(made)
 
 

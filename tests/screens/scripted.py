@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from engine.errors import FleetError
 from engine.model.channel import Channel
 from engine.model.envelope import Kind, Rung, Urgency
+from engine.model.roster import Role
 from engine.model.story import Invite, Letter, Line, Page, Query, Story, TryLine
 from engine.state import Fleet
 from fleet_tui.bridge import Bridge, Done, as_error
@@ -79,11 +80,11 @@ class Scripted:
     async def send(
         self, to: str, body: str, *, kind: Kind = Kind.CONTEXT, via: Channel | None = None, widened: bool = False,
         ttl_s: int | None = None, urgency: Urgency | None = None,
-    ) -> Story:  # fmt: skip
+    ) -> list[Story]:  # fmt: skip
         self._called("send", to, body, kind)
-        return Story(f"sent-{to}", to, kind, Rung.ACCEPTED, None, (), at=NOW.wall_ms)
+        return [Story(f"sent-{to}", to, kind, Rung.ACCEPTED, None, (), at=NOW.wall_ms)]
 
-    async def preview(self, to: str) -> Sequence[Reach]:
+    def preview(self, to: str) -> list[Reach]:
         self._called("preview", to)
         others = [one for one in self._fleet.roster.members if one.id != self._fleet.me.id]
         found = [one.name for one in others if to in ("all", one.name)]
@@ -126,10 +127,10 @@ class Scripted:
         self._called("body", msg_id)
         return BODIES.get(msg_id, "the words of this message")
 
-    async def inbox(self) -> Sequence[Letter]:
-        return ()
+    async def inbox(self) -> list[Letter]:
+        return []
 
-    async def invite(self, role: str = "worker", ttl_s: int = 900) -> Invite:
+    async def invite(self, role: Role = Role.WORKER, ttl_s: int = 900) -> Invite:
         self._called("invite", role, ttl_s)
         return Invite("fleet1-home-7XK2-QM4T-9PLD", NOW.wall_ms + ttl_s * 1_000)
 
@@ -142,13 +143,13 @@ class Scripted:
     async def leave(self) -> object:
         return self._called("leave")
 
-    async def probe(self, peer_id: str, channel: Channel | None = None) -> object:
-        return self._called("probe", peer_id, channel)
+    async def probe(self, peer: str, channel: Channel | None = None) -> object:
+        return self._called("probe", peer, channel)
 
-    async def hold(self, peer_id: str, channel: Channel, held: bool) -> object:
-        return self._called("hold", peer_id, channel, held)
+    async def hold(self, peer: str, channel: Channel, held: bool) -> object:
+        return self._called("hold", peer, channel, held)
 
-    async def check(self, peer_id: str) -> dict[str, Any]:
+    async def check(self, peer: str) -> dict[str, Any]:
         return {}
 
 

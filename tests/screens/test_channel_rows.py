@@ -1,15 +1,27 @@
 """The grid of channels says state, value and order in every cell, at every width."""
 
+from functools import partial
+
 import pytest
+from msgspec.structs import replace
 
 from engine.model.channel import CHANNELS, Channel
+from engine.model.peer import Peer
+from screens import channel_lines, peer_lines
 from screens.channel_rows import ChannelRows
-from screens.spans import width, words
-from tests.screens.golden import BROKEN, NOW, SMALL, fleet, plan
+from screens.spans import Spans, width, words
+from tests.screens.golden import BROKEN, NOW, SMALL, fleet, health, member, plan
+
+# A peer of whom nothing is known yet.
+LONELY = fleet([(member("mac2"), Peer("id-mac2"), {})])
+
+
+def told(lines: list[Spans]) -> str:
+    return "\n".join(words(line) for line in lines)
 
 
 def rows(query: str = "", sort: str = "name") -> ChannelRows:
-    return ChannelRows(BROKEN, NOW, query, sort, plan)
+    return ChannelRows(BROKEN, NOW, query, sort, partial(plan, BROKEN))
 
 
 def said(grid: ChannelRows, name: str, size: int = 118, column: int = -1) -> str:
@@ -45,6 +57,19 @@ def test_rows_fit(size: int) -> None:
     assert width(grid.heading(size)) == size
     x = words(grid.heading(size)).index("http")
     assert grid.column_at(x, size) == CHANNELS[Channel.HTTP].number
+
+
+def test_a_channel_this_version_lacks_is_absent() -> None:
+    """Where nothing is known of a channel for anyone it is absent with its reason; of one peer only, unknown."""
+    for value in (SMALL, LONELY):
+        grid = ChannelRows(value, NOW, "", "name")
+        assert grid.says("id-mac2", Channel.GIT, 9)[0] == "–"
+        assert grid.says("id-mac2", Channel.HTTP, 9)[0] == ("●" if value is SMALL else "·")
+        assert "not in this version" in told(channel_lines.why(value, "id-mac2", Channel.GIT, NOW, 80))
+        assert "– cloud seed ssh wol git text: not in this version" in told(peer_lines.panel(value, "id-mac2", NOW, 80))
+    one = replace(SMALL, channels=SMALL.channels.set(("id-studio", Channel.GIT), health()))
+    assert ChannelRows(one, NOW, "", "name").says("id-mac2", Channel.GIT, 9)[0] == "·"
+    assert "· git: never tried" in told(peer_lines.panel(one, "id-mac2", NOW, 80))
 
 
 def test_order_is_numbered_under_the_cursor_only() -> None:

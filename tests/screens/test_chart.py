@@ -1,5 +1,6 @@
 """The map: everyone has a place, nobody's place overlaps, and an edge says what was measured."""
 
+from functools import partial
 from itertools import combinations
 
 import pytest
@@ -10,18 +11,18 @@ from screens.chart import Drawing, Seen, alone, cards, edge, shown_members
 from screens.chart_groups import folded, groups
 from screens.spans import width, words
 from screens.widgets.chart_view import neighbour
-from tests.screens.golden import BROKEN, EMPTY, LARGE, NOW, SMALL, Fleet, fleet, large, member, nine, peer, plan
+from tests.screens.golden import BROKEN, EMPTY, LARGE, NOW, SMALL, Fleet, fleet, large, member, peer, plan, ways
 
 SIZES = [30, 45, 58, 76, 78, 120, 160]
 
 
 def drawn(value: Fleet, size: int, here: str = "") -> Drawing:
     draw = folded if len(value.roster.members) > 31 else cards
-    return draw(Seen(value, NOW, plan, here), shown_members(value), size)
+    return draw(Seen(value, NOW, partial(plan, value), here), shown_members(value), size)
 
 
 def some(number: int) -> Fleet:
-    return fleet([(member(f"m{at}"), peer(f"m{at}"), nine()) for at in range(number)])
+    return fleet([(member(f"m{at}"), peer(f"m{at}"), ways()) for at in range(number)])
 
 
 FLEETS = [SMALL, BROKEN, LARGE, large(400), *(some(number) for number in (1, 2, 7, 12, 29))]
@@ -52,7 +53,7 @@ def test_lines_are_as_wide_as_the_map(size: int) -> None:
 
 def test_edges_say_what_was_measured() -> None:
     """A working edge names channel and latency, a broken one the rung that failed, ours that it is ours."""
-    seen = Seen(BROKEN, NOW, plan)
+    seen = Seen(BROKEN, NOW, partial(plan, BROKEN))
     told = {name: edge(seen, f"id-{name}")[0] for name in ("studio", "linux1", "mac2", "nas", "pi", "mac1")}
     assert told == {
         "studio": "nats 2 ms",
@@ -87,7 +88,7 @@ def test_groups_are_what_people_named() -> None:
     """Machines of one stem are a group; a few odd ones of a role share one."""
     named = {name: len(some) for name, some in groups(shown_members(LARGE))}
     assert named == {"chief and captains": 2, "build": 34, "edge": 34, "gpu": 34, "lab": 17}
-    odd = fleet([(member(name), peer(name), nine()) for name in ("nas", "pi", "web-1", "web-2", "web-3")])
+    odd = fleet([(member(name), peer(name), ways()) for name in ("nas", "pi", "web-1", "web-2", "web-3")])
     assert {name: len(some) for name, some in groups(shown_members(odd))} == {"chief": 1, "workers": 2, "web": 3}
 
 

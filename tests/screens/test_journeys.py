@@ -171,6 +171,18 @@ async def test_hold_and_let_go() -> None:
         assert asked(app, "hold")[-1] == ("id-mac2", Channel.HTTP, True)
 
 
+async def test_a_channel_this_version_lacks_is_neither_probed_nor_held() -> None:
+    """On a channel that is not in this version, `p` and `x` say so, and the engine is not asked."""
+    app = control_room("small")
+    async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        await press(pilot, "2", "left")
+        for key in ("p", "x"):
+            await press(pilot, key)
+            assert "cloud is not in this version" in said(app)
+        assert not asked(app, "probe") + asked(app, "hold")
+
+
 async def test_live_values_move_only_what_changed() -> None:
     """A value in which one channel of one peer changed draws that peer's row again, and no other."""
     app = control_room("broken")

@@ -1,5 +1,7 @@
 """Who is in the fleet and how each is: every room says the same of a peer."""
 
+from functools import partial
+
 from msgspec.structs import replace
 
 from engine.model.channel import Channel, ChannelState
@@ -7,7 +9,7 @@ from engine.model.finding import Finding, Severity
 from engine.model.peer import Standing
 from screens.needs import causes, needs
 from screens.roll import best, condition, counts, failed, members, natural
-from tests.screens.golden import BROKEN, EMPTY, LARGE, SMALL, fleet, health, member, nine, peer, plan
+from tests.screens.golden import BROKEN, EMPTY, LARGE, SMALL, fleet, health, member, peer, plan, ways
 
 
 def test_conditions() -> None:
@@ -27,7 +29,7 @@ def test_conditions() -> None:
 
 def test_a_held_channel_is_no_trouble() -> None:
     """What a person holds back on purpose does not make a peer degraded."""
-    held = fleet([(member("a"), peer("a"), nine(nats=health(), http=health(ChannelState.BROKEN, held=True)))])
+    held = fleet([(member("a"), peer("a"), ways(nats=health(), http=health(ChannelState.BROKEN, held=True)))])
     assert condition(held, "id-a").look.word == "alive"
 
 
@@ -40,14 +42,14 @@ def test_header_counts_what_the_map_shows() -> None:
 
 def test_best_link() -> None:
     """The plan's first working channel, else the healthiest and hottest; none for a peer nothing reaches."""
-    linux1 = best(BROKEN, "id-linux1", plan)
+    linux1 = best(BROKEN, "id-linux1", partial(plan, BROKEN))
     assert linux1 is not None
     assert linux1.channel is Channel.HTTP
     unplanned = best(SMALL, "id-mac2")
     assert unplanned is not None
     assert (unplanned.channel, unplanned.ms) == (Channel.NATS, 2.0)
-    assert best(BROKEN, "id-nas", plan) is None
-    assert best(BROKEN, "id-mac1", plan) is None
+    assert best(BROKEN, "id-nas", partial(plan, BROKEN)) is None
+    assert best(BROKEN, "id-mac1", partial(plan, BROKEN)) is None
 
 
 def test_failed_rung() -> None:
@@ -74,14 +76,14 @@ def test_needs_are_few() -> None:
         "pi shows another key",
         "The disk is nearly full",
     ]
-    away = fleet([(member("a"), peer("a", Standing.OFFLINE), nine())])
+    away = fleet([(member("a"), peer("a", Standing.OFFLINE), ways())])
     assert needs(away) == []
     assert needs(LARGE) == []
 
 
 def test_a_changed_key_needs_me_once() -> None:
     """A quarantined channel needs a person, and is told once where a finding tells it already."""
-    pair = (member("a"), peer("a"), nine(nats=health(ChannelState.QUARANTINED, reason="another key")))
+    pair = (member("a"), peer("a"), ways(nats=health(ChannelState.QUARANTINED, reason="another key")))
     assert [need.title for need in needs(fleet([pair]))] == ["a showed another key on nats"]
     told = fleet([pair], findings=[Finding("roster.key_changed", "a shows another key", Severity.CRITICAL, "", "a")])
     assert [need.title for need in needs(told)] == ["a shows another key"]
