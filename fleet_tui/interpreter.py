@@ -1,21 +1,17 @@
-"""How the interpreter is set for a process in which an engine shares one lock with a screen and a disk (edge).
+"""How the collector of a node's process is set (edge); how often threads change places, the engine itself sets.
 
-The lock changes hands every millisecond instead of every five: the engine's thread asks for it after each look at a
-socket, the store's after each statement, and five times five is a missed heartbeat. The collector looks at ten
-thousand new containers at a time instead of seven hundred, because messages die by themselves and make no circles;
-what was imported is never looked at again, so that no collection of everything holds all threads up.
+It looks at ten thousand new containers at a time instead of seven hundred, because messages die by themselves and make
+no circles. What was imported is never looked at again: a collection of everything would hold up all threads, the
+engine's too, for longer the more screens there are.
 """
 
 import gc
-import sys
 
-SWITCH_S = 0.001
 YOUNG, OLDER, OLDEST = 10_000, 20, 20
 
 
 def tuned() -> None:
-    """Set it; before threads start."""
-    sys.setswitchinterval(SWITCH_S)
+    """Set it; before anything large is imported, because imports are what it would look at for nothing."""
     gc.set_threshold(YOUNG, OLDER, OLDEST)
 
 
