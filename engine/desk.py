@@ -39,6 +39,8 @@ from engine.security.role import may_send
 from engine.signals import Nudged, Posted
 from engine.state import Fleet
 
+# A ULID has 26 characters; its last eight are random enough to be typed.
+ID_LENGTH, TAIL_LENGTH = 26, 6
 # Addresses of several at once: everybody, or by role.
 ALL = "all"
 BY_ROLE = "role:"
@@ -51,6 +53,7 @@ class Reader(Protocol):
     async def lines(self, query: Query, names: Mapping[str, str]) -> Page: ...
     async def letters(self, limit: int, after: str, session: str) -> tuple[Letter, ...]: ...
     async def body(self, msg_id: str) -> bytes | None: ...
+    async def ending(self, tail: str) -> tuple[str, ...]: ...
 
 
 class Desk:
@@ -80,6 +83,7 @@ class Desk:
         members = recipients(fleet, to)
         lives_s = KINDS[kind].ttl_s if ttl_s is None else ttl_s
         _check_header(lives_s, thread)
+        self._check_channel(via)
         envelopes = [self._envelope(member, payload, kind, lives_s, urgency, thread) for member in members]
         waiting = [self._accepted(envelope, via, widened) for envelope in envelopes]
         return [
@@ -110,6 +114,13 @@ class Desk:
         self._loop.post(Posted(envelope, ticket, via, widened))
         return accepted
 
+    def _check_channel(self, via: Channel | None) -> None:
+        """A channel this node does not have would never be tried."""
+        here = self._hands.transports
+        if via is not None and via not in here:
+            why = f"{via} is none of those this node has: {', '.join(sorted(here))}"
+            raise FleetError("usage.channel", "No such channel here", why, "leave out --via, or name one of these")
+
     async def wait(self, msg_id: str, rung: Rung, timeout_s: float) -> Story:
         """The story once the message reached `rung` or failed; `timeout.rung` when it did not within `timeout_s`."""
         async with self._bus.subscribe() as feed:
@@ -131,11 +142,18 @@ class Desk:
         """Where a message of ours is and how it came there."""
         await self._hands.flush()
         fleet = self._hands.visible
-        story = await self._reader.story(msg_id, _names(fleet))
+        story = await self._reader.story(await self._whole(msg_id), _names(fleet))
         if story is None:
             raise FleetError("unknown.message", "No such message", msg_id, "`fleet messages` lists ids", Fault.THEIRS)
         member = fleet.roster.named(story.to)
         return _told(fleet, story, member.id if member else "")
+
+    async def _whole(self, msg_id: str) -> str:
+        """An id as it was given, or the one id that ends so: screens show the ends of ids."""
+        if len(msg_id) >= ID_LENGTH or len(msg_id) < TAIL_LENGTH:
+            return msg_id
+        found = await self._reader.ending(msg_id)
+        return found[0] if len(found) == 1 else msg_id
 
     async def resend(self, msg_id: str) -> Story:
         """Try a waiting message now instead of after its back-off. What is settled is not sent again: same id, once."""
@@ -150,7 +168,7 @@ class Desk:
 
     async def body(self, msg_id: str) -> str:
         """The text of a message, either way; for the local user only."""
-        body = await self._reader.body(msg_id)
+        body = await self._reader.body(await self._whole(msg_id))
         if body is None:
             raise FleetError("unknown.message", "No such message", msg_id, "`fleet messages` lists ids", Fault.THEIRS)
         return body.decode(errors="replace")

@@ -98,6 +98,15 @@ class Reader:
         )
         return rows[0][0] if rows else None
 
+    async def ending(self, tail: str) -> tuple[str, ...]:
+        """Ids of messages, either way, that end so; two at most, because more than one is none."""
+        rows = await self._all(
+            "SELECT msg_id FROM outbox WHERE substr(msg_id, -length(?1)) = ?1 "
+            "UNION SELECT msg_id FROM inbox WHERE substr(msg_id, -length(?1)) = ?1 LIMIT 2",
+            [tail.upper()],
+        )
+        return tuple(msg_id for (msg_id,) in rows)
+
     async def counts(self) -> Counts:
         """How much is kept."""
         row = await self._one(

@@ -166,3 +166,11 @@ async def test_a_reader_cannot_write(reader: Reader) -> None:
     """A page can never change what it shows."""
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         await reader._connection.execute("DELETE FROM outbox")
+
+
+async def test_an_id_by_its_end(store: Store, reader: Reader) -> None:
+    """Screens show the ends of ids: one that is unique finds its message, one that is not finds two."""
+    await store.submit((AddOutbox(letter(1)), AddOutbox(letter(2)), arrival(31)))
+    assert await reader.ending("d00000001") == ("ID00000001",)
+    assert len(await reader.ending("1")) == 2
+    assert await reader.ending("%") == ()
