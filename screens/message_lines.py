@@ -33,7 +33,7 @@ def panel(
     if line is None:
         return []
     lines = [*head(line, size, zone), *ladder(line.rung, size), ()]
-    lines += tries(story.tries if story else line.path, size, zone)
+    lines += came(line) if line.dir == "in" else tries(story.tries if story else line.path, size, zone)
     if story and story.expires_at and line.rung is Rung.ACCEPTED:
         lines += wrap(f"given up in {say.age((story.expires_at - now.wall_ms) / 1_000)}", size, "dim")
     reason = (story.reason if story else "") or line.reason
@@ -70,10 +70,15 @@ def ladder(rung: Rung, size: int) -> list[Spans]:
     return [tuple(spans)] if sum(len(text) for text, _ in spans) <= size else []
 
 
+def came(line: Line) -> list[Spans]:
+    """How a message of somebody else's got here; its tries are known to its sender alone."""
+    return [((f"came over P{CHANNELS[line.channel].number} {line.channel}", "dim"),)] if line.channel else []
+
+
 def tries(made: tuple[TryLine, ...], size: int, zone: tzinfo | None = None) -> list[Spans]:
     """Every try in order: time, channel, end, how long, why."""
     if not made:
-        return [(("no channel was tried yet", "dim"),)]
+        return [(("no try has ended yet", "dim"),)]
     lines: list[Spans] = []
     for one in made:
         look = OUTCOME.get(one.outcome, UNSURE)
