@@ -34,7 +34,7 @@ def changed(number: int) -> BrokerChanged:
 
 
 def test_signals_are_turns_in_their_order() -> None:
-    """What is posted first is heard first; the hands get the effects of a slice together, with the value of its last."""
+    """What is posted first is heard first; the hands get a slice's effects together, with the value of its last."""
 
     async def story() -> None:
         hands = Taken()

@@ -66,7 +66,7 @@ def refused(code: str, deed: Callable[[], object]) -> FleetError:
 
 def test_a_machine_joins() -> None:
     """It asks with the code, is admitted with the invite's role, and adopts a roster that holds it."""
-    invites, given_answer = joined(OPEN, unpack_request(pack(ASKED)))
+    _, given_answer = joined(OPEN, unpack_request(pack(ASKED)))
     roster = check_answer(CODE, ASKED, unpack_answer(pack(given_answer)))
     me = roster.member(B.id)
     assert me is not None
