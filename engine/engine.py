@@ -10,6 +10,7 @@ parts, and the node's own pulse: how long the loop was away. The verbs are the d
 import asyncio
 import logging
 import os
+import re
 import secrets
 import socket
 import sys
@@ -300,14 +301,24 @@ def _asleep_s() -> float:
     return time.clock_gettime(boottime) - time.monotonic() if boottime is not None else 0.0
 
 
+# What `token_urlsafe(32)` makes; half of one would be half as hard to guess.
+_TOKEN = re.compile(r"[\w-]{43}", re.ASCII)
+
+
 def _token(path: Path) -> str:
     """The bearer token of the loopback API, made at the first start; readable by this user alone."""
-    with suppress(FileNotFoundError):
-        # Empty: an earlier start was cut off, or had no room, between making the file and filling it.
-        if kept := path.read_text().strip():
+    with suppress(FileNotFoundError, UnicodeDecodeError, IsADirectoryError):
+        # Anything else than a whole token: a start that was cut off, no room, or a damaged file.
+        if _TOKEN.fullmatch(kept := path.read_text().strip()):
             return kept
     token = secrets.token_urlsafe(32)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        path.unlink(missing_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        step = f"move {path} away: another is made at the next start"
+        why = f"{path}: {error.strerror or error}"
+        raise FleetError("node.token", "The token of the API cannot be kept", why, step, Fault.WORLD) from None
     with os.fdopen(descriptor, "w") as file:
         file.write(token + "\n")
     return token

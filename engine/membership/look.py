@@ -34,7 +34,12 @@ class Looker:
             ended = time.monotonic()
             self._rested_at = ended + (ended - began) * REST_FACTOR
         branch, head, dirty = read(self._said)
-        return Looked(load=os.getloadavg()[0], cwd=self._workdir, branch=branch, head=head, dirty=dirty)
+        return Looked(load=os.getloadavg()[0], cwd=_text(self._workdir), branch=branch, head=head, dirty=dirty)
+
+
+def _text(path: str) -> str:
+    """A folder's name as text: its bytes may be none, and what is no text fits no heartbeat."""
+    return os.fsencode(path).decode(errors="replace")
 
 
 def read(said: str) -> tuple[str, str, int]:

@@ -40,6 +40,9 @@ def configured(home: Path, environ: Mapping[str, str] = os.environ) -> Resolved:
     except UnicodeDecodeError as error:
         step = "save it as UTF-8, or move it away to start with the defaults"
         raise FleetError("usage.config", "The configuration cannot be read", f"{path}: {error}", step) from None
+    except OSError as error:
+        why, step = f"{path}: {error.strerror or error}", "move it away to start with the defaults"
+        raise FleetError("usage.config", "The configuration cannot be read", why, step, Fault.WORLD) from None
     return resolve(text, environ, str(path))
 
 

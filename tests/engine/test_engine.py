@@ -10,6 +10,7 @@ import pytest
 
 from engine.config import resolve
 from engine.engine import Engine
+from engine.errors import FleetError
 
 CONFIG = """
 [net]
@@ -44,11 +45,21 @@ async def test_a_node_on_a_full_disk_can_be_stopped(home: Path, monkeypatch: pyt
     await engine.stop(drain_s=0.0)
 
 
-async def test_a_token_that_was_cut_off_is_made_anew(home: Path) -> None:
-    """An empty file lets nobody in for ever; the next start fills it, for this user alone."""
-    (home / "token").touch(mode=0o600)
+@pytest.mark.parametrize("left", [b"", b"half-a-token", b"\xff\xfe\x00"], ids=["empty", "half", "no text"])
+async def test_a_token_that_was_damaged_is_made_anew(home: Path, left: bytes) -> None:
+    """An empty file lets nobody in for ever and half a token is half as good; the next start makes a whole one."""
+    (home / "token").write_bytes(left)
     engine = Engine(home, resolve(CONFIG, {}), "test")
     await engine.start()
     assert len(engine.token) > 40
     assert (home / "token").read_text().strip() == engine.token
+    assert (home / "token").stat().st_mode & 0o777 == 0o600
     await engine.stop(drain_s=0.0)
+
+
+async def test_a_token_that_cannot_be_kept_says_so(home: Path) -> None:
+    """A folder in its place is not a bug of ours: the start ends with what to do."""
+    (home / "token").mkdir()
+    with pytest.raises(FleetError) as caught:
+        await Engine(home, resolve(CONFIG, {}), "test").start()
+    assert caught.value.code == "node.token"

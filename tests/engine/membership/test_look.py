@@ -4,11 +4,13 @@ import asyncio
 import os
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from engine.membership.look import OUTPUT_LIMIT, Looker, read
+from engine.model.packets import Heartbeat, pack
 
 
 def git(folder: Path, *words: str) -> str:
@@ -101,3 +103,12 @@ async def test_a_talkative_git_is_cut_off(tmp_path: Path, monkeypatch: pytest.Mo
 def test_what_git_says_is_read(said: str, seen: tuple[str, str, int]) -> None:
     """Porcelain version 2: headers by name, one line a changed or unmerged file."""
     assert read(said) == seen
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="APFS takes no name that is not UTF-8")
+async def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
+    """What is told of it fits a heartbeat: the name's odd bytes are replaced."""
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
+    os.mkdir(folder)
+    seen = await Looker(folder).look()
+    assert pack(Heartbeat(0, "1", cwd=seen.cwd)).find("\ufffd".encode()) > 0
