@@ -1,7 +1,8 @@
-"""Whether a peer has moved: its heartbeat tells other addresses than those we called so far.
+"""Whether a peer is somewhere else than it was, or is a new process: what its heartbeat tells.
 
-What was met at the old ones, an impostor among them, says nothing of the peer any more: on one machine nodes take each
-other's ports whenever they start in another order. It reads the heartbeat before `membership.beat` believes it.
+What was met at its address before, an impostor among it, says nothing of it then: on one machine nodes take each
+other's ports whenever they start in another order, and somebody may have sat on a port while its owner was down. It
+reads the heartbeat before `membership.beat` believes it.
 """
 
 from engine.errors import FleetError
@@ -11,13 +12,16 @@ from engine.model.packets import Heartbeat, unpack
 from engine.state import Fleet
 
 
-def moved(fleet: Fleet, parcel: Parcel) -> bool:
-    """Whether this parcel is a heartbeat that tells other addresses of its sender."""
+def news(fleet: Fleet, parcel: Parcel) -> str:
+    """Why its sender is worth another look, if this parcel is a heartbeat that gives a reason; else nothing."""
     envelope = parcel.envelope
     if envelope.kind is not Kind.HEARTBEAT:
-        return False
+        return ""
     try:
         beat: Heartbeat = unpack(Kind.HEARTBEAT, envelope.body)
     except FleetError:
-        return False
-    return bool(beat.addresses) and beat.addresses != fleet.addresses_of(envelope.src)
+        return ""
+    if beat.addresses and beat.addresses != fleet.addresses_of(envelope.src):
+        return "it is at another address now"
+    known = fleet.peers.get(envelope.src)
+    return "it has started again" if known and envelope.src_epoch > known.beat_no[0] else ""

@@ -3,7 +3,7 @@
 import msgspec
 
 from engine.health import step as health
-from engine.health.whereabouts import moved
+from engine.health.whereabouts import news
 from engine.model.channel import Channel, ChannelState
 from engine.model.envelope import Kind
 from engine.model.mail import Parcel
@@ -12,7 +12,7 @@ from engine.model.peer import Peer
 from engine.model.roster import Address
 from engine.signals import Arrived
 from engine.state import Fleet
-from tests.engine.script import Script, fleet, letter, with_health
+from tests.engine.script import EPOCH, Script, fleet, letter, with_health
 
 HTTP = Channel.HTTP
 OLD, NEW = (Address("10.0.0.2", http=8856),), (Address("10.0.0.2", http=8857),)
@@ -21,22 +21,30 @@ OLD, NEW = (Address("10.0.0.2", http=8856),), (Address("10.0.0.2", http=8857),)
 def quarantined() -> Fleet:
     """A, which met an impostor at the address that B told last."""
     value = with_health(fleet("A", "B", up=(HTTP,)), "B", HTTP, state=ChannelState.QUARANTINED)
-    told = Peer("B", beat=Heartbeat(1, "0.1", addresses=OLD))
+    told = Peer("B", beat=Heartbeat(1, "0.1", addresses=OLD), beat_no=(EPOCH, 1))
     return msgspec.structs.replace(value, peers=value.peers.set("B", told))
 
 
-def beat(*addresses: Address, body: bytes = b"") -> Parcel:
+def beat(*addresses: Address, body: bytes = b"", epoch: int = EPOCH) -> Parcel:
     """A heartbeat of B's."""
     packed = body or pack(Heartbeat(2, "0.1", addresses=addresses))
-    return Parcel(letter("beat", "A", "B", kind=Kind.HEARTBEAT, seq=2, body=packed))
+    return Parcel(letter("beat", "A", "B", kind=Kind.HEARTBEAT, src_epoch=epoch, seq=2, body=packed))
 
 
-def test_other_addresses_are_a_move() -> None:
-    """The same addresses are none, no addresses are none, and what cannot be read is none."""
+def test_what_is_news() -> None:
+    """Other addresses and a new life are; the same addresses, no addresses and what cannot be read are not."""
     value = quarantined()
-    assert moved(value, beat(*NEW))
+    assert news(value, beat(*NEW)) == "it is at another address now"
+    assert news(value, beat(*OLD, epoch=EPOCH + 1)) == "it has started again"
     for still in (beat(*OLD), beat(), beat(body=b"\xc1"), Parcel(letter("m", "A", "B", seq=1))):
-        assert not moved(value, still)
+        assert news(value, still) == ""
+
+
+def test_a_new_life_lifts_the_quarantine() -> None:
+    """Somebody sat on its port while it was down: once it has started, the same address is looked at again."""
+    script = Script(quarantined(), health.step)
+    script.hear(Arrived((beat(*OLD, epoch=EPOCH + 1),), Channel.NATS), at=1.0)
+    assert script.fleet.health("B", HTTP).state is ChannelState.UNKNOWN
 
 
 def test_a_move_lifts_the_quarantine() -> None:

@@ -1,0 +1,65 @@
+"""What a try proves: a success or a failure of one pair, and how long it is left alone after it broke."""
+
+from zlib import crc32
+
+import msgspec
+
+from engine.config import HealthConfig
+from engine.effects import Arm, Effect
+from engine.health.pairs import move, probe
+from engine.health.table import Event
+from engine.model.channel import Channel, ChannelHealth, ChannelState
+from engine.model.moment import Moment
+from engine.state import Fleet
+
+TIMER = "health.round"
+# Latencies kept a pair: enough for a p99 and for five minutes of sparkline at the probing rate.
+KEPT_LATENCIES = 60
+
+Step = tuple[Fleet, list[Effect]]
+
+
+def succeed(fleet: Fleet, peer: str, channel: Channel, health: ChannelHealth, now: Moment, latency_ms: float) -> Step:
+    good = health.good + 1 if health.state in (ChannelState.HEALING, ChannelState.BROKEN) else 0
+    health = msgspec.structs.replace(
+        health,
+        ok_at=now.mono,
+        streak=0,
+        overtaken=0,
+        good=good,
+        latencies=(*health.latencies[-KEPT_LATENCIES + 1 :], latency_ms),
+    )
+    if health.state is ChannelState.HEALING and good >= fleet.config.health.heal_probes:
+        health = msgspec.structs.replace(health, fails=(), good=0, backoff_s=fleet.config.health.backoff_s)
+        return move(fleet, peer, channel, health, Event.HEALED, now, f"{good} good probes")
+    fleet, effects = move(fleet, peer, channel, health, Event.OK, now, "answered")
+    if fleet.health(peer, channel).state is not ChannelState.HEALING:
+        return fleet, effects
+    fleet, ping = probe(fleet, peer, channel, now)
+    return fleet, [*effects, *ping]
+
+
+def fail(
+    fleet: Fleet, peer: str, channel: Channel, health: ChannelHealth, now: Moment, reason: str, hard: bool
+) -> Step:
+    config = fleet.config.health
+    fails = (*(at for at in health.fails if now.mono - at < config.window_s), now.mono)[-16:]
+    streak = health.streak + 1
+    enough = hard or streak >= config.streak or len(fails) >= config.streak
+    backoff = _backoff(health, config)
+    retry_at = now.mono + _jittered(backoff, peer, streak)
+    health = msgspec.structs.replace(health, fails=fails, streak=streak, good=0, backoff_s=backoff, retry_at=retry_at)
+    fleet, effects = move(fleet, peer, channel, health, Event.ENOUGH if enough else Event.FAIL, now, reason)
+    return fleet, [*effects, Arm(TIMER, max(now.mono, fleet.health(peer, channel).retry_at))]
+
+
+def _backoff(health: ChannelHealth, config: HealthConfig) -> float:
+    """Doubled each time healing fails; from the beginning when a working channel breaks."""
+    if health.state not in (ChannelState.HEALING, ChannelState.BROKEN):
+        return config.backoff_s
+    return min(max(health.backoff_s, config.backoff_s / 2) * 2, config.backoff_max_s)
+
+
+def _jittered(backoff: float, peer: str, streak: int) -> float:
+    """Between half and all of the back-off, the same in every replay: peers must not return in step."""
+    return backoff * (0.5 + crc32(f"{peer}{streak}".encode()) % 512 / 1024)
