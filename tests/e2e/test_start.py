@@ -24,7 +24,7 @@ def test_an_empty_home_becomes_a_node(lone: Node) -> None:
         ran = lone.fleet(*argv)
         assert ran.status == 3
         assert ran.error["code"] == "node.absent"
-        assert "fleet up" in ran.error["next_step"]
+        assert ran.error["next_step"].endswith(" up`")
     first = lone.up()
     assert first["fleet"]["chief"] == "lone"
     assert first["broker"]["state"] == "up"
@@ -235,4 +235,4 @@ def test_plain_errors_for_people(lone: Node) -> None:
     assert out == ""
     first, second = err.splitlines()
     assert first.startswith("fleet: No node is running: ")
-    assert second.strip() == "start it with `fleet up`"
+    assert second.strip() == f"start it with `fleet --home {lone.home} up`"
