@@ -16,7 +16,7 @@ from typing import Any
 
 from engine.config import Config
 from engine.errors import FleetError
-from engine.model.channel import ChannelState
+from engine.model.channel import Channel, ChannelState
 from engine.model.event import Event, MessageCame
 from engine.model.roster import Address, Member, Role, Roster
 from engine.security.roster import admit, found
@@ -214,10 +214,15 @@ class World:
             f"{node.name} to {ids[peer].name} over {channel}: {health.state} ({health.reason})"
             for node in self.nodes
             for (peer, channel), health in node.core.loop.fleet.channels.items()
-            if health.state is not ChannelState.HEALTHY
-            and not (self.net.walled(node.id, peer) and channel != "relay")
-            and not (channel == "relay" and len(self.nodes) < 3)
+            if health.state is not ChannelState.HEALTHY and self._possible(node.id, peer, channel)
         ]
+
+    def _possible(self, one: str, other: str, channel: Channel) -> bool:
+        """Whether there is a link, or for the relay somebody who has one to both."""
+        if channel is not Channel.RELAY:
+            return not self.net.walled(one, other)
+        thirds = (node.id for node in self.nodes if node.id not in (one, other))
+        return any(not self.net.walled(one, third) and not self.net.walled(third, other) for third in thirds)
 
     # --------------------------------------------------------------------------------------------------- promises
 
