@@ -20,6 +20,9 @@ from engine.model.mail import Lane, Waiting
 from engine.model.moment import Moment
 from engine.state import Fleet
 
+# A channel that answers others is given this long for one message before another is tried as well.
+BUSY_S = 1.0
+
 
 def opened(fleet: Fleet, waiting: Waiting, now: Moment) -> tuple[Fleet, Envelope, list[Effect]]:
     """Give a message the next number of its lane and begin its first cascade."""
@@ -87,12 +90,23 @@ def left_to_try(fleet: Fleet, waiting: Waiting) -> tuple[Channel, ...]:
 def onward(fleet: Fleet, waiting: Waiting, now: Moment) -> tuple[Waiting, list[Effect]]:
     """The next channel of the cascade; or wait for those flying; or rest until the next cascade."""
     ends = waiting.began_at + fleet.config.mail.cascade_s
+    busy = next((channel for channel, since in waiting.flying if answering(fleet, waiting, channel, since, now)), None)
+    if busy is not None:
+        wait_s = hedge_s(fleet.health(waiting.envelope.dst, busy), fleet.config.mail)
+        return msgspec.structs.replace(waiting, due=min(now.mono + wait_s, waiting.expires_at)), []
     order = left_to_try(fleet, waiting) if now.mono < ends else ()
     if order:
         return start(fleet, waiting, order[0], now)
     if waiting.flying and now.mono < ends:
         return msgspec.structs.replace(waiting, due=min(ends, waiting.expires_at)), []
     return rested(fleet, waiting, now), []
+
+
+def answering(fleet: Fleet, waiting: Waiting, channel: Channel, since: float, now: Moment) -> bool:
+    """Whether a channel has answered others since it was given this message: it is busy, not silent, and a second copy
+    would make it busier. Believed for a second; a single message may be lost on a path that works."""
+    ok_at = fleet.health(waiting.envelope.dst, channel).ok_at
+    return ok_at is not None and ok_at > since and now.mono - since < BUSY_S
 
 
 def rested(fleet: Fleet, waiting: Waiting, now: Moment) -> Waiting:

@@ -15,7 +15,7 @@ import msgspec
 from engine.effects import Effect, Publish, Raise, Reload, Save
 from engine.health.cascade import hedge_s
 from engine.mail import receipts
-from engine.mail.flight import opened
+from engine.mail.flight import answering, opened
 from engine.mail.lanes import counted, page, revived, uncarried, with_lane
 from engine.model.channel import Channel
 from engine.model.envelope import OPEN_LIMIT, Kind, Rung
@@ -100,12 +100,15 @@ def _proved_by(waiting: Waiting, via: Channel) -> Channel:
 
 
 def _overtaken(fleet: Fleet, waiting: Waiting, via: Channel, now: Moment) -> list[Effect]:
-    """Channels still silent past their hedge while this one proved the message: health wants to know."""
+    """Channels silent past their hedge while this one proved the message, without an answer to anything since: health
+    wants to know. One that answers others is only busy."""
     peer, mail = waiting.envelope.dst, fleet.config.mail
     return [
         Raise(Overtaken(peer, channel))
         for channel, since in waiting.flying
-        if channel is not via and now.mono - since > hedge_s(fleet.health(peer, channel), mail)
+        if channel is not via
+        and now.mono - since > hedge_s(fleet.health(peer, channel), mail)
+        and not answering(fleet, waiting, channel, since, now)
     ]
 
 
