@@ -6,6 +6,7 @@ a name is refused.
 """
 
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated
 
 import msgspec
@@ -69,7 +70,7 @@ class Member(msgspec.Struct, frozen=True):
         return not self.revoked_ms and not self.left_ms
 
 
-class Roster(msgspec.Struct, frozen=True):
+class Roster(msgspec.Struct, frozen=True, dict=True):
     """The fleet. `keyring`: gossip keys, the first is used, all are accepted. `previous`: hash of the version before.
     `signer` and `signature`: the admin that issued this version, over everything else."""
 
@@ -85,13 +86,23 @@ class Roster(msgspec.Struct, frozen=True):
 
     def member(self, node_id: str) -> Member | None:
         """The member with this id, whatever became of it."""
-        return next((one for one in self.members if one.id == node_id), None)
+        return self._by_id.get(node_id)
 
     def named(self, name: str) -> Member | None:
         """The present member of this name."""
-        return next((one for one in self.members if one.name == name and one.present), None)
+        return self._by_name.get(name)
 
     @property
     def chief(self) -> Member | None:
         """The present member with the role chief, if there is one."""
         return next((one for one in self.members if one.role is Role.CHIEF and one.present), None)
+
+    # Asked for each message, each probe and each row of a screen: looked up, not searched for. What is remembered
+    # beside the fields follows from them, and is no part of the value: equality and encoding do not see it.
+    @cached_property
+    def _by_id(self) -> dict[str, Member]:
+        return {one.id: one for one in reversed(self.members)}
+
+    @cached_property
+    def _by_name(self) -> dict[str, Member]:
+        return {one.name: one for one in reversed(self.members) if one.present}
