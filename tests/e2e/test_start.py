@@ -3,6 +3,8 @@ leaves the home as it was."""
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -16,6 +18,7 @@ pytestmark = pytest.mark.slow
 
 USUAL_PORTS = (4222, 6222, 7422, 8855, 8856)
 USUAL_GOSSIP = 8857
+NOBODY = 65_534
 
 
 def test_an_empty_home_becomes_a_node(lone: Node) -> None:
@@ -85,13 +88,57 @@ def test_a_key_that_cannot_be_read(lone: Node, spoil: Callable[[Path], None]) ->
         lone.up()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads a file of mode 0000: run as another user to see it refused")
-def test_a_key_without_any_mode(lone: Node) -> None:
-    """Mode 0000 is an error with the reason of the machine."""
-    lone.up()
-    lone.down()
-    (lone.home / "device.key").chmod(0)
-    assert lone.fleet("up").error["code"] == "node.key"
+@pytest.fixture
+def mortal() -> Iterator[Node]:
+    """A node of a user who is not root, for root reads and writes whatever the mode says."""
+    if os.geteuid() != 0:
+        node = Node("mortal")
+    else:
+        node = Node("mortal", inside=("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"))
+        os.chown(node.home, NOBODY, NOBODY)
+        tried = subprocess.run([*node.inside, sys.executable, "-c", "import msgspec"], capture_output=True)
+        if tried.returncode:
+            node.end()
+            pytest.skip("this Python can be run by root alone")
+    yield node
+    node.end()
+
+
+@pytest.mark.needs("setpriv")
+def test_a_key_without_any_mode(mortal: Node) -> None:
+    """Mode 0000: an error with the reason of the machine."""
+    mortal.up()
+    mortal.down()
+    (mortal.home / "device.key").chmod(0)
+    ran = mortal.fleet("up")
+    assert ran.status == 1
+    assert ran.error["code"] == "node.key"
+    assert "Permission denied" in ran.error["detail"]
+
+
+@pytest.mark.needs("setpriv")
+def test_a_home_that_may_not_be_written(mortal: Node) -> None:
+    """Mode 0500: the home is named, and what to look at; nothing is made in it, and with the mode back it is a home."""
+    mortal.home.chmod(0o500)
+    ran = mortal.fleet("up")
+    assert ran.status == 1
+    assert ran.error["code"] in ("home.unwritable", "node.home")
+    assert str(mortal.home) in ran.error["detail"] + ran.error["next_step"]
+    assert list(mortal.home.iterdir()) == []
+    mortal.home.chmod(0o700)
+    mortal.up()
+
+
+@pytest.mark.needs_root
+@pytest.mark.needs("setpriv")
+def test_a_home_of_another_user(mortal: Node) -> None:
+    """A home that belongs to somebody else is not used, whatever its mode."""
+    os.chown(mortal.home, 0, 0)
+    mortal.home.chmod(0o755)
+    ran = mortal.fleet("up")
+    assert ran.status == 1
+    assert str(mortal.home) in ran.error["detail"]
+    assert mortal.fleet("status").status == 3
 
 
 def test_a_home_that_others_can_read(lone: Node) -> None:
