@@ -19,7 +19,7 @@ from engine.model.channel import CHANNELS
 from engine.model.envelope import KINDS, Envelope, Kind, Urgency
 from engine.model.moment import Moment
 from engine.model.packets import Forward, pack
-from engine.model.peer import Standing
+from engine.model.peer import Peer, Standing
 from engine.model.roster import Role
 from engine.signals import ForwardCame, Posted, Rejected, Signal, Transited
 from engine.state import Fleet
@@ -35,13 +35,19 @@ CARRIED_LIMIT = 10_000
 
 
 def candidates(fleet: Fleet, dst: str) -> list[str]:
-    """Who could carry mail to a peer: those that say they reach it first, then the chief, then whoever is there."""
+    """Who could carry mail to a peer: those that say they reach it first, then those that reach one of them (a chief
+    at a dead end would keep it for ever), then the chief, then whoever is there."""
+    near = {peer.id for peer in fleet.peers.values() if dst in _reaches(peer)}
     found = [
-        (dst not in (peer.beat.reaches if peer.beat else ()), not _is_chief(fleet, peer.id), peer.id)
+        (0 if peer.id in near else 1 + near.isdisjoint(_reaches(peer)), not _is_chief(fleet, peer.id), peer.id)
         for peer in fleet.peers.values()
         if peer.id != dst and peer.standing is Standing.ALIVE and choose(fleet, peer.id, Kind.PASS)
     ]
     return [peer_id for _, _, peer_id in sorted(found)]
+
+
+def _reaches(peer: Peer) -> tuple[str, ...]:
+    return peer.beat.reaches if peer.beat else ()
 
 
 def _is_chief(fleet: Fleet, peer_id: str) -> bool:

@@ -7,16 +7,19 @@ import pytest
 
 from engine.effects import Answer, Deliver, Save
 from engine.health.cascade import HOP_LIMIT
-from engine.model.channel import Channel
+from engine.mail.relay import candidates
+from engine.model.channel import Channel, ChannelState
 from engine.model.envelope import KINDS, Envelope, Kind
 from engine.model.mail import Parcel
-from engine.model.packets import Forward, pack, unpack
+from engine.model.packets import Forward, Heartbeat, pack, unpack
+from engine.model.peer import Peer, Standing
 from engine.model.records import AddOutbox
 from engine.rooms import sorted_out
 from engine.security.identity import Identity
 from engine.security.seal import Sealer
 from engine.signals import Arrived, ForwardCame, Transited
-from tests.engine.script import EPOCH, T0_MS, Script, fleet, letter, parcel, receipt, roster
+from engine.state import Fleet
+from tests.engine.script import EPOCH, T0_MS, Script, fleet, letter, parcel, receipt, roster, with_health
 
 KEYS = {name: Identity(name.encode() * 32) for name in "ABCD"}
 A, B, C, D = (KEYS[name].id for name in "ABCD")
@@ -131,6 +134,38 @@ def test_refused_frames() -> None:
         script = network()
         assert any(f"rejected {why}" in line for line in script.hear(signal))
         assert script.fleet.mail.lanes.get(C) is None
+
+
+def knowing(**reaches: str) -> Fleet:
+    """A, which reaches everybody, and who of them says to reach whom."""
+    value = fleet(*"ABCDEZ")
+    for name, others in reaches.items():
+        beat = Heartbeat(T0_MS, "1", reaches=tuple(others))
+        value = msgspec.structs.replace(value, peers=value.peers.set(name, Peer(name, Standing.ALIVE, beat=beat)))
+    return value
+
+
+@pytest.mark.parametrize(
+    ("reaches", "order"),
+    [
+        pytest.param({}, "BCDE", id="nothing is known"),
+        pytest.param({"D": "Z"}, "DBCE", id="who reaches it comes first"),
+        pytest.param({"C": "D", "D": "Z"}, "DCBE", id="then who reaches one of those"),
+        pytest.param({"E": "BCD"}, "BCDE", id="reaching others is no help"),
+    ],
+)
+def test_the_likeliest_relay_is_asked_first(reaches: dict[str, str], order: str) -> None:
+    """By what peers say of themselves; a dead end would keep what it took."""
+    assert candidates(knowing(**reaches), "Z") == list(order)
+
+
+def test_no_relay_where_nobody_is() -> None:
+    """Neither the peer itself, nor who is not ALIVE, nor whom we do not reach directly."""
+    value = knowing(B="Z", C="Z")
+    value = msgspec.structs.replace(value, peers=value.peers.set("B", Peer("B", Standing.SUSPECT)))
+    for channel in (Channel.NATS, Channel.HTTP):
+        value = with_health(value, "C", channel, state=ChannelState.BROKEN)
+    assert candidates(value, "Z") == ["D", "E"]
 
 
 def test_a_member_that_left_is_nobody() -> None:
