@@ -6,6 +6,7 @@ Which channels and in which order is `engine.health.cascade`'s answer, asked ane
 broke on the way is not tried. Nothing here settles a message: only a receipt does (`engine.mail.outbox`).
 """
 
+from math import floor
 from zlib import crc32
 
 import msgspec
@@ -22,6 +23,9 @@ from engine.state import Fleet
 
 # A channel that answers others is given this long for one message before another is tried as well.
 BUSY_S = 1.0
+
+# Rests end together: a thousand messages to a peer that is away are four rings a second, not a hundred.
+REST_GRID_S = 0.25
 
 
 def opened(fleet: Fleet, waiting: Waiting, now: Moment) -> tuple[Fleet, Envelope, list[Effect]]:
@@ -114,5 +118,5 @@ def rested(fleet: Fleet, waiting: Waiting, now: Moment) -> Waiting:
     mail = fleet.config.mail
     ceiling = min(mail.retry_max_s, mail.retry_s * 2 ** min(waiting.cascades, 10))
     share = crc32(f"{waiting.envelope.msg_id}{waiting.cascades}".encode()) % 1000 / 1000
-    due = min(now.mono + max(0.05, ceiling * share), waiting.expires_at)
-    return msgspec.structs.replace(waiting, tried=(), flying=(), due=due)
+    due = (floor((now.mono + ceiling * share) / REST_GRID_S) + 1) * REST_GRID_S
+    return msgspec.structs.replace(waiting, tried=(), flying=(), due=min(due, waiting.expires_at))
