@@ -3,12 +3,12 @@
 Two carriers with the product's transport contract (`nats`, `http`) and one for datagrams run over links that lose,
 delay, duplicate and are cut, in one direction or both. A wall is a link that never was: it stays when cuts heal. `seen`
 counts each fault that really happened, so that a test can insist that it did; `sent` counts the frames handed to
-channels, by kind; `recording`, once it is a list, keeps every delivery as an eavesdropper would.
+channels, by kind; `recording`, while it is a list, keeps every delivery as an eavesdropper would.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 
 import msgspec
@@ -35,7 +35,7 @@ class Net:
         self.weather = Weather()
         self.seen: Counter[str] = Counter()
         self.sent: Counter[str] = Counter()
-        self.recording: list[tuple[str, Channel, bytes]] | None = None
+        self.recording: Sequence[tuple[str, Channel, bytes]] = ()
         self._walls: set[tuple[str, str]] = set()
         self._cut: set[tuple[str, str, str]] = set()
         self._listeners: dict[tuple[str, Channel], Arrivals] = {}
@@ -56,6 +56,10 @@ class Net:
     def wall(self, one: str, other: str) -> None:
         """These two have no link at all, and never had."""
         self._walls |= {(one, other), (other, one)}
+
+    def unwall(self) -> None:
+        """From now on everybody has a link to everybody."""
+        self._walls.clear()
 
     def walled(self, one: str, other: str) -> bool:
         """Whether there is no link between them."""
@@ -108,7 +112,7 @@ class Net:
     async def request(self, src: str, target: Target, channel: Channel, data: bytes, budget_s: float) -> Outcome:
         """One request and its reply over one channel."""
         self.sent.update(peek(frame).kind for frame in frames(data))
-        if self.recording is not None:
+        if isinstance(self.recording, list):
             self.recording.append((target.id, channel, data))
         if self.weather.hard and self.is_cut(src, target.id, channel):
             self.seen["refused"] += 1
