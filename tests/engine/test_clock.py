@@ -27,3 +27,11 @@ def test_every_bit_is_used() -> None:
     made = [SystemClock().new_id(Moment(2**48 - 1, 0.0)) for _ in range(2_000)]
     assert all(one.startswith("7ZZZZZZZZZ") for one in made)
     assert all({one[place] for one in made} == set(CROCKFORD) for place in range(10, 26))
+
+
+def test_ids_ascend_whatever_the_wall_clock_does() -> None:
+    """Within one millisecond, forward by a day, and back (faults.md, row 18): each id is greater than the one before."""
+    clock = SystemClock()
+    moments = [1_000, 1_000, 1_001, 86_400_000, 1_002, 1_003, 86_400_000, 86_400_001]
+    ids = [clock.new_id(Moment(wall_ms, 0.0)) for wall_ms in moments]
+    assert ids == sorted(set(ids))
