@@ -7,7 +7,9 @@ for P1: it is there as soon as its broker is.
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -241,10 +243,21 @@ DOOR_CODES = ("node.listen", "node.gossip")
 
 
 def _interfaces() -> list[str]:
-    """This machine's IPv4 addresses of interfaces that are up."""
+    """This machine's IPv4 addresses of interfaces that are up; first the one it speaks to the world from, for bridges of
+    containers may be many."""
     up = {name for name, stats in psutil.net_if_stats().items() if stats.isup}
     found = ((name, address) for name, addresses in psutil.net_if_addrs().items() for address in addresses)
-    return [address.address for name, address in found if name in up and address.family.name == "AF_INET"]
+    hosts = [address.address for name, address in found if name in up and address.family.name == "AF_INET"]
+    outward = _outward()
+    return sorted(hosts, key=lambda host: host != outward)
+
+
+def _outward() -> str:
+    """The address of the default route; nothing is sent to find it, and where there is none it is empty."""
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        asked.connect(("192.0.2.1", 9))  # RFC 5737: nobody's
+        return str(asked.getsockname()[0])
+    return ""
 
 
 def _finding(error: FleetError) -> Finding:

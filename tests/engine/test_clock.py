@@ -30,7 +30,7 @@ def test_every_bit_is_used() -> None:
 
 
 def test_ids_ascend_whatever_the_wall_clock_does() -> None:
-    """Within one millisecond, forward by a day, and back (faults.md, row 18): each id is greater than the one before."""
+    """Within one millisecond, forward by a day, and back (faults.md, row 18): each is greater than the one before."""
     clock = SystemClock()
     moments = [1_000, 1_000, 1_001, 86_400_000, 1_002, 1_003, 86_400_000, 86_400_001]
     ids = [clock.new_id(Moment(wall_ms, 0.0)) for wall_ms in moments]
