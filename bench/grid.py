@@ -18,6 +18,7 @@ from bench.sink import SIZE, Sink, cost_ms, shown
 from engine.model.channel import Channel
 from engine.state import Fleet
 from fleet_tui.app import FleetApp
+from screens.channels import Channels
 from tests.screens.golden import NOW, large, plan
 
 NUMBERS = ("T21",)
@@ -47,7 +48,8 @@ def _share(part: int) -> Target:
 
 
 async def _ours(times: int) -> tuple[list[float], list[float]]:
-    values = [_shifted(large(PEERS), by) for by in (0.0, 100.0)]
+    base = large(PEERS)
+    values = [_shifted(base, by) for by in (0.0, 100.0)]
     app = FleetApp(values[0], clock=lambda: NOW, plan=lambda peer: plan(app.fleet, peer), driver_class=Sink)
 
     def look(fleet: Fleet) -> None:
@@ -56,8 +58,8 @@ async def _ours(times: int) -> tuple[list[float], list[float]]:
 
     async with shown(app) as sink:
         await cost_ms(sink, lambda: app.go("channels"))
-        seen = [app.room.main().rows.key(5) for _ in range(1)] if app.room else []
-        rows = [_one_row(values[0], seen[0], by) for by in (200.0, 300.0)]
+        assert isinstance(app.room, Channels)
+        rows = [_one_row(values[0], app.room.main().rows.key(5), by) for by in (200.0, 300.0)]
         all_ms = [await cost_ms(sink, lambda at=at: look(values[at % 2])) for at in range(1, times + 1)]
         look(rows[1])
         row_ms = [await cost_ms(sink, lambda at=at: look(rows[at % 2])) for at in range(times)]

@@ -5,13 +5,18 @@ row under the cursor every cell carries its place in the cascade. Where the line
 left out and counted in the heading.
 """
 
+from collections.abc import Mapping
+from functools import cached_property
+from typing import NamedTuple
+
 from engine.model.channel import CHANNELS, Channel, ChannelState
 from engine.model.moment import Moment
 from engine.state import Fleet
 from screens import format as say
+from screens.census import Census
 from screens.fuzzy import matching
 from screens.glyphs import CHANNEL, small
-from screens.roll import WORST, Plan, best, condition, health_of, members, natural, no_plan, reading, spoken
+from screens.roll import ALIVE, WORST, Condition, Plan, best, health_of, members, natural, no_plan, reading, spoken
 from screens.spans import Span, Spans, cell, cells, clip, fit
 from screens.widgets.line_grid import Rows
 
@@ -24,20 +29,56 @@ LEAST, MOST = 6, 11
 HELD = "held"
 
 
-class ChannelRows(Rows):
-    """The rows of one fleet at one moment."""
+class Drawn(NamedTuple):
+    """A row as it was said: of which condition, for which width, column under the cursor, order and second."""
 
-    def __init__(self, fleet: Fleet, now: Moment, query: str, sort: str, plan: Plan = no_plan) -> None:
+    how: Condition
+    facts: tuple[int, int, tuple[Channel, ...], int]
+    spans: Spans
+
+
+class ChannelRows(Rows):
+    """The rows of one fleet at one moment. `before`: the rows shown until now; what still holds is taken over."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        now: Moment,
+        query: str,
+        sort: str,
+        plan: Plan = no_plan,
+        census: Mapping[str, Condition] | None = None,
+        before: "ChannelRows | None" = None,
+    ) -> None:
         self.fleet, self.now, self.plan = fleet, now, plan
-        others = [one for one in members(fleet) if one.id != fleet.me.id]
-        found = matching(query, others, lambda one: f"{one.name} {one.role} {condition(fleet, one.id).look.word}")
+        self.census = Census()(fleet) if census is None else census
+        self.columns = len(CHANNELS)
+        self.asked = (query, sort)
+        like = before if before and _alike(before.fleet, fleet) else None
+        self.spoken: frozenset[Channel] = like.spoken if like else spoken(fleet)
+        self.drawn: dict[str, Drawn] = like.drawn if like else {}
+        self.keys = like.keys if like and self._same_order(like) else self._order(query, sort)
+
+    def _same_order(self, before: "ChannelRows") -> bool:
+        """Names do not change places; conditions do, where the filter or the sorting asks for them."""
+        query, sort = self.asked
+        calm = sort != "worst" and not query.strip()
+        return before.asked == self.asked and (calm or before.census is self.census)
+
+    def _order(self, query: str, sort: str) -> list[str]:
+        others = [one for one in members(self.fleet) if one.id != self.fleet.me.id]
+        how = self.census
+        found = matching(query, others, lambda one: f"{one.name} {one.role} {how[one.id].look.word}")
         if sort == "worst":
-            found.sort(key=lambda one: (WORST.get(condition(fleet, one.id).look.glyph, 9), natural(one.name)))
+            found.sort(key=lambda one: (WORST.get(how[one.id].look.glyph, 9), natural(one.name)))
         else:
             found.sort(key=lambda one: natural(one.name))
-        self.keys = [one.id for one in found]
-        self.used, self.spoken = used(fleet), spoken(fleet)
-        self.columns = len(CHANNELS)
+        return [one.id for one in found]
+
+    @cached_property
+    def used(self) -> list[Channel]:
+        """The channels that someone has."""
+        return used(self.fleet)
 
     def shown(self, size: int) -> list[Channel]:
         """The channels there is a column for."""
@@ -62,9 +103,17 @@ class ChannelRows(Rows):
 
     def row(self, index: int, size: int, column: int) -> Spans:
         peer = self.keys[index]
+        how, order = self.census[peer], self.plan(peer)
+        # Where all is well nothing on the row counts seconds.
+        second = 0 if how.look is ALIVE else int(self.now.mono)
+        drawn = self.drawn.get(peer)
+        if drawn is None or drawn.how is not how or drawn.facts != (size, column, order, second):
+            spans = self._row(peer, how, order, size, column)
+            drawn = self.drawn[peer] = Drawn(how, (size, column, order, second), spans)
+        return drawn.spans
+
+    def _row(self, peer: str, how: Condition, order: tuple[Channel, ...], size: int, column: int) -> Spans:
         name, each, after = self._wide(size)
-        order = self.plan(peer)
-        how = condition(self.fleet, peer)
         spans: list[Span] = [(f"{how.look.glyph} ", how.look.ink)]
         spans.append((cell(self.fleet.name_of(peer), name - 2), "strong" if column >= 0 else ""))
         for channel in self.shown(size):
@@ -121,6 +170,11 @@ class ChannelRows(Rows):
         shown = self.shown(size)
         at = (x - name) // each
         return CHANNELS[shown[at]].number if x >= name and at < len(shown) else -1
+
+
+def _alike(old: Fleet, new: Fleet) -> bool:
+    """Whether the same peers have the same pairs, whatever became of them."""
+    return old.roster is new.roster and old.me.id == new.me.id and len(old.channels) == len(new.channels)
 
 
 def used(fleet: Fleet) -> list[Channel]:

@@ -47,12 +47,16 @@ class Channels(Room):
     def refresh_body(self) -> None:
         grid = self.main()
         grid.marks = self.marks
-        grid.show(ChannelRows(self.fleet, self.desk.moment(), self.query_text, self.sort, self.desk.plan))
+        grid.show(self._rows(grid.rows if isinstance(grid.rows, ChannelRows) else None))
         if self.wanted_column >= 0:
             column, self.wanted_column = self.wanted_column, -1
             grid.move_to(grid.cursor, column)
         if self.wanted and grid.put(self.wanted):
             self.wanted = ""
+
+    def _rows(self, before: ChannelRows | None) -> ChannelRows:
+        fleet, now = self.fleet, self.desk.moment()
+        return ChannelRows(fleet, now, self.query_text, self.sort, self.desk.plan, self.census(fleet), before)
 
     def peer(self) -> str:
         return self.main().key

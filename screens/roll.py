@@ -5,7 +5,8 @@ will be felt. What was not measured is unknown: nothing here guesses. Members th
 """
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -168,11 +169,6 @@ def said(one: Link) -> str:
     return f"{one.channel} {one.why or CHANNEL[one.state].word}"
 
 
-def counts(fleet: Fleet) -> dict[str, int]:
+def counts(conditions: Iterable[Condition]) -> dict[str, int]:
     """How many members wear each glyph: the header's numbers."""
-    seen: dict[str, int] = {}
-    for member in fleet.roster.members:
-        if member.present:
-            glyph = condition(fleet, member.id).look.glyph
-            seen[glyph] = seen.get(glyph, 0) + 1
-    return seen
+    return dict(Counter(one.look.glyph for one in conditions))

@@ -17,6 +17,7 @@ from textual.widgets import Input
 
 from engine.state import Fleet
 from screens import frame, roll
+from screens.census import Census
 from screens.desk import Desk
 from screens.keymap import PANES, ROOMS, Key, bindings, footer
 from screens.memo import Memo
@@ -46,7 +47,7 @@ class Room(Screen[None], inherit_bindings=False):
         self.marks: frozenset[str] = frozenset()
         self.said: Spans = ()
         self.keys_shown: list[Key] = []
-        self.counts = Memo(roll.counts, "roster", "peers", "channels")
+        self.census = Census()
         self.needs: Memo[list[Need]] = Memo(needs, "roster", "peers", "channels", "findings", "mail")
 
     @property
@@ -157,7 +158,7 @@ class Room(Screen[None], inherit_bindings=False):
     def draw_frame(self) -> None:
         """The lines around the body, and the panel."""
         fleet, size = self.fleet, self.size.width
-        counts, need = self.counts(fleet), len(self.needs(fleet))
+        counts, need = roll.counts(self.census(fleet).values()), len(self.needs(fleet))
         if self.has_class("-line"):
             self._line("head").show(frame.status(fleet, counts, need, size))
             return

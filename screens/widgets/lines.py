@@ -12,7 +12,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from screens.keymap import MOVES, bindings
-from screens.spans import Spans, fit
+from screens.spans import Spans, fitted
 from screens.widgets.paint import Painted
 
 
@@ -57,23 +57,22 @@ class Lines(Painted, ScrollView, can_focus=True, inherit_bindings=False):
 
     def freshen(self) -> None:
         """Draw again the visible lines that would say something else now, and no other."""
-        drawn = self.__dict__.setdefault("_drawn", {})
-        for y in range(self.inner.height):
-            if y in drawn and drawn[y] != self._wanted(y):
+        drawn, inner = self.__dict__.setdefault("_drawn", {}), self.inner
+        for y in range(inner.height):
+            if y in drawn and drawn[y] != self._wanted(y, inner.width):
                 self.refresh(Region(0, y, self.size.width, 1))
 
-    def _wanted(self, y: int) -> tuple[Spans, str]:
-        size = self.inner.width
+    def _wanted(self, y: int, size: int) -> tuple[Spans, str]:
         index = y - self.sticky
         if index >= 0:
             index += round(self.scroll_y)
         if index >= self.total():
-            return fit((), size), ""
-        return fit(self.line(index, size), size), self.ground(index)
+            return fitted((), size), ""
+        return fitted(self.line(index, size), size), self.ground(index)
 
     def render_line(self, y: int) -> Strip:
         """One line, for the compositor."""
-        wanted = self._wanted(y)
+        wanted = self._wanted(y, self.inner.width)
         self.__dict__.setdefault("_drawn", {})[y] = wanted
         return self.strip(*wanted)
 

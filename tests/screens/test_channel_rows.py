@@ -6,12 +6,15 @@ import pytest
 from msgspec.structs import replace
 
 from engine.model.channel import CHANNELS, Channel
+from engine.model.moment import Moment
 from engine.model.peer import Peer
 from screens import channel_lines, peer_lines
+from screens.census import Census
 from screens.channel_rows import ChannelRows
 from screens.spans import Spans, width, words
-from tests.screens.golden import BROKEN, NOW, SMALL, fleet, health, member, plan
+from tests.screens.golden import BROKEN, NOW, SMALL, B, fleet, health, member, plan
 
+LATER = Moment(NOW.wall_ms + 7_000, NOW.mono + 7)
 # A peer of whom nothing is known yet.
 LONELY = fleet([(member("mac2"), Peer("id-mac2"), {})])
 
@@ -105,3 +108,25 @@ def test_this_node_has_no_row() -> None:
     """A node has no channel to itself."""
     assert len(ChannelRows(fleet(), NOW, "", "name")) == 0
     assert "id-mac1" not in ChannelRows(SMALL, NOW, "", "name").keys
+
+
+def test_rows_taken_over_say_what_rows_made_anew_say() -> None:
+    """Rows that remember the ones before them, through changes, seconds, filters and sortings."""
+    census, before = Census(), None
+    calm, worse = BROKEN, replace(BROKEN, channels=BROKEN.channels.set(("id-mac2", Channel.HTTP), health(B)))
+    tellings = [
+        (calm, NOW, "", "name"),
+        (worse, NOW, "", "name"),
+        (worse, LATER, "", "name"),
+        (calm, LATER, "", "worst"),
+    ]
+    tellings += [(worse, LATER, "", "worst"), (worse, LATER, "degraded", "name"), (calm, LATER, "degraded", "name")]
+    for value, now, query, sort in tellings:
+        order = partial(plan, value)
+        before = ChannelRows(value, now, query, sort, order, census(value), before)
+        fresh = ChannelRows(value, now, query, sort, order)
+        assert before.keys == fresh.keys
+        for size, column in ((118, -1), (118, 1), (60, 1)):
+            assert [before.row(at, size, column) for at in range(len(fresh))] == [
+                fresh.row(at, size, column) for at in range(len(fresh))
+            ]

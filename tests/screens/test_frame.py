@@ -4,6 +4,7 @@ import pytest
 
 from engine.model.finding import Finding, Severity
 from screens import frame
+from screens.census import Census
 from screens.roll import counts
 from screens.spans import width, words
 from tests.screens.golden import BROKEN, NOW, SMALL
@@ -12,7 +13,7 @@ from tests.screens.golden import BROKEN, NOW, SMALL
 @pytest.mark.parametrize("size", range(20, 220, 9))
 def test_header_fits_and_keeps_the_time(size: int) -> None:
     """The header is exactly as wide as the screen, cuts nothing in the middle, and ends with the time."""
-    line = frame.header(BROKEN, counts(BROKEN), 3, NOW, size).spans
+    line = frame.header(BROKEN, counts(Census()(BROKEN).values()), 3, NOW, size).spans
     assert width(line) == size
     assert words(line).rstrip().endswith(":02")
     assert size < 45 or "…" not in words(line)
@@ -21,19 +22,19 @@ def test_header_fits_and_keeps_the_time(size: int) -> None:
 
 def test_header_counts_and_mail() -> None:
     """Counts by glyph, the outbox with what was given up, the broker's state in a word."""
-    line = words(frame.header(BROKEN, counts(BROKEN), 3, NOW, 140).spans)
+    line = words(frame.header(BROKEN, counts(Census()(BROKEN).values()), 3, NOW, 140).spans)
     for part in ("mac1 chief", "●2 ◐2 ○1 ·1", "outbox 3", "1 dead", "nats ○ down"):
         assert part in line
 
 
 def test_need_is_silent_when_there_is_none() -> None:
     """Calm by default: nothing is said where nothing needs a person."""
-    assert "need" not in words(frame.header(SMALL, counts(SMALL), 0, NOW, 140).spans)
+    assert "need" not in words(frame.header(SMALL, counts(Census()(SMALL).values()), 0, NOW, 140).spans)
 
 
 def test_a_click_finds_its_part() -> None:
     """What lies under the pointer is known by its cell."""
-    header = frame.header(BROKEN, counts(BROKEN), 3, NOW, 140)
+    header = frame.header(BROKEN, counts(Census()(BROKEN).values()), 3, NOW, 140)
     assert header.at(words(header.spans).index("need")) == "next"
     tabs = frame.tabs("peers", 80)
     assert tabs.at(words(tabs.spans).index("Messages")) == "messages"

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from engine.model.channel import Channel, ChannelState
 from engine.model.finding import Finding, Severity
 from engine.model.peer import Standing
+from screens.census import Census
 from screens.needs import causes, needs
 from screens.roll import best, condition, counts, failed, members, natural
 from tests.screens.golden import BROKEN, EMPTY, LARGE, SMALL, fleet, health, member, peer, plan, ways
@@ -35,9 +36,9 @@ def test_a_held_channel_is_no_trouble() -> None:
 
 def test_header_counts_what_the_map_shows() -> None:
     """The counts by glyph add up to the members, this node among them."""
-    assert counts(BROKEN) == {"●": 2, "◐": 2, "○": 1, "·": 1}
-    assert counts(EMPTY) == {"●": 1}
-    assert sum(counts(LARGE).values()) == 121
+    assert counts(Census()(BROKEN).values()) == {"●": 2, "◐": 2, "○": 1, "·": 1}
+    assert counts(Census()(EMPTY).values()) == {"●": 1}
+    assert sum(counts(Census()(LARGE).values()).values()) == 121
 
 
 def test_best_link() -> None:
