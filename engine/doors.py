@@ -243,8 +243,8 @@ DOOR_CODES = ("node.listen", "node.gossip")
 
 
 def _interfaces() -> list[str]:
-    """This machine's IPv4 addresses of interfaces that are up; first the one it speaks to the world from, for bridges of
-    containers may be many."""
+    """This machine's IPv4 addresses of interfaces that are up; first the one it speaks to the world from, for bridges
+    of containers may be many."""
     up = {name for name, stats in psutil.net_if_stats().items() if stats.isup}
     found = ((name, address) for name, addresses in psutil.net_if_addrs().items() for address in addresses)
     hosts = [address.address for name, address in found if name in up and address.family.name == "AF_INET"]
