@@ -2,10 +2,11 @@
 
 Every start mints an epoch above the last one and not below the wall clock, so numbers are never used twice even where
 an old copy of the store was put back. One case is left: the clock went back as well. A peer then remembers a newer
-epoch of ours than we have, and says so in its heartbeats and receipts; it would take what we send under the old epoch
-for a replay. We move above it, and give every message numbered since this start a new number. This is done before
-anything else such a parcel says is believed, because what it says of the old epoch is said of other messages. It is
-told as a finding, because a store that went back has forgotten messages too.
+epoch of ours than we have, or numbers of this one that we have not given yet, and says so in its heartbeats and
+receipts; it would take what we send under the old epoch for a replay. We move above it, and give every message numbered
+since this start a new number. This is done before anything else such a parcel says is believed, because what it says of
+the old epoch is said of other messages. It is told as a finding, because a store that went back has forgotten messages
+too.
 
 A peer whose lines lag half of `AHEAD_LIMIT` behind our numbers has lost its store, or holds everything but one old
 number nobody can settle. New messages then begin an epoch of their own; of the open ones only those get another number
@@ -44,7 +45,8 @@ def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
         return fleet, []
     said = [(parcel, receipts.said(parcel)[0]) for parcel in signal.parcels]
     seen = max((epoch for parcel, acks in said for epoch in _known(parcel, acks)), default=0)
-    if fleet.me.epoch < seen < HIGHEST:
+    reused = any(_never_given(fleet, parcel.envelope.src, acks) for parcel, acks in said)
+    if fleet.me.epoch < seen + reused and seen < HIGHEST:
         fleet, effects = _begun(fleet, seen + 1, lambda peer, epoch, seq: epoch == fleet.me.epoch, now)
         return fleet, [*effects, Raise(Found(WENT_BACK))]
     for parcel, acks in said:
@@ -60,6 +62,13 @@ def _known(parcel: Parcel, acks: tuple[AckLine, ...]) -> list[int]:
         return [ack.epoch for ack in acks]
     beat: Heartbeat = unpack(Kind.HEARTBEAT, parcel.envelope.body)
     return [beat.your_epoch, *(ack.epoch for ack in acks)]
+
+
+def _never_given(fleet: Fleet, peer: str, acks: tuple[AckLine, ...]) -> bool:
+    """Whether a peer holds numbers of this epoch that we have not given to anything yet."""
+    lane = fleet.mail.lanes.get(peer, Lane())
+    tops = (ack.watermark + receipts.bits(ack.above) for ack in acks if ack.epoch == fleet.me.epoch)
+    return any(top >= lane.next_seq for top in tops)
 
 
 def _lagging(fleet: Fleet, parcel: Parcel, acks: tuple[AckLine, ...]) -> int | None:

@@ -42,6 +42,11 @@ def to_bytes(above: int) -> bytes:
     return above.to_bytes((above.bit_length() + 7) // 8, "little")
 
 
+def bits(above: bytes) -> int:
+    """How far above its watermark a line reaches."""
+    return int.from_bytes(above, "little").bit_length()
+
+
 def covered(acks: Iterable[AckLine], numbers: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """Which of our (epoch, seq) numbers the lines say are held."""
     held = {ack.epoch: Stream(ack.watermark, int.from_bytes(ack.above, "little")) for ack in acks}

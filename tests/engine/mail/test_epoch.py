@@ -34,6 +34,7 @@ def numbers(script: Script, peer: str = "B") -> dict[tuple[int, int], str]:
         pytest.param(heartbeat(seq=1, your_epoch=NEWER), id="a heartbeat says so"),
         pytest.param(receipt((NEWER, 3), seq=1), id="a receipt has a line of it"),
         pytest.param(heartbeat((NEWER, 3), seq=1), id="a line of it rides on a heartbeat"),
+        pytest.param(receipt((EPOCH, 7), (NEWER, 0), seq=1), id="its floor alone"),
     ],
 )
 def test_we_move_above_what_a_peer_remembers(signal: Arrived) -> None:
@@ -48,6 +49,15 @@ def test_we_move_above_what_a_peer_remembers(signal: Arrived) -> None:
     assert (WENT_BACK.code, "") in script.fleet.findings
     assert script.asked(Deliver, Rang(TIMER + "B")) != []
     assert script.hear(Posted(letter("m3"), 1))[0] == f"save m3 #{NEWER + 1}/3"
+
+
+@pytest.mark.parametrize("line", [(EPOCH, 3), (EPOCH, 0, b"\x04"), (EPOCH, 2, b"\x01")])
+def test_numbers_of_this_epoch_that_we_never_gave(line: tuple[int, int]) -> None:
+    """The same backup was put back twice, with its clock: the peer holds number 3, and we have given two."""
+    script = sent("m1", "m2")
+    script.hear(receipt(line, seq=1))
+    assert numbers(script) == {(EPOCH + 1, 1): "m1", (EPOCH + 1, 2): "m2"}
+    assert (WENT_BACK.code, "") in script.fleet.findings
 
 
 def test_receipts_are_not_believed_before_that() -> None:
