@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import json
 import sys
+import traceback
 from importlib import import_module
 
 from bench import report
@@ -39,22 +40,30 @@ MODULES = {
 
 
 def main() -> int:
-    """Measure what was asked for, or everything; 0 however it turns out, because a figure is no assertion."""
+    """Measure what was asked for, or everything. 0 however the figures turn out, because a figure is no assertion; 1
+    when one could not be taken."""
     args = _parsed()
     effort = Effort(args.quick)
     wanted = list(dict.fromkeys(MODULES[number] for number in args.numbers or MODULES))
     found: list[Line] = []
+    failed: list[str] = []
     for name in wanted:
         if not args.json:
             print(f"-- {name}", flush=True)
-        found += _measured(name, effort, args.json)
+        try:
+            found += _measured(name, effort, args.json)
+        except Exception:  # noqa: BLE001 - whatever it was, the others are measured all the same
+            traceback.print_exc()
+            failed.append(name)
     path = report.keep(found, args.quick)
     if args.json:
         print(json.dumps({**report.machine(), "lines": [row(line) for line in found]}, indent=2))
     else:
         met = sum(line.met for line in found)
         print(f"\n{met} of {len(found)} targets met; {path.name} has the history")
-    return 0
+    if failed:
+        print(f"could not be measured: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _parsed() -> argparse.Namespace:

@@ -39,4 +39,5 @@ async def measure(effort: Effort) -> Iterable[Line]:
                 assert answer.status_code == REFUSED, answer.status_code
                 line.ours[-1].append(await pulses.one_ms())
         pulses.close()
+        line.note = "; ".join(pulses.lost)
     return [line]
