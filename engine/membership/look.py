@@ -71,7 +71,8 @@ async def _git(workdir: str, *words: str) -> str:
     finally:
         with suppress(ProcessLookupError):
             process.kill()
-        await process.wait()
+        # Not `wait`: with a pipe that nobody empties it never returns (Python issue 119710). A pipe's worth is left.
+        await process.communicate()
 
 
 async def _output(process: asyncio.subprocess.Process) -> str:
