@@ -33,12 +33,28 @@ def go_round(fleet: Fleet, now: Moment) -> Step:
     effects: list[Effect] = []
     soonest = now.mono + fleet.config.health.probe_s
     for peer in present(fleet):
-        for channel in known(fleet, peer):
-            fleet, more = _quieted(fleet, peer, channel, now)
-            fleet, again = _look(fleet, peer, channel, now)
-            effects += [*more, *again]
-            soonest = min(soonest, _due(fleet, peer, channel))
+        fleet, more, due = _looked_at(fleet, peer, now)
+        effects += more
+        soonest = min(soonest, due)
     return fleet, [*effects, Arm(TIMER, max(soonest, now.mono + GRID_S))]
+
+
+def look_at(fleet: Fleet, peer: str, now: Moment) -> Step:
+    """The same for one peer, of which something new is known: a hundred peers that are met at a start are a hundred
+    looks, not a hundred rounds."""
+    fleet, effects, due = _looked_at(fleet, peer, now)
+    return fleet, [*effects, Arm(TIMER, max(due, now.mono + GRID_S))]
+
+
+def _looked_at(fleet: Fleet, peer: str, now: Moment) -> tuple[Fleet, list[Effect], float]:
+    effects: list[Effect] = []
+    soonest = now.mono + fleet.config.health.probe_s
+    for channel in known(fleet, peer):
+        fleet, more = _quieted(fleet, peer, channel, now)
+        fleet, again = _look(fleet, peer, channel, now)
+        effects += [*more, *again]
+        soonest = min(soonest, _due(fleet, peer, channel))
+    return fleet, effects, soonest
 
 
 def _look(fleet: Fleet, peer: str, channel: Channel, now: Moment) -> Step:

@@ -14,7 +14,7 @@ from engine.effects import Arm, AskReady, Effect, Publish, Raise, Save
 from engine.health import whereabouts
 from engine.health.judge import TIMER, fail, succeed
 from engine.health.pairs import known, move, present, probe, put
-from engine.health.rounds import GRID_S, go_round
+from engine.health.rounds import GRID_S, go_round, look_at
 from engine.health.table import USABLE, Event
 from engine.model.channel import Channel, ChannelHealth, ChannelState, Verdict
 from engine.model.envelope import Kind
@@ -73,7 +73,7 @@ def _readied(fleet: Fleet, signal: Readied, now: Moment) -> Step:
         else:
             more = []
         effects += more
-    fleet, probes = go_round(fleet, now)
+    fleet, probes = look_at(fleet, signal.peer, now)
     return fleet, [*effects, *probes]
 
 
