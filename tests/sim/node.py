@@ -31,6 +31,8 @@ from tests.sim.virtual import VirtualClock, VirtualLoop
 
 # A commit takes this long, in virtual seconds.
 FSYNC_S = (0.0005, 0.004)
+# And reading a page so long.
+READ_S = 0.002
 # Where a doomed node dies.
 BEFORE, AFTER = "crash before a commit", "crash after a commit"
 
@@ -86,15 +88,16 @@ _CRASHED: Any = object()
 
 
 class SimReader:
-    """The memory store's pages, asynchronously as the product's reader."""
+    """The memory store's pages, as the product's reader: what was committed when it was asked, a moment later."""
 
     def __init__(self, keeper: SimKeeper):
         self._keeper = keeper
 
     def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
         async def ask(*args: Any, **kwargs: Any) -> Any:
-            await asyncio.sleep(0)
-            return getattr(self._keeper.disk, name)(*args, **kwargs)
+            found = getattr(self._keeper.disk, name)(*args, **kwargs)
+            await asyncio.sleep(READ_S)
+            return found
 
         return ask
 
