@@ -45,6 +45,12 @@ def choose(
     return tuple([channel for channel, _ in usable])
 
 
+def direct(fleet: Fleet, peer: str) -> bool:
+    """Whether a frame can be handed to this peer now without anybody's help: `choose` for a PASS, without the order."""
+    known = ((channel, fleet.channels.get((peer, channel))) for channel in KINDS[Kind.PASS].channels)
+    return any(health is not None and _usable(fleet, peer, channel, health) for channel, health in known)
+
+
 def hedge_s(health: ChannelHealth, config: MailConfig) -> float:
     """Seconds to wait on a channel before the next is started: twice its 99th percentile, within the bounds."""
     slow_ms = percentile(health.latencies, 0.99)

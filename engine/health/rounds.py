@@ -48,13 +48,23 @@ def look_at(fleet: Fleet, peer: str, now: Moment) -> Step:
 
 def _looked_at(fleet: Fleet, peer: str, now: Moment) -> tuple[Fleet, list[Effect], float]:
     effects: list[Effect] = []
+    # Among many the rests end all the time; whoever only rests waits for the others, or looking would never end.
+    together = now.mono + GRID_S * _crowd(fleet)
     soonest = now.mono + fleet.config.health.probe_s
     for channel in known(fleet, peer):
         fleet, more = _quieted(fleet, peer, channel, now)
         fleet, again = _look(fleet, peer, channel, now)
         effects += [*more, *again]
-        soonest = min(soonest, _due(fleet, peer, channel))
+        due = _due(fleet, peer, channel)
+        soonest = min(soonest, max(due, together) if fleet.health(peer, channel).state in _AT_REST else due)
     return fleet, effects, soonest
+
+
+_AT_REST = frozenset({ChannelState.HEALTHY, ChannelState.UNKNOWN, ChannelState.ABSENT})
+
+
+def _crowd(fleet: Fleet) -> float:
+    return max(1.0, len(fleet.peers) / PROBED_AT_FULL_RATE)
 
 
 def _look(fleet: Fleet, peer: str, channel: Channel, now: Moment) -> Step:
@@ -102,9 +112,8 @@ def _due(fleet: Fleet, peer: str, channel: Channel) -> float:
 
 def _rested(health: ChannelHealth, peer: str, channel: Channel, fleet: Fleet) -> float:
     last = max(health.ok_at or 0.0, health.tried_at or 0.0)
-    crowd = max(1.0, len(fleet.peers) / PROBED_AT_FULL_RATE)
     # A fixed spread of 10 % a pair keeps a hundred peers from probing in step.
-    return last + fleet.config.health.probe_s * crowd * (0.9 + crc32(f"{peer}{channel}".encode()) % 100 / 1000)
+    return last + fleet.config.health.probe_s * _crowd(fleet) * (0.9 + crc32(f"{peer}{channel}".encode()) % 100 / 1000)
 
 
 _DUE: dict[ChannelState, Callable[[ChannelHealth, str, Channel, Fleet], float]] = {

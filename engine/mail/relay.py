@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from engine.effects import Deliver, Effect, Raise
-from engine.health.cascade import HOP_LIMIT, choose
+from engine.health.cascade import HOP_LIMIT, choose, direct
 from engine.model.channel import CHANNELS
 from engine.model.envelope import KINDS, Envelope, Kind, Urgency
 from engine.model.moment import Moment
@@ -37,11 +37,13 @@ CARRIED_LIMIT = 10_000
 def candidates(fleet: Fleet, dst: str) -> list[str]:
     """Who could carry mail to a peer: those that say they reach it first, then those that reach one of them (a chief
     at a dead end would keep it for ever), then the chief, then whoever is there."""
+    there = [peer for peer in fleet.peers.values() if peer.id != dst and peer.standing is Standing.ALIVE]
+    there = [peer for peer in there if direct(fleet, peer.id)]
     near = {peer.id for peer in fleet.peers.values() if dst in _reaches(peer)}
+    met = any(peer.id in near for peer in there)
     found = [
-        (0 if peer.id in near else 1 + near.isdisjoint(_reaches(peer)), not _is_chief(fleet, peer.id), peer.id)
-        for peer in fleet.peers.values()
-        if peer.id != dst and peer.standing is Standing.ALIVE and choose(fleet, peer.id, Kind.PASS)
+        (0 if peer.id in near else 1 + (met or near.isdisjoint(_reaches(peer))), not _is_chief(fleet, peer.id), peer.id)
+        for peer in there
     ]
     return [peer_id for _, _, peer_id in sorted(found)]
 

@@ -150,13 +150,21 @@ def knowing(**reaches: str) -> Fleet:
     [
         pytest.param({}, "BCDE", id="nothing is known"),
         pytest.param({"D": "Z"}, "DBCE", id="who reaches it comes first"),
-        pytest.param({"C": "D", "D": "Z"}, "DCBE", id="then who reaches one of those"),
         pytest.param({"E": "BCD"}, "BCDE", id="reaching others is no help"),
     ],
 )
 def test_the_likeliest_relay_is_asked_first(reaches: dict[str, str], order: str) -> None:
     """By what peers say of themselves; a dead end would keep what it took."""
     assert candidates(knowing(**reaches), "Z") == list(order)
+
+
+def test_where_nobody_reaches_it_who_reaches_somebody_that_does() -> None:
+    """D reaches it and is out of our sight; C reaches D."""
+    value = knowing(C="D", D="Z")
+    value = msgspec.structs.replace(
+        value, peers=value.peers.set("D", msgspec.structs.replace(value.peers["D"], standing=Standing.STALE))
+    )
+    assert candidates(value, "Z") == ["C", "B", "E"]
 
 
 def test_no_relay_where_nobody_is() -> None:
