@@ -37,27 +37,26 @@ async def measure(effort: Effort) -> Iterable[Line]:
     proved = Line("T9", "broker kill -9, 20 in flight: the last is proved", "ms", worst_at_most(50, "ms"), "nats-py")
     back = Line("T10", "own broker kill -9 to P1 HEALTHY", "ms", worst_at_most(250, "ms"))
     unproved: list[int] = []
-    async with pair() as (engine, there, peer), receipts(engine) as found:
-        with echoing(there):
-            client = await asking(engine)
-            # Five rounds: a broker that dies more often in a minute is held back, which is another story.
-            for _ in effort.rounds(5):
-                await asyncio.sleep(CALM_S)
-                stories = await asyncio.gather(*(engine.send(there.name, TEXT) for _ in range(FLYING)))
-                ids = [story.id for (story,) in stories]
-                raw = [asyncio.create_task(_asked(client)) for _ in range(FLYING)]
-                for _ in range(TURNS):
-                    await asyncio.sleep(0)
-                unproved.append(sum(one not in found.at for one in ids))
-                os.kill(engine.fleet.broker.pid, signal.SIGKILL)
-                killed = perf_counter()
-                watch = asyncio.create_task(_healthy_again(engine, peer, there.name, killed))
-                last = max(await asyncio.gather(*(found.of(one) for one in ids)))
-                proved.ours.append([max(0.0, last - killed) * 1000])
-                back.ours.append([(await watch - killed) * 1000])
-                proved.raw.append([(max(await asyncio.gather(*raw)) - killed) * 1000])
-                await healthy(engine, peer)
-            await client.close()
+    async with pair() as (engine, there, peer), receipts(engine) as found, echoing(there):
+        client = await asking(engine)
+        # Five rounds: a broker that dies more often in a minute is held back, which is another story.
+        for _ in effort.rounds(5):
+            await asyncio.sleep(CALM_S)
+            stories = await asyncio.gather(*(engine.send(there.name, TEXT) for _ in range(FLYING)))
+            ids = [story.id for (story,) in stories]
+            raw = [asyncio.create_task(_asked(client)) for _ in range(FLYING)]
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+            unproved.append(sum(one not in found.at for one in ids))
+            os.kill(engine.fleet.broker.pid, signal.SIGKILL)
+            killed = perf_counter()
+            watch = asyncio.create_task(_healthy_again(engine, peer, there.name, killed))
+            last = max(await asyncio.gather(*(found.of(one) for one in ids)))
+            proved.ours.append([max(0.0, last - killed) * 1000])
+            back.ours.append([(await watch - killed) * 1000])
+            proved.raw.append([(max(await asyncio.gather(*raw)) - killed) * 1000])
+            await healthy(engine, peer)
+        await client.close()
     proved.note = f"not yet proved at the kill: {', '.join(map(str, unproved))} of {FLYING}"
     return [proved, back]
 

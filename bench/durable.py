@@ -30,20 +30,19 @@ async def measure(effort: Effort) -> Iterable[Line]:
     )
     with folder() as place:
         commits = Commits(place)
-        async with pair() as (engine, there, _), receipts(engine) as proved:
-            with echoing(there):
-                client = await asking(engine)
-                for _ in effort.rounds():
-                    line.raw.append([])
-                    line.ours.append([])
-                    for _ in range(count):
-                        began = perf_counter()
-                        await client.request(SUBJECT, BODY, timeout=5)
-                        raw_ms = (perf_counter() - began) * 1000
-                        line.raw[-1].append(raw_ms + commits.one_ms(BODY) + commits.one_ms(BODY))
-                        began = perf_counter()
-                        (story,) = await engine.send(there.name, TEXT)
-                        line.ours[-1].append((await proved.of(story.id) - began) * 1000)
-                await client.close()
+        async with pair() as (engine, there, _), receipts(engine) as proved, echoing(there):
+            client = await asking(engine)
+            for _ in effort.rounds():
+                line.raw.append([])
+                line.ours.append([])
+                for _ in range(count):
+                    began = perf_counter()
+                    await client.request(SUBJECT, BODY, timeout=5)
+                    raw_ms = (perf_counter() - began) * 1000
+                    line.raw[-1].append(raw_ms + commits.one_ms(BODY) + commits.one_ms(BODY))
+                    began = perf_counter()
+                    (story,) = await engine.send(there.name, TEXT)
+                    line.ours[-1].append((await proved.of(story.id) - began) * 1000)
+            await client.close()
         commits.close()
     return [line]

@@ -9,8 +9,8 @@ as a sealed one: client, broker, TLS route, broker, client. Its answer is as lon
 import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import nats
@@ -33,13 +33,14 @@ def seed(home: Path) -> str:
     return Identity(keyfile.load(home)).nkey_seed.decode()
 
 
-@contextmanager
-def echoing(node: Remote) -> Iterator[None]:
-    """Somebody who answers at this node's broker, in a process of their own."""
-    url = node.client.get("/status")["broker"]["url"]
+@asynccontextmanager
+async def echoing(node: Remote) -> AsyncIterator[None]:
+    """Somebody who answers at this node's broker, in a process of their own. The loop goes on meanwhile: a node whose
+    loop hangs for two seconds is let go by its broker."""
+    url = (await asyncio.to_thread(node.client.get, "/status"))["broker"]["url"]
     process = child(sys.executable, "-m", "bench.echo", url, str(node.home), SUBJECT, cwd=ROOT, stdout=subprocess.PIPE)
     assert process.stdout is not None
-    process.stdout.readline()
+    await asyncio.to_thread(process.stdout.readline)
     try:
         yield
     finally:

@@ -1,12 +1,12 @@
 """T20: from a key to its effect on the terminal, while the engine works off two thousand signals a second.
 
-The second screen shows a hundred peers whose latencies change all the time. `down` moves the cursor; it has been
-painted when the panel names the next peer. Keys come at random moments, so that they hit every phase of the refresh.
-The control is the same screen over an engine that rests.
+The second screen shows a hundred peers whose latencies change all the time. `down` and `up` move the cursor; that was
+painted when its bar is in another row. Keys come at random moments, so that they hit every phase of the refresh. The
+control is the same screen over an engine that rests.
 """
 
 import random
-import time
+import re
 from collections.abc import Iterable
 from time import perf_counter
 
@@ -15,12 +15,17 @@ import pexpect
 from bench.busy import A_SECOND, PEERS
 from bench.effort import Effort
 from bench.figures import Line, Samples, tail_at_most
-from bench.pane import ended, program
+from bench.pane import LIMIT_S, ended, program
 
 NUMBERS = ("T20",)
 PAUSE_S = (0.02, 0.15)
 SEED = 20
 SETTLE_S = 1.0
+# So many rows down, and up again: the list does not scroll.
+WALK = 12
+BAR = "▌".encode()
+# A row of the screen, and what was painted there from it on: text and colours up to the next move.
+PAINTED = re.compile(rb"\x1b\[(\d+);\d+H((?:[^\x1b]|\x1b\[[0-9;]*m)*)")
 
 
 async def measure(effort: Effort) -> Iterable[Line]:
@@ -43,23 +48,32 @@ async def measure(effort: Effort) -> Iterable[Line]:
 
 def _pressed(a_second: int, keys: int, chance: random.Random) -> Samples:
     app = program("-m", "bench.busy", str(a_second))
-    app.expect_exact(_panel(0))
-    time.sleep(SETTLE_S)
+    seen = bytearray()
+    row = _until(app, seen, None)
+    _read_on(app, SETTLE_S)
     samples = []
-    for at in range(1, keys + 1):
+    for at in range(keys):
+        down = at // WALK % 2 == 0
+        row += 1 if down else -1
         _read_on(app, chance.uniform(*PAUSE_S))
         began = perf_counter()
-        app.send("\x1b[B")
-        app.expect_exact(_panel(at))
+        app.send("\x1b[B" if down else "\x1b[A")
+        seen.clear()
+        _until(app, seen, row)
         samples.append((perf_counter() - began) * 1000)
     app.send("\x1a")
     ended(app)
     return samples
 
 
-def _panel(at: int) -> bytes:
-    """What the panel says once the cursor is on this peer."""
-    return f"p{at:03} · nats".encode()
+def _until(app: pexpect.spawn, seen: bytearray, wanted: int | None) -> int:
+    """The row in which the cursor's bar was painted, once it is the wanted one (None: any)."""
+    while True:
+        seen += app.read_nonblocking(1 << 16, LIMIT_S)
+        for found in PAINTED.finditer(seen):
+            row = int(found[1])
+            if BAR in found[2] and wanted in (None, row):
+                return row
 
 
 def _read_on(app: pexpect.spawn, seconds: float) -> None:

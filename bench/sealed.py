@@ -63,20 +63,19 @@ async def measure(effort: Effort) -> Iterable[Line]:
     """One line."""
     count = effort.of(300, 20)
     line = Line("T1", "P1 sealed and acknowledged, 1 KB", "ms", ratio_at_most(1.5), "raw nats-py request, same route")
-    async with pair() as (engine, there, peer):
-        with echoing(there):
-            client = await asking(engine)
-            await client.request(SUBJECT, BODY, timeout=5)
-            pulses = Pulses(engine, peer, Channel.NATS)
-            for _ in effort.rounds():
-                line.raw.append([])
-                line.ours.append([])
-                for _ in range(count):
-                    began = perf_counter()
-                    await client.request(SUBJECT, BODY, timeout=5)
-                    line.raw[-1].append((perf_counter() - began) * 1000)
-                    line.ours[-1].append(await pulses.one_ms())
-            pulses.close()
-            line.note = "; ".join(pulses.lost)
-            await client.close()
+    async with pair() as (engine, there, peer), echoing(there):
+        client = await asking(engine)
+        await client.request(SUBJECT, BODY, timeout=5)
+        pulses = Pulses(engine, peer, Channel.NATS)
+        for _ in effort.rounds():
+            line.raw.append([])
+            line.ours.append([])
+            for _ in range(count):
+                began = perf_counter()
+                await client.request(SUBJECT, BODY, timeout=5)
+                line.raw[-1].append((perf_counter() - began) * 1000)
+                line.ours[-1].append(await pulses.one_ms())
+        pulses.close()
+        line.note = "; ".join(pulses.lost)
+        await client.close()
     return [line]
