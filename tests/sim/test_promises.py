@@ -6,8 +6,12 @@ A failure names its seed: `World(seed, size).run(story)` is that failure again, 
 """
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -488,3 +492,24 @@ def test_a_seed_is_a_history(seed: int) -> None:
     assert len(one) > 100
     assert one == two
     assert one != World(seed + 1, 3).run(weather_cuts_and_crashes).log
+
+
+@pytest.mark.slow
+def test_a_seed_is_a_history_in_every_process() -> None:
+    """And in another process, whose sets and maps of words have another order: a failure is a seed and a commit."""
+    told = (
+        "import sys, hashlib; from tests.sim.world import World; from tests.sim.test_promises import *;"
+        "print(hashlib.sha256('\\n'.join(World(4, 4).run(weather_cuts_and_crashes).log).encode()).hexdigest())"
+    )
+    root = Path(__file__).parents[2]
+    heard = {
+        subprocess.run(
+            [sys.executable, "-c", told],
+            env={**os.environ, "PYTHONHASHSEED": str(number), "PYTHONPATH": str(root)},
+            cwd=root,
+            capture_output=True,
+            check=True,
+        ).stdout
+        for number in range(3)
+    }
+    assert len(heard) == 1

@@ -4,6 +4,7 @@
     nothing takes effect twice      no message was committed to an inbox more than once
     nothing is claimed              what a sender calls delivered is in its receiver's inbox
     nothing is left over            no outbox waits for anything, and nothing was given up
+    nothing ends a node             no turn of any node failed
 
 A failure is a seed and a commit: `World(seed)` replays it exactly.
 """
@@ -234,6 +235,8 @@ class World:
 
     def check(self) -> None:
         """The promises, held against every disk."""
+        broke = [f"{node.name}: {node.broke!r}" for node in self.nodes if node.broke]
+        assert not broke, f"seed {self.seed}: a turn failed, {broke[0]}"
         inboxes = {node.id: set(node.bodies()) for node in self.nodes}
         promised = {msg_id: one for msg_id, one in self.accepted.items() if msg_id not in self.excused}
         lost = [body for dst, body in promised.values() if body not in inboxes[dst]]
