@@ -173,6 +173,8 @@ class World:
         node.crash()
         self.seen["restored"] += 1
         await asyncio.sleep(down_s)
+        if node.up:  # a storm started it again meanwhile
+            node.crash()
         node.put_back(backup)
         node.clock.skew_ms += skew_ms
         known = {body for _, body in self._remembered(node)}
