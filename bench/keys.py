@@ -47,40 +47,47 @@ async def measure(effort: Effort) -> Iterable[Line]:
 
 
 def _pressed(a_second: int, keys: int, chance: random.Random) -> Samples:
-    app = program("-m", "bench.busy", str(a_second))
-    seen = bytearray()
-    row = _until(app, seen, None)
-    _read_on(app, SETTLE_S)
+    eye = Eye(program("-m", "bench.busy", str(a_second)))
+    while eye.row is None:
+        eye.read(LIMIT_S)
+    eye.watch(SETTLE_S)
     samples = []
     for at in range(keys):
-        down = at // WALK % 2 == 0
-        row += 1 if down else -1
-        _read_on(app, chance.uniform(*PAUSE_S))
-        began = perf_counter()
-        app.send("\x1b[B" if down else "\x1b[A")
-        seen.clear()
-        _until(app, seen, row)
+        eye.watch(chance.uniform(*PAUSE_S))
+        before, began = eye.row, perf_counter()
+        eye.app.send("\x1b[B" if at // WALK % 2 == 0 else "\x1b[A")
+        while eye.row == before:
+            eye.read(LIMIT_S)
         samples.append((perf_counter() - began) * 1000)
-    app.send("\x1a")
-    ended(app)
+    eye.app.send("\x1a")
+    ended(eye.app)
     return samples
 
 
-def _until(app: pexpect.spawn, seen: bytearray, wanted: int | None) -> int:
-    """The row in which the cursor's bar was painted, once it is the wanted one (None: any)."""
-    while True:
-        seen += app.read_nonblocking(1 << 16, LIMIT_S)
+class Eye:
+    """Reads what is painted, and keeps the row in which the cursor's bar was painted last."""
+
+    def __init__(self, app: pexpect.spawn):
+        self.app = app
+        self.row: int | None = None
+        self._unread = b""
+
+    def read(self, limit_s: float) -> None:
+        """The next bytes. Raises `pexpect.TIMEOUT` when nothing is painted for so long."""
+        seen = self._unread + self.app.read_nonblocking(1 << 16, limit_s)
+        begins = 0
         for found in PAINTED.finditer(seen):
-            row = int(found[1])
-            if BAR in found[2] and wanted in (None, row):
-                return row
+            begins = found.start()
+            if BAR in found[2]:
+                self.row = int(found[1])
+        # A read may end within a row: the last one is looked at again with the rest of it.
+        self._unread = seen[begins:]
 
-
-def _read_on(app: pexpect.spawn, seconds: float) -> None:
-    """Let the terminal take what is painted meanwhile."""
-    ends = perf_counter() + seconds
-    while (left := ends - perf_counter()) > 0:
-        try:
-            app.read_nonblocking(1 << 16, left)
-        except pexpect.TIMEOUT:
-            return
+    def watch(self, seconds: float) -> None:
+        """Take what is painted meanwhile."""
+        ends = perf_counter() + seconds
+        while (left := ends - perf_counter()) > 0:
+            try:
+                self.read(left)
+            except pexpect.TIMEOUT:
+                return

@@ -13,7 +13,7 @@ import msgspec
 
 from engine.effects import Deliver
 from engine.model.channel import Channel, Outcome, Verdict
-from engine.model.envelope import KINDS
+from engine.model.envelope import KINDS, Kind
 from engine.signals import Tried
 
 FLYING_LIMIT = 4
@@ -83,8 +83,9 @@ class Carrier:
             if KINDS[one.envelope.kind].durable
         )
         took_ms = (clock() - began) * 1000
+        owed = any(one.envelope.kind is not Kind.RECEIPT for one in deliveries)
         heard = msgspec.structs.replace(outcome, reply=b"")
-        self._done(Tried(self.peer, self.channel, numbers, heard, took_ms, probe=not numbers), outcome.reply)
+        self._done(Tried(self.peer, self.channel, numbers, heard, took_ms, not numbers, owed), outcome.reply)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._flying.discard(task)

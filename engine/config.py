@@ -81,7 +81,8 @@ class HealthConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     streak: Count = 3
     heal_probes: Count = 3
     backoff_s: Period = 0.25
-    backoff_max_s: Period = 30.0
+    # Twice the longest rest and three probes must fit into the thirty seconds in which everything is well again.
+    backoff_max_s: Period = 12.0
     quiet_s: Period = 900.0
 
 
@@ -96,6 +97,90 @@ class MembershipConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unreachable_s: Period = 10.0
     stale_s: Period = 90.0
     offline_s: Period = 300.0
+
+
+class SshConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """P5, and P4 over the same connection. `enabled`: tell peers of this machine's sshd, and use theirs. `port`, `user`
+    (empty: the one this node runs as), `host_keys` (public key files; empty: those in /etc/ssh): ours, as told.
+    `keys`: private keys to sign in with (empty: those in ~/.ssh and the agent's). `keepalive_s`: how soon a connection
+    that went silent is noticed."""
+
+    enabled: bool = True
+    port: Port = 22
+    user: str = ""
+    host_keys: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    keepalive_s: Period = 3.0
+
+
+class GitConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """P7. `hub`: a repository that this machine and its peers can push to (empty: none). `poll_s`: how often it is
+    looked into while another channel works; `eager_s`: while none does."""
+
+    hub: str = ""
+    poll_s: Period = 30.0
+    eager_s: Period = 2.0
+
+
+class WakeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """P6. `macs`: cards that wake this machine (empty: those found). `broadcasts`: where magic packets go besides
+    255.255.255.255 and the peer's own network. `a_minute`: packets to one machine, at most."""
+
+    macs: tuple[str, ...] = ()
+    broadcasts: tuple[str, ...] = ()
+    port: Port = 9
+    a_minute: Count = 3
+
+
+class TextConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """P8. `gap_s`: never typed into one session more often. `limit`: characters, at most."""
+
+    gap_s: Period = 30.0
+    limit: Count = 500
+
+
+class CloudConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """P0. `url`: the HTTPS trigger (empty: none). `secret_file`: what it is signed with, as Standard Webhooks has it.
+    `ca_file`: certificates to trust besides the system's."""
+
+    url: str = ""
+    secret_file: str = ""
+    ca_file: str = ""
+
+
+class RepairConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The repair ladder: seconds from a break to asking the peer (L2), from there to its repair agent (L3), from there
+    to a person (L4), and since the break at the latest. `levels`: those in use. `per_hour`: escalations a node.
+    `agent`: the command that L3 starts here, with the question as its last argument (empty: none)."""
+
+    levels: tuple[int, ...] = (1, 2, 3, 4)
+    l2_s: Period = 5.0
+    l3_s: Period = 120.0
+    l4_s: Period = 300.0
+    last_s: Period = 900.0
+    per_hour: Count = 3
+    agent: tuple[str, ...] = ()
+    agent_s: Period = 240.0
+
+
+class DiscoveryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where machines that might join are looked for; they are suggestions, trust is the key."""
+
+    mdns: bool = True
+    ssh_config: bool = True
+    tailscale: bool = True
+
+
+class LimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Messages a person or program may send to one peer in a minute, by kind; 0: no limit."""
+
+    alert: Size = 30
+    task: Size = 120
+    reply: Size = 0
+    context: Size = 0
+    broadcast: Size = 60
+    sync: Size = 0
+    repair: Size = 30
 
 
 class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -125,6 +210,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     health: HealthConfig = HealthConfig()
     membership: MembershipConfig = MembershipConfig()
     store: StoreConfig = StoreConfig()
+    ssh: SshConfig = SshConfig()
+    git: GitConfig = GitConfig()
+    wake: WakeConfig = WakeConfig()
+    text: TextConfig = TextConfig()
+    cloud: CloudConfig = CloudConfig()
+    repair: RepairConfig = RepairConfig()
+    discovery: DiscoveryConfig = DiscoveryConfig()
+    limits: LimitsConfig = LimitsConfig()
     ui: UiConfig = UiConfig()
 
 

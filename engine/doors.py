@@ -20,6 +20,7 @@ from engine.broker.config import Files, Spec, planned
 from engine.broker.supervise import Broker, files_in
 from engine.core import Core
 from engine.errors import FleetError
+from engine.health.cascade import reached
 from engine.membership.datagram import Datagrams
 from engine.model.channel import Channel
 from engine.model.finding import Finding, Severity
@@ -118,6 +119,9 @@ class Doors:
             carry=hands.carry,
             on_link=self._linked,
             fellow=self._is_fellow,
+            home=self._home,
+            config=self._config,
+            eager=self._is_eager,
         )
         hands.transports = {channel: make(parts) for channel, make in CATALOGUE.items() if self._has(channel)}
         for transport in hands.transports.values():
@@ -126,6 +130,11 @@ class Doors:
                 self._spawn(self._reach_broker(transport))
             else:
                 await transport.listen(self._core.door.arrived)
+
+    def _is_eager(self) -> bool:
+        """Whether some peer can be reached by no hot channel now: then mail in cold places is looked for often."""
+        fleet = self._core.loop.fleet
+        return any(not reached(fleet, peer) for peer in fleet.peers)
 
     def _is_fellow(self, certificate: bytes) -> bool:
         members = self._core.loop.fleet.roster.members

@@ -38,12 +38,12 @@ from engine.model.envelope import KINDS, Envelope, Kind
 from engine.model.moment import Moment
 from engine.model.packets import Forward
 from engine.model.records import Record
-from engine.model.roster import Address
 from engine.rooms import sorted_out
 from engine.security.seal import Sealer
 from engine.signals import Loaded, Rang, Readied, Signal, Tried
 from engine.state import Fleet
 from engine.store.crash import crash_at, crash_soon
+from engine.target import Target, target
 from engine.transports.base import Transport
 from engine.wire import frames, peek
 
@@ -61,14 +61,6 @@ class Reader(Protocol):
 
     async def waiting(self, dst: str, limit: int) -> tuple[tuple[Any, ...], int]: ...
     async def closed(self, dst: str, epoch: int, seqs: tuple[int, ...]) -> tuple[Any, ...]: ...
-
-
-class Target(msgspec.Struct, frozen=True):
-    """A peer as transports see it."""
-
-    id: str
-    addresses: tuple[Address, ...]
-    tls_cert: bytes
 
 
 # What nobody waits for joins the next transaction, or makes one of its own after this long.
@@ -238,12 +230,11 @@ class Hands:
 
     def _part(self, effect: Deliver) -> None:
         """A roster leaves in this breath: the next effect may be that its reader is trusted no more."""
-        member, transport = self.visible.member(effect.peer), self.transports.get(effect.channel)
+        reader, transport = target(self.visible, effect.peer), self.transports.get(effect.channel)
         frame = self._seal(effect.envelope, ())
-        if member is None or transport is None or frame is None:
+        if reader is None or transport is None or frame is None:
             return
-        target = Target(effect.peer, self.visible.addresses_of(effect.peer), member.bundle.tls_cert)
-        self._spawn(transport.deliver(frame, target, effect.budget_s))
+        self._spawn(transport.deliver(frame, reader, effect.budget_s))
 
     def _carrier(self, peer: str, channel: Channel) -> Carrier:
         carrier = self._carriers.get((peer, channel))
@@ -292,10 +283,7 @@ class Hands:
 
     def target(self, peer: str) -> Target | None:
         """A present peer as transports see it."""
-        member = self._newest.member(peer)
-        if member is None or not member.present:
-            return None
-        return Target(peer, self._newest.addresses_of(peer), member.bundle.tls_cert)
+        return target(self._newest, peer)
 
     def _ask_ready(self, effect: AskReady) -> None:
         target = self.target(effect.peer)

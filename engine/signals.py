@@ -12,6 +12,7 @@ from engine.model.finding import Finding
 from engine.model.mail import Parcel, Waiting
 from engine.model.packets import Forward
 from engine.model.roster import Address, Roster
+from engine.model.ways import Ways
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -61,7 +62,8 @@ class Rejected(msgspec.Struct, frozen=True):
 
 class Tried(msgspec.Struct, frozen=True):
     """A delivery to `peer` over `channel` ended. `numbers`: the (epoch, seq, message id) of the durable messages in
-    it; `probe`: it carried only pulses. `latency_ms`: from start to end of the try."""
+    it; `probe`: it carried only pulses. `latency_ms`: from start to end of the try. `owed`: the peer owes a word for
+    something in it."""
 
     peer: str
     channel: Channel
@@ -69,6 +71,7 @@ class Tried(msgspec.Struct, frozen=True):
     outcome: Outcome
     latency_ms: float
     probe: bool = False
+    owed: bool = True
 
 
 class Overtaken(msgspec.Struct, frozen=True):
@@ -172,6 +175,12 @@ class Listening(msgspec.Struct, frozen=True):
     addresses: tuple[Address, ...]
 
 
+class Reachable(msgspec.Struct, frozen=True):
+    """How else this machine can be reached now, besides its own ports."""
+
+    ways: Ways
+
+
 class Looked(msgspec.Struct, frozen=True):
     """What this machine looks like now: load average, git state of the working directory."""
 
@@ -239,6 +248,7 @@ Signal = (
     | RosterMade
     | MemberAsked
     | Listening
+    | Reachable
     | Looked
     | StoreFilled
     | StoreFreed

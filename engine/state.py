@@ -14,6 +14,7 @@ from engine.model.mail import Lane, Pulse, Stream
 from engine.model.packets import Heartbeat
 from engine.model.peer import Peer
 from engine.model.roster import Address, Member, Roster
+from engine.model.ways import NO_WAYS, Ways
 
 
 class Me(msgspec.Struct, frozen=True):
@@ -28,6 +29,7 @@ class Me(msgspec.Struct, frozen=True):
     started_mono: float = 0.0
     incarnation: int = 0
     addresses: tuple[Address, ...] = ()
+    ways: Ways = NO_WAYS
     prekey: tuple[int, bytes] | None = None
     look: Heartbeat | None = None
     terminal: str = "none"
@@ -145,6 +147,11 @@ class Fleet(msgspec.Struct, frozen=True):
             return peer.beat.addresses
         member = self.roster.member(node_id)
         return member.addresses if member else ()
+
+    def ways_of(self, node_id: str) -> Ways:
+        """How else a peer's machine can be reached, by its own word."""
+        peer = self.peers.get(node_id)
+        return peer.beat.ways or NO_WAYS if peer and peer.beat else NO_WAYS
 
     def health(self, node_id: str, channel: Channel) -> ChannelHealth:
         """The health of one (peer, channel) pair; UNKNOWN when nothing is known."""

@@ -48,9 +48,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "screens": WORDS | {"styles"},
     "engine.rooms": WORDS | ROOMS,
     **dict.fromkeys(
-        ("engine.carrier", "engine.door", "engine.exposure", "engine.first", "engine.ports"), WORDS | ROOMS
+        ("engine.carrier", "engine.door", "engine.exposure", "engine.first", "engine.ports", "engine.target"),
+        WORDS | ROOMS,
     ),
-    "engine.hands": WORDS | ROOMS | {"engine.rooms", "engine.carrier", "engine.door"},
+    "engine.hands": WORDS | ROOMS | {"engine.rooms", "engine.carrier", "engine.door", "engine.target"},
     "engine.loop": WORDS | ROOMS | {"engine.rooms"},
     "engine.core": WORDS | ROOMS | {"engine.hands", "engine.loop", "engine.door"},
     **dict.fromkeys(

@@ -11,6 +11,7 @@ from engine.broker.config import Ports, Spec
 from engine.broker.supervise import Broker, files_in
 from engine.model.channel import Channel
 from engine.model.roster import Address, Member
+from engine.model.ways import NO_WAYS, Ways
 from engine.security.identity import Identity
 from engine.signals import BrokerChanged
 from engine.transports.nats import Nats
@@ -28,6 +29,7 @@ class Target(msgspec.Struct, frozen=True):
     id: str
     addresses: tuple[Address, ...]
     tls_cert: bytes
+    ways: Ways = NO_WAYS
 
 
 class Node:

@@ -45,6 +45,23 @@ def choose(
     return tuple([channel for channel, _ in usable])
 
 
+def resorts(fleet: Fleet, peer: str) -> tuple[Channel, ...]:
+    """What is left for a message that may go any way when all else has failed: a machine that is away can be woken, a
+    vendor's trigger can be pulled. Never hedged, and nothing is woken that is there."""
+    found = []
+    for channel, spec in CHANNELS.items():
+        health = fleet.channels.get((peer, channel)) if spec.resort else None
+        if health is not None and _usable(fleet, peer, channel, health) and (spec.carries or _away(fleet, peer)):
+            found.append(channel)
+    return tuple(sorted(found, key=lambda channel: CHANNELS[channel].speed))
+
+
+def reached(fleet: Fleet, peer: str) -> bool:
+    """Whether a channel that asks and answers works to this peer now."""
+    hot = (fleet.channels.get((peer, channel)) for channel in KINDS[Kind.PASS].channels)
+    return any(health is not None and health.state is ChannelState.HEALTHY for health in hot)
+
+
 def direct(fleet: Fleet, peer: str) -> bool:
     """Whether a frame can be handed to this peer now without anybody's help: `choose` for a PASS, without the order."""
     known = ((channel, fleet.channels.get((peer, channel))) for channel in KINDS[Kind.PASS].channels)

@@ -69,12 +69,11 @@ def _crowd(fleet: Fleet) -> float:
 
 def _look(fleet: Fleet, peer: str, channel: Channel, now: Moment) -> Step:
     health = fleet.health(peer, channel)
-    config = fleet.config
-    if health.owed_at is not None and now.mono - health.owed_at >= config.mail.relay_wait_s:
+    if health.owed_at is not None and now.mono - health.owed_at >= owed_s(fleet, channel):
         health = msgspec.structs.replace(health, owed_at=None, tried_at=now.mono)
         live = fleet.peers.get(peer)
         if live is not None and live.standing in (Standing.ALIVE, Standing.SUSPECT):
-            return fail(fleet, peer, channel, health, now, "no receipt came back through the relay", hard=False)
+            return fail(fleet, peer, channel, health, now, f"no receipt came back through {_THROUGH[channel]}", False)
         return put(fleet, peer, channel, health), []
     if now.mono < _due(fleet, peer, channel):
         return fleet, []
@@ -85,6 +84,9 @@ def _look(fleet: Fleet, peer: str, channel: Channel, now: Moment) -> Step:
         fleet, moved = move(fleet, peer, channel, health, Event.CLEARED, now, "looking at its key again")
         fleet, ping = probe(fleet, peer, channel, now)
         return fleet, [*moved, *ping]
+    if health.state is ChannelState.BROKEN and not CHANNELS[channel].probed:
+        # Only a message can find out whether it works.
+        return move(fleet, peer, channel, health, Event.QUIET, now, "may be tried again")
     if health.state is ChannelState.BROKEN:
         fleet, moved = move(fleet, peer, channel, health, Event.MEND, now, "trying again")
         fleet, ping = probe(fleet, peer, channel, now)
@@ -101,19 +103,28 @@ def _quieted(fleet: Fleet, peer: str, channel: Channel, now: Moment) -> Step:
     return move(fleet, peer, channel, health, Event.QUIET, now, "not tried for 15 minutes")
 
 
+def owed_s(fleet: Fleet, channel: Channel) -> float:
+    """How long a peer is given for its receipt of what a channel without a way back took."""
+    return fleet.config.mail.relay_wait_s if channel is Channel.RELAY else CHANNELS[channel].budget_s
+
+
+_THROUGH = {channel: "the relay" if channel is Channel.RELAY else str(channel) for channel in Channel}
+
+
 def _due(fleet: Fleet, peer: str, channel: Channel) -> float:
     """The monotonic second at which a pair is worth a probe."""
     health = fleet.health(peer, channel)
     if health.owed_at is not None:
-        return health.owed_at + fleet.config.mail.relay_wait_s
-    rest = _DUE.get(health.state)
+        return health.owed_at + owed_s(fleet, channel)
+    rest = (_DUE if CHANNELS[channel].probed else _DUE_UNPROBED).get(health.state)
     return rest(health, peer, channel, fleet) if rest else float("inf")
 
 
 def _rested(health: ChannelHealth, peer: str, channel: Channel, fleet: Fleet) -> float:
     last = max(health.ok_at or 0.0, health.tried_at or 0.0)
     # A fixed spread of 10 % a pair keeps a hundred peers from probing in step.
-    return last + fleet.config.health.probe_s * _crowd(fleet) * (0.9 + crc32(f"{peer}{channel}".encode()) % 100 / 1000)
+    rest_s = fleet.config.health.probe_s * max(1, CHANNELS[channel].probed)
+    return last + rest_s * _crowd(fleet) * (0.9 + crc32(f"{peer}{channel}".encode()) % 100 / 1000)
 
 
 _DUE: dict[ChannelState, Callable[[ChannelHealth, str, Channel, Fleet], float]] = {
@@ -123,7 +134,9 @@ _DUE: dict[ChannelState, Callable[[ChannelHealth, str, Channel, Fleet], float]] 
     ChannelState.HEALTHY: _rested,
     # What could not be set up may be by now: a relay appeared, an address was heard.
     ChannelState.ABSENT: _rested,
-    ChannelState.DEGRADED: lambda health, peer, channel, fleet: (health.tried_at or 0.0) + 1.0,
+    ChannelState.DEGRADED: lambda health, peer, channel, fleet: (
+        (health.tried_at or 0.0) + 0.9 + CHANNELS[channel].probed / 10
+    ),
     ChannelState.BROKEN: lambda health, peer, channel, fleet: health.retry_at,
     # The right key may be back at that address; nothing is sent before it is seen, so looking costs no trust.
     ChannelState.QUARANTINED: lambda health, peer, channel, fleet: (health.tried_at or 0.0) + QUARANTINE_S,
@@ -132,3 +145,5 @@ _DUE: dict[ChannelState, Callable[[ChannelHealth, str, Channel, Fleet], float]] 
         (health.tried_at or 0.0) + 2 * CHANNELS[channel].budget_s
     ),
 }
+# A channel that costs something each time is never tried without a message.
+_DUE_UNPROBED = {state: _DUE[state] for state in (ChannelState.ABSENT, ChannelState.BROKEN, ChannelState.QUARANTINED)}

@@ -14,12 +14,14 @@ from engine.effects import Arm, AskReady, Effect, Publish, Raise, Save
 from engine.health import whereabouts
 from engine.health.judge import TIMER, fail, succeed
 from engine.health.pairs import known, move, present, probe, put
-from engine.health.rounds import GRID_S, go_round, look_at
+from engine.health.rounds import GRID_S, go_round, look_at, owed_s
 from engine.health.table import USABLE, Event
-from engine.model.channel import Channel, ChannelHealth, ChannelState, Verdict
+from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState, Verdict
 from engine.model.envelope import Kind
 from engine.model.event import ChannelMoved
+from engine.model.mail import Parcel
 from engine.model.moment import Moment
+from engine.model.packets import Receipt, unpack
 from engine.model.records import AddEntry
 from engine.signals import (
     Arrived,
@@ -42,6 +44,8 @@ from engine.state import Fleet
 
 # Two readings of the clock within this time are the same moment.
 CLOCK_GRAIN_S = 0.001
+# A success this recent is what made its channel usable.
+SIGN_S = 1.0
 
 Step = tuple[Fleet, list[Effect]]
 
@@ -89,13 +93,17 @@ def _confirmed(fleet: Fleet, signal: Tried, health: ChannelHealth, now: Moment) 
 
 def _landed(fleet: Fleet, signal: Tried, health: ChannelHealth, now: Moment) -> Step:
     """Something on the way took it: not yet a success; the peer's own receipt is owed, since the try began. It may
-    have overtaken the relay's word."""
+    have overtaken the relay's word. What carries nothing owes nothing: a magic packet that left is all there is."""
+    if not CHANNELS[signal.channel].carries:
+        return succeed(fleet, signal.peer, signal.channel, health, now, signal.latency_ms)
+    if not signal.owed:
+        return put(fleet, signal.peer, signal.channel, health), []
     began = now.mono - signal.latency_ms / 1000
     if health.owed_at is None and health.ok_at is not None and health.ok_at > began:
         return succeed(fleet, signal.peer, signal.channel, health, now, (health.ok_at - began) * 1000)
     if health.owed_at is None:
         health = msgspec.structs.replace(health, owed_at=began)
-    return put(fleet, signal.peer, signal.channel, health), [Arm(TIMER, now.mono + fleet.config.mail.relay_wait_s)]
+    return put(fleet, signal.peer, signal.channel, health), [Arm(TIMER, began + owed_s(fleet, signal.channel))]
 
 
 def _lost(fleet: Fleet, signal: Tried, health: ChannelHealth, now: Moment) -> Step:
@@ -122,6 +130,9 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
         if why := whereabouts.news(fleet, parcel):
             fleet, more = _cleared(fleet, parcel.envelope.src, Channel.HTTP, now, why)
             effects += [*more, Arm(TIMER, now.mono)]
+        if parcel.envelope.kind is Kind.RECEIPT:
+            fleet, more = _echoed(fleet, parcel, now)
+            effects += more
         peer, channel = parcel.envelope.src, Channel.RELAY if parcel.relay else signal.via
         health = fleet.channels.get((peer, channel))
         if health is None:
@@ -136,6 +147,35 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
             fleet = put(fleet, peer, channel, msgspec.structs.replace(health, retry_at=now.mono))
             effects.append(Arm(TIMER, now.mono))
     return fleet, effects
+
+
+def _echoed(fleet: Fleet, parcel: Parcel, now: Moment) -> Step:
+    """The peer names what reached it over channels that have no way back: each of these works."""
+    told: Receipt = unpack(Kind.RECEIPT, parcel.envelope.body)
+    effects: list[Effect] = []
+    for pong in told.pongs:
+        pair = (parcel.envelope.src, pong.channel)
+        health = fleet.channels.get(pair)  # type: ignore[arg-type]  # a name of the table finds its channel
+        if health is None or health.owed_at is None:
+            continue
+        latency_ms = (now.mono - health.owed_at) * 1000
+        health = msgspec.structs.replace(health, owed_at=None)
+        fleet, more = succeed(fleet, parcel.envelope.src, Channel(pong.channel), health, now, latency_ms)
+        effects += more
+    return fleet, effects
+
+
+def _turned(fleet: Fleet, signal: ChannelTurned, now: Moment) -> Step:
+    """What works again on one channel is a reason to look at the broken others before their rest is over: a cable that
+    was put back serves them all."""
+    ok_at = fleet.health(signal.peer, signal.channel).ok_at
+    if not signal.usable or ok_at is None or now.mono - ok_at > SIGN_S:
+        return fleet, []
+    for channel in known(fleet, signal.peer):
+        health = fleet.health(signal.peer, channel)
+        if health.state is ChannelState.BROKEN and health.retry_at > now.mono:
+            fleet = put(fleet, signal.peer, channel, msgspec.structs.replace(health, retry_at=now.mono))
+    return fleet, [Arm(TIMER, now.mono)]
 
 
 def _cleared(fleet: Fleet, peer: str, channel: Channel, now: Moment, why: str) -> Step:
@@ -210,6 +250,7 @@ _HEARD: dict[type, Callable[[Fleet, Any, Moment], Step]] = {
     Tried: _tried,
     Arrived: _arrived,
     Overtaken: _overtaken,
+    ChannelTurned: _turned,
     Rang: _rang,
     ChannelHeld: _held,
     ProbeAsked: _asked,

@@ -43,7 +43,7 @@ def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
     """Begin a new epoch where what these parcels say makes it necessary."""
     if not isinstance(signal, Arrived):
         return fleet, []
-    said = [(parcel, receipts.said(parcel)[0]) for parcel in signal.parcels]
+    said = [(parcel, receipts.said(parcel).acks) for parcel in signal.parcels]
     seen = max((epoch for parcel, acks in said for epoch in _known(parcel, acks)), default=0)
     reused = any(_never_given(fleet, parcel.envelope.src, acks) for parcel, acks in said)
     if fleet.me.epoch < seen + reused and seen < HIGHEST:

@@ -12,7 +12,7 @@ from zlib import crc32
 import msgspec
 
 from engine.effects import Arm, Deliver, Effect
-from engine.health.cascade import choose, hedge_s, trusted
+from engine.health.cascade import choose, hedge_s, resorts, trusted
 from engine.mail import receipts
 from engine.mail.lanes import TIMER, with_lane
 from engine.model.channel import CHANNELS, Channel
@@ -47,7 +47,7 @@ def begin(fleet: Fleet, waiting: Waiting, now: Moment) -> tuple[Waiting, list[Ef
         flying=(),
         began_at=now.mono,
         cascades=waiting.cascades + 1,
-        landed=waiting.landed and not _asks_relay_again(waiting),
+        landed=frozenset() if _asks_again(waiting) else waiting.landed,
     )
     order = left_to_try(fleet, waiting)
     if not order:
@@ -61,8 +61,8 @@ def begin(fleet: Fleet, waiting: Waiting, now: Moment) -> tuple[Waiting, list[Ef
     return waiting, effects
 
 
-def _asks_relay_again(waiting: Waiting) -> bool:
-    """A relay may have lost what it took, or never wanted it: it is asked again after 4, 8, 16, ... cascades."""
+def _asks_again(waiting: Waiting) -> bool:
+    """Whoever stores mail may have lost what it took, or never wanted it: asked again after 4, 8, 16, ... cascades."""
     return waiting.cascades >= 4 and waiting.cascades & (waiting.cascades - 1) == 0
 
 
@@ -82,13 +82,23 @@ def start(fleet: Fleet, waiting: Waiting, channel: Channel, now: Moment) -> tupl
 
 
 def left_to_try(fleet: Fleet, waiting: Waiting) -> tuple[Channel, ...]:
-    """The channels left to try. A relay that holds the message already is not asked again."""
+    """The channels left to try. Whoever holds the message already is not asked again; the last resorts come when
+    nothing else is left or flies."""
     order = choose(
         fleet, waiting.envelope.dst, waiting.envelope.kind, via=waiting.via, widened=waiting.widened,
         hop=waiting.envelope.hop,
     )  # fmt: skip
-    done = {*waiting.tried, Channel.RELAY} if waiting.landed else set(waiting.tried)
-    return tuple(channel for channel in order if channel not in done)
+    done = {*waiting.tried, *waiting.landed}
+    left = tuple(channel for channel in order if channel not in done)
+    if left or not waiting.widened or waiting.via or waiting.flying:
+        return left
+    # A trigger that costs is not pulled while somebody holds the message; a machine is woken to fetch it.
+    last = resorts(fleet, waiting.envelope.dst)
+    return tuple(one for one in last if one not in done and not (CHANNELS[one].carries and _stored(waiting)))
+
+
+def _stored(waiting: Waiting) -> bool:
+    return any(CHANNELS[channel].carries for channel in waiting.landed)
 
 
 def onward(fleet: Fleet, waiting: Waiting, now: Moment) -> tuple[Waiting, list[Effect]]:

@@ -23,7 +23,7 @@ from engine.model.envelope import AHEAD_LIMIT, KINDS, Envelope, Kind, Rung
 from engine.model.event import MessageCame
 from engine.model.mail import Parcel, Pulse, Stream
 from engine.model.moment import Moment
-from engine.model.packets import CLOSED, Forward, Heartbeat, Note, unpack
+from engine.model.packets import CLOSED, Forward, Heartbeat, Note, Pong, unpack
 from engine.model.records import AddInbox, DropStreams, Record, SetStream
 from engine.signals import Arrived, ForwardCame, MemberAsked, Rejected, Signal
 from engine.state import Fleet
@@ -44,12 +44,15 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
     records: list[Record] = []
     effects: list[Effect] = []
     notes: dict[str, list[Note]] = {}
+    pongs: dict[str, list[Pong]] = {}
     delivered: set[tuple[str, int]] = set()
     owed: dict[str, None] = {}
     thrown: set[str] = set()
     for parcel in signal.parcels:
         envelope = parcel.envelope
         via = Channel.RELAY if parcel.relay else signal.via
+        if CHANNELS[via].stores and not parcel.relay and envelope.kind is not Kind.RECEIPT:
+            pongs.setdefault(envelope.src, []).append(Pong(via, envelope.msg_id))
         if KINDS[envelope.kind].durable:
             fleet, note = _take(fleet, parcel, via, now, records, effects)
             delivered.add((envelope.src, envelope.src_epoch))
@@ -64,7 +67,14 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
                 thrown.add(envelope.src)
     records += _streams(before, fleet, delivered)
     answers = tuple(
-        receipt(fleet, src, now, tuple(notes.get(src, ())), {epoch for one, epoch in delivered if one == src})
+        receipt(
+            fleet,
+            src,
+            now,
+            tuple(notes.get(src, ())),
+            {epoch for one, epoch in delivered if one == src},
+            tuple(pongs.get(src, ())),
+        )
         for src in owed
         if src not in thrown
     )

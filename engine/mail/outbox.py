@@ -228,7 +228,7 @@ def _judged(fleet: Fleet, waiting: Waiting, signal: Tried, now: Moment) -> tuple
         # The receipt that settles it is the next thing to be heard; should it not cover this one, `due` goes on.
         return waiting, []
     if signal.outcome.verdict is Verdict.LANDED:
-        return msgspec.structs.replace(waiting, landed=True), []
+        return msgspec.structs.replace(waiting, landed=waiting.landed | {signal.channel}), []
     return onward(fleet, waiting, now)
 
 

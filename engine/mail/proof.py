@@ -8,7 +8,7 @@ Words of an earlier life of the peer prove nothing: it may have lost its store s
 counts, by its number. That a number is held proves its message only while no SKIP has been sent under it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -48,23 +48,27 @@ def _read(fleet: Fleet, lane: Lane, parcel: Parcel, via: Channel, now: Moment) -
     newest = kind in _PULSES and number > lane.heard
     if newest:
         fleet = with_lane(fleet, peer, msgspec.structs.replace(lane, heard=number))
-    acks, notes = receipts.said(parcel)
+    said = receipts.said(parcel)
+    brought = {pong.msg_id: Channel(pong.channel) for pong in said.pongs if pong.channel in _NAMES}
     effects: list[Effect] = []
-    for note in notes:
+    for note in said.notes:
         fleet, more = _noted(fleet, peer, note, via, now)
         effects += more
-    if acks:
-        fleet, more = _acknowledged(fleet, peer, acks, via, now)
+    if said.acks:
+        fleet, more = _acknowledged(fleet, peer, said.acks, via, brought, now)
         effects += more
     if newest and kind is Kind.HEARTBEAT:
-        effects += _missed(fleet, peer, acks)
+        effects += _missed(fleet, peer, said.acks)
     return fleet, effects
 
 
 _PULSES = frozenset({Kind.RECEIPT, Kind.HEARTBEAT})
+_NAMES = frozenset(map(str, Channel))
 
 
-def _acknowledged(fleet: Fleet, peer: str, acks: Iterable[AckLine], via: Channel, now: Moment) -> Step:
+def _acknowledged(
+    fleet: Fleet, peer: str, acks: Iterable[AckLine], via: Channel, brought: Mapping[str, Channel], now: Moment
+) -> Step:
     """The peer holds these numbers: their messages are on its host, and their numbers are closed."""
     lane = fleet.mail.lanes.get(peer, Lane())
     records: list[Record] = []
@@ -74,7 +78,7 @@ def _acknowledged(fleet: Fleet, peer: str, acks: Iterable[AckLine], via: Channel
         waiting = open_.pop(number)
         if waiting.closing:
             continue
-        channel = _proved_by(waiting, via)
+        channel = brought.get(waiting.envelope.msg_id) or _proved_by(waiting, via)
         records.append(MoveRung(waiting.envelope.msg_id, Rung.ON_HOST, now.wall_ms, channel))
         effects.append(Publish(MessageMoved(waiting.envelope.msg_id, peer, Rung.ON_HOST, channel)))
         effects += _overtaken(fleet, waiting, via, now)

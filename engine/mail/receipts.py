@@ -12,7 +12,7 @@ from immutables import Map
 from engine.model.envelope import Envelope, Kind, Urgency
 from engine.model.mail import AckLine, Parcel, Stream
 from engine.model.moment import Moment
-from engine.model.packets import Note, Receipt, pack, unpack
+from engine.model.packets import Note, Pong, Receipt, pack, unpack
 from engine.state import Fleet
 
 # A sender has few epochs open at once; more than these ride on no frame (the newest matter).
@@ -63,12 +63,12 @@ def missing(ack: AckLine, upto: int, limit: int) -> tuple[int, ...]:
     return tuple(seq for seq, _ in zip(gaps, range(limit), strict=False))
 
 
-def said(parcel: Parcel) -> tuple[tuple[AckLine, ...], tuple[Note, ...]]:
+def said(parcel: Parcel) -> Receipt:
     """What a parcel says that its sender holds of ours: in its body if it is a receipt, else what rides on it."""
     if parcel.envelope.kind is not Kind.RECEIPT:
-        return parcel.acks, ()
+        return Receipt(parcel.acks)
     told: Receipt = unpack(Kind.RECEIPT, parcel.envelope.body)
-    return told.acks, told.notes
+    return told
 
 
 def receipt(
@@ -77,8 +77,10 @@ def receipt(
     now: Moment,
     notes: tuple[Note, ...] = (),
     epochs: Collection[int] = (),
+    pongs: tuple[Pong, ...] = (),
 ) -> Envelope:
-    """The pulse that says to `peer` what we hold, of `epochs` first, and what became of single numbers."""
+    """The pulse that says to `peer` what we hold, of `epochs` first, what became of single numbers, and what came over
+    a way that cannot be answered."""
     return Envelope(
         src=fleet.me.id,
         src_epoch=fleet.me.epoch,
@@ -88,7 +90,7 @@ def receipt(
         kind=Kind.RECEIPT,
         urgency=Urgency.LOW,
         created_ms=now.wall_ms,
-        body=pack(Receipt(lines(fleet, peer, epochs), notes)),
+        body=pack(Receipt(lines(fleet, peer, epochs), notes, pongs)),
     )
 
 

@@ -20,6 +20,7 @@ from engine.signals import (
     Listening,
     Looked,
     LoopLagged,
+    Reachable,
     Refreshed,
     RosterMade,
     RosterOffered,
@@ -72,6 +73,10 @@ def _terminal(fleet: Fleet, signal: TerminalChanged, now: Moment) -> Step:
 
 def _listening(fleet: Fleet, signal: Listening, now: Moment) -> Step:
     return _me(fleet, addresses=signal.addresses), []
+
+
+def _reachable(fleet: Fleet, signal: Reachable, now: Moment) -> Step:
+    return _me(fleet, ways=signal.ways), []
 
 
 def _named(fleet: Fleet, signal: RosterMade | RosterOffered, now: Moment) -> Step:
@@ -143,6 +148,7 @@ _HEARD: dict[type, Callable[[Fleet, Any, Moment], Step]] = {
     BrokerChanged: _broker,
     TerminalChanged: _terminal,
     Listening: _listening,
+    Reachable: _reachable,
     RosterMade: _named,
     RosterOffered: _named,
     Looked: _looked,

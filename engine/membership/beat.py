@@ -32,6 +32,7 @@ from engine.signals import (
     Listening,
     Looked,
     Rang,
+    Reachable,
     Refreshed,
     RosterMade,
     RosterOffered,
@@ -126,6 +127,7 @@ def _beats(fleet: Fleet, peer_ids: list[str], now: Moment) -> list[Effect]:
         prekey=fleet.me.prekey,
         incarnation=fleet.me.incarnation,
         reaches=_reaches(fleet),
+        ways=fleet.me.ways,
     )
     beats = (
         (peer_id, replace(base, floor_epoch=_floor(fleet, peer_id), your_epoch=_newest(fleet, peer_id)))
@@ -174,7 +176,7 @@ def _heard(fleet: Fleet, parcel: Parcel, now: Moment) -> Step:
     number = (envelope.src_epoch, envelope.seq)
     if peer is None or beat is None or number <= peer.beat_no:
         return fleet, []
-    moved = peer.beat is None or peer.beat.addresses != beat.addresses
+    moved = peer.beat is None or (peer.beat.addresses, peer.beat.ways) != (beat.addresses, beat.ways)
     offset_ms = peer.offset_ms if parcel.relay else clock_offset_ms(peer, beat.sent_ms, now)
     peer = replace(peer, beat=beat, beat_no=number, offset_ms=offset_ms)
     fleet = replace(fleet, peers=fleet.peers.set(peer.id, peer))
@@ -216,6 +218,7 @@ _HEARD: dict[type, Callable[[Fleet, Any, Moment], Step]] = {
     Arrived: _arrived,
     Looked: _looked,
     Listening: _hurried,
+    Reachable: _hurried,
     Refreshed: _hurried,
     RosterMade: _hurried,
     RosterOffered: _hurried,

@@ -35,7 +35,12 @@ class Class(IntEnum):
 
 
 class ChannelSpec(msgspec.Struct, frozen=True):
-    """What one channel is: its P-number, class, time budget of one try in seconds, and whether it may be hedged."""
+    """What one channel is: its P-number, class, time budget of one try in seconds, and whether it may be hedged.
+
+    `stores`: it takes mail for a peer that is away, and has no way back: LANDED is the best it can say. `carries`: it
+    brings bytes to the peer; one that does not can only make the others work. `probed`: rests between probes are this
+    many times the configured one, because a push costs more than a ping (0: never probed). `resort`: not tried before
+    all others have failed, and only where the sender allows any channel."""
 
     channel: Channel
     number: int
@@ -43,20 +48,23 @@ class ChannelSpec(msgspec.Struct, frozen=True):
     budget_s: float
     hedged: bool
     stores: bool = False
+    carries: bool = True
+    probed: int = 1
+    resort: bool = False
 
 
 CHANNELS: dict[Channel, ChannelSpec] = {
     spec.channel: spec
     for spec in (
-        ChannelSpec(Channel.CLOUD, 0, Class.VENDOR, 5.0, hedged=False),
+        ChannelSpec(Channel.CLOUD, 0, Class.VENDOR, 5.0, hedged=False, stores=True, probed=0, resort=True),
         ChannelSpec(Channel.NATS, 1, Class.HOT, 3.0, hedged=True),
         ChannelSpec(Channel.HTTP, 2, Class.HOT, 5.0, hedged=True),
         ChannelSpec(Channel.RELAY, 3, Class.HOT, 5.0, hedged=True, stores=True),
-        ChannelSpec(Channel.SEED, 4, Class.WARM, 10.0, hedged=True, stores=True),
-        ChannelSpec(Channel.SSH, 5, Class.WARM, 10.0, hedged=True),
-        ChannelSpec(Channel.WOL, 6, Class.WAKE, 60.0, hedged=False),
-        ChannelSpec(Channel.GIT, 7, Class.COLD, 30.0, hedged=True, stores=True),
-        ChannelSpec(Channel.TEXT, 8, Class.LAST, 2.0, hedged=False),
+        ChannelSpec(Channel.SEED, 4, Class.WARM, 10.0, hedged=True, stores=True, probed=12),
+        ChannelSpec(Channel.SSH, 5, Class.WARM, 10.0, hedged=True, probed=3),
+        ChannelSpec(Channel.WOL, 6, Class.WAKE, 60.0, hedged=False, carries=False, probed=0, resort=True),
+        ChannelSpec(Channel.GIT, 7, Class.COLD, 30.0, hedged=True, stores=True, probed=60),
+        ChannelSpec(Channel.TEXT, 8, Class.LAST, 2.0, hedged=False, carries=False, probed=0),
     )
 }
 

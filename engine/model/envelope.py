@@ -23,6 +23,9 @@ class Kind(StrEnum):
     BROADCAST = "broadcast"
     SYNC = "sync"
     REPAIR = "repair"
+    MEND = "mend"
+    MENDED = "mended"
+    WAKE = "wake"
     SKIP = "skip"
     FORWARD = "forward"
     LEAVE = "leave"
@@ -42,11 +45,13 @@ class Urgency(IntEnum):
     URGENT = 3
 
 
-DAY_S = 86_400
+HOUR_S, DAY_S = 3_600, 86_400
 _P1_P2 = (Channel.NATS, Channel.HTTP)
 _P1_P3 = (*_P1_P2, Channel.RELAY)
 _P1_P4 = (*_P1_P3, Channel.SEED)
 _P1_P5 = (*_P1_P4, Channel.SSH)
+# What a fleet owes itself whatever is left of its ways.
+_P1_P7 = (*_P1_P5, Channel.GIT)
 
 
 class KindSpec(msgspec.Struct, frozen=True):
@@ -68,13 +73,16 @@ KINDS: dict[Kind, KindSpec] = {
     Kind.BROADCAST: KindSpec(_P1_P2),
     Kind.SYNC: KindSpec(_P1_P3, urgency=Urgency.LOW),
     Kind.REPAIR: KindSpec(_P1_P5, urgency=Urgency.HIGH),
-    Kind.SKIP: KindSpec(_P1_P5, public=False, ttl_s=0),
+    Kind.MEND: KindSpec(_P1_P5, public=False, ttl_s=120, urgency=Urgency.HIGH),
+    Kind.MENDED: KindSpec(_P1_P5, public=False, ttl_s=HOUR_S),
+    Kind.WAKE: KindSpec(_P1_P3, durable=False, public=False),
+    Kind.SKIP: KindSpec(_P1_P7, public=False, ttl_s=0),
     Kind.FORWARD: KindSpec(_P1_P3, public=False),
     Kind.LEAVE: KindSpec(_P1_P3, public=False, ttl_s=DAY_S),
     Kind.PASS: KindSpec(_P1_P2, durable=False, public=False),
     Kind.PING: KindSpec(_P1_P3, durable=False, public=False),
     Kind.HEARTBEAT: KindSpec(_P1_P3, durable=False, public=False),
-    Kind.RECEIPT: KindSpec(_P1_P3, durable=False, public=False),
+    Kind.RECEIPT: KindSpec(_P1_P7, durable=False, public=False),
     Kind.ROSTER: KindSpec(_P1_P3, durable=False, public=False),
 }
 

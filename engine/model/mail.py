@@ -22,9 +22,9 @@ Mask = Annotated[bytes, msgspec.Meta(max_length=AHEAD_LIMIT // 8)]
 class Waiting(msgspec.Struct, frozen=True):
     """One open message. `tried`: channels begun in this cascade, `flying`: those without an answer yet, each with the
     monotonic second it started. `due`: when to hedge, give up the cascade, or begin anew. `expires_at`: monotonic end
-    of its life. `cascades`: begun so far. `landed`: a relay holds it. `skipping`: the message is over; only its number
-    is still to be closed. `died`: it counts among the dead. `closing`: a SKIP has left, so a number that is held no
-    longer proves that its message is."""
+    of its life. `cascades`: begun so far. `landed`: channels that took it and cannot say more. `skipping`: the message
+    is over; only its number is still to be closed. `died`: it counts among the dead. `closing`: a SKIP has left, so a
+    number that is held no longer proves that its message is."""
 
     envelope: Envelope
     via: Channel | None = None
@@ -35,7 +35,7 @@ class Waiting(msgspec.Struct, frozen=True):
     due: float = 0.0
     expires_at: float = float("inf")
     cascades: int = 0
-    landed: bool = False
+    landed: frozenset[Channel] = frozenset()
     skipping: bool = False
     died: bool = False
     closing: bool = False

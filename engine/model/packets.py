@@ -12,6 +12,7 @@ from engine.errors import Fault, FleetError
 from engine.model.envelope import Kind
 from engine.model.mail import AckLine, Number
 from engine.model.roster import Address
+from engine.model.ways import Ways
 
 
 class Note(msgspec.Struct, frozen=True, array_like=True):
@@ -25,6 +26,16 @@ class Note(msgspec.Struct, frozen=True, array_like=True):
 
 
 CLOSED = "closed"
+
+
+class Pong(msgspec.Struct, frozen=True, array_like=True):
+    """A message or a ping that came over a channel without a way back: which, and its id. Whoever sent it learns from
+    this, on whatever channel it comes, that the channel works."""
+
+    channel: str
+    msg_id: str
+
+
 # As gossip packets have it: an incarnation beyond would make everything unreadable that tells of it.
 INCARNATION_LIMIT = 1 << 62
 Incarnation = Annotated[int, msgspec.Meta(ge=0, lt=INCARNATION_LIMIT)]
@@ -36,12 +47,14 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True):
 
     acks: tuple[AckLine, ...] = ()
     notes: tuple[Note, ...] = ()
+    pongs: tuple[Pong, ...] = ()
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
     """How a node is, every ten seconds. `sent_ms`: its wall clock. `load`: 1-minute load average. `floor_epoch`: its
     oldest epoch with open numbers to you. `your_epoch`: the newest of your epochs it has seen (it tells you if your
-    store went back in time). `prekey`: its present sealing key as (key_epoch, X25519 public key)."""
+    store went back in time). `ways`: how else its machine can be reached. `prekey`: its present sealing key as
+    (key_epoch, X25519 public key)."""
 
     sent_ms: Number
     version: str
@@ -61,6 +74,32 @@ class Heartbeat(msgspec.Struct, frozen=True):
     prekey: tuple[Number, bytes] | None = None
     incarnation: Incarnation = 0
     reaches: tuple[str, ...] = ()
+    ways: Ways | None = None
+
+
+class Wake(msgspec.Struct, frozen=True, array_like=True):
+    """Send magic packets for a member on your network."""
+
+    node: str
+
+
+class Mend(msgspec.Struct, frozen=True, array_like=True):
+    """Repair yourself. `ask`: its id. `action`: one of the closed table of repairs. `channel`: what is broken as the
+    sender sees it, `why`: what it saw."""
+
+    ask: str
+    action: str
+    channel: str
+    why: str = ""
+
+
+class Mended(msgspec.Struct, frozen=True, array_like=True):
+    """What came of it: `outcome` done, refused or failed, and a line for people."""
+
+    ask: str
+    action: str
+    outcome: str
+    note: str = ""
 
 
 class Forward(msgspec.Struct, frozen=True, array_like=True):
@@ -76,6 +115,9 @@ PACKETS: dict[Kind, type[msgspec.Struct]] = {
     Kind.HEARTBEAT: Heartbeat,
     Kind.FORWARD: Forward,
     Kind.PASS: Forward,
+    Kind.WAKE: Wake,
+    Kind.MEND: Mend,
+    Kind.MENDED: Mended,
 }
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -10,10 +10,12 @@ from typing import Protocol
 
 from engine.model.channel import Channel, Outcome
 from engine.model.roster import Address
+from engine.model.ways import Ways
 
 
 class Target(Protocol):
-    """The peer as a transport sees it: `id`, `addresses` (most likely first) and the DER certificate to pin."""
+    """The peer as a transport sees it: `id`, `addresses` (most likely first), the DER certificate to pin, and what
+    it says of its other ways."""
 
     @property
     def id(self) -> str: ...
@@ -21,6 +23,8 @@ class Target(Protocol):
     def addresses(self) -> tuple[Address, ...]: ...
     @property
     def tls_cert(self) -> bytes: ...
+    @property
+    def ways(self) -> Ways: ...
 
 
 class Arrivals(Protocol):

@@ -4,9 +4,11 @@
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
+from engine.config import Config
 from engine.model.channel import Channel
 from engine.transports.base import Transport
 from engine.transports.http import Http
@@ -16,8 +18,9 @@ from engine.transports.relay import Candidates, Carry, Relay
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """`me`, `fleet_id`, `nkey_seed`: who we are. `port`: our door. `candidates`, `carry`: what `Relay` asks of the
-    engine. `on_link`: hears whether our broker is reached. `fellow`: whether a certificate is a present member's."""
+    """`home`, `config`: this node's. `me`, `fleet_id`, `nkey_seed`: who we are. `port`: our door. `candidates`,
+    `carry`: what `Relay` asks of the engine. `on_link`: hears whether our broker is reached. `fellow`: whether a
+    certificate is a present member's. `eager`: whether some peer can be reached by no hot channel now."""
 
     me: str
     fleet_id: str
@@ -27,6 +30,9 @@ class Parts(msgspec.Struct, frozen=True):
     carry: Carry
     on_link: Callable[[bool], None]
     fellow: Callable[[bytes], bool]
+    home: Path
+    config: Config
+    eager: Callable[[], bool]
 
 
 CATALOGUE: dict[Channel, Callable[[Parts], Transport]] = {

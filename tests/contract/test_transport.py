@@ -72,10 +72,10 @@ async def test_an_absent_peer_is_told_at_once(rig: Rig) -> None:
     await rig.sender.deliver(b"x", rig.target, BUDGET_S)
     await rig.vanish()
     async with asyncio.timeout(FOREVER_S):
-        while (outcome := await rig.sender.deliver(b"x", rig.target, FOREVER_S)).verdict is rig.best:
+        # What was on its way to it when it went may be lost in silence; whoever asks after that is told.
+        while not (outcome := await rig.sender.deliver(b"x", rig.target, BUDGET_S)).hard:
             pass
     assert outcome.verdict is Verdict.LOST
-    assert outcome.hard
     assert outcome.note
 
 

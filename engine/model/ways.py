@@ -1,0 +1,61 @@
+"""How a machine can be reached besides its own ports: what a node says of itself in its heartbeat.
+
+It is the machine's own word over an authenticated way, so it pins what it names: whoever calls its sshd accepts these
+host keys and no others. A node says only what it found true of itself; a peer that never spoke has no ways. Every
+text has a form, because it ends in a command line, a path or a packet of somebody else's machine.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+from engine.model.roster import Host, Port
+
+# What may stand on a command line of ssh or git: never an option, never a second line.
+Word = Annotated[str, msgspec.Meta(max_length=256, pattern=r"^(?:[^\s\-\x00-\x1f\x7f][^\s\x00-\x1f\x7f]*)?$")]
+# An absolute path; what is beyond fits neither a Unix socket nor a screen.
+Path = Annotated[str, msgspec.Meta(max_length=1_024, pattern=r"^(?:/[^\x00-\x1f\x7f]*)?$")]
+# "ssh-ed25519 AAAA…", as `known_hosts` has it.
+HostKey = Annotated[str, msgspec.Meta(max_length=2_048, pattern=r"^[\w.@-]+ [A-Za-z0-9+/=]+$")]
+Mac = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$")]
+Argument = Annotated[str, msgspec.Meta(max_length=1_024, pattern=r"^[^\x00-\x1f\x7f]*$")]
+SessionName = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[\w.@-]+$")]
+
+
+class SshWay(msgspec.Struct, frozen=True):
+    """Its sshd. `socket`: the Unix socket on which it takes sealed frames (P5). `seeds`: the directory it watches
+    (P4). `start`: the command that starts this node there when it does not run."""
+
+    user: Word
+    port: Port
+    host_keys: Annotated[tuple[HostKey, ...], msgspec.Meta(max_length=8)]
+    socket: Path = ""
+    seeds: Path = ""
+    start: Annotated[tuple[Argument, ...], msgspec.Meta(max_length=16)] = ()
+
+
+class Nic(msgspec.Struct, frozen=True):
+    """A network card that can wake it (P6): its hardware address, its own IPv4 address and that network's broadcast."""
+
+    mac: Mac
+    host: Host = ""
+    broadcast: Host = ""
+
+
+class Seat(msgspec.Struct, frozen=True):
+    """A session that lets itself be typed into (P8). `state`: idle, busy, asking or unknown, as last seen."""
+
+    session: SessionName
+    state: str = "unknown"
+
+
+class Ways(msgspec.Struct, frozen=True):
+    """All of them. `git`: the hubs it reads its refs from (P7)."""
+
+    ssh: SshWay | None = None
+    nics: Annotated[tuple[Nic, ...], msgspec.Meta(max_length=8)] = ()
+    git: Annotated[tuple[Word, ...], msgspec.Meta(max_length=4)] = ()
+    seats: Annotated[tuple[Seat, ...], msgspec.Meta(max_length=32)] = ()
+
+
+NO_WAYS = Ways()

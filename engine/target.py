@@ -1,0 +1,24 @@
+"""A present peer as transports see it: where it listens, the key it must show, and how else it can be reached."""
+
+import msgspec
+
+from engine.model.roster import Address
+from engine.model.ways import NO_WAYS, Ways
+from engine.state import Fleet
+
+
+class Target(msgspec.Struct, frozen=True):
+    """One peer."""
+
+    id: str
+    addresses: tuple[Address, ...]
+    tls_cert: bytes
+    ways: Ways = NO_WAYS
+
+
+def target(fleet: Fleet, peer: str) -> Target | None:
+    """The peer, unless it is not a member any more."""
+    member = fleet.member(peer)
+    if member is None or not member.present:
+        return None
+    return Target(peer, fleet.addresses_of(peer), member.bundle.tls_cert, fleet.ways_of(peer))
