@@ -13,7 +13,7 @@ from typing import Any
 from engine.config import Config
 from engine.core import Core
 from engine.desk import Desk
-from engine.effects import ApplyRoster, Dismiss, Look, SendDatagram
+from engine.effects import ApplyRoster, Dismiss, Look, SendDatagram, SendMagic
 from engine.evidence.ledger import link
 from engine.first import first
 from engine.model.channel import Channel
@@ -155,6 +155,7 @@ class SimNode:
             ApplyRoster: lambda effect: self._sealer.trust(effect.roster),
             Dismiss: lambda effect: None,
             Look: lambda effect: None,
+            SendMagic: lambda effect: None,
             SendDatagram: lambda effect: self._send(effect.host, effect.port, effect.packet),
         }
         self.core = Core(
