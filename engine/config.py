@@ -18,6 +18,9 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Size = Annotated[int, msgspec.Meta(ge=0)]
 Period = Annotated[float, msgspec.Meta(gt=0)]
+# "aa:bb:cc:dd:ee:ff", or as Windows writes it; an empty one comes from an empty variable.
+Mac = Annotated[str, msgspec.Meta(pattern=r"^(?:[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5})?$")]
+Broadcast = Annotated[str, msgspec.Meta(pattern=r"^(?:\d{1,3}(?:\.\d{1,3}){3})?$")]
 
 
 class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -126,8 +129,8 @@ class WakeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """P6. `macs`: cards that wake this machine (empty: those found). `broadcasts`: where magic packets go besides
     255.255.255.255 and the peer's own network. `a_minute`: packets to one machine, at most."""
 
-    macs: tuple[str, ...] = ()
-    broadcasts: tuple[str, ...] = ()
+    macs: tuple[Mac, ...] = ()
+    broadcasts: tuple[Broadcast, ...] = ()
     port: Port = 9
     a_minute: Count = 3
 
@@ -192,6 +195,22 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep_days: Count = 30
 
 
+class WatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The watchdog. What is wrong is shown once it has lasted, and forgotten once it has been well for `well_s`, so that
+    nothing flaps. `channel_s`: no channel that asks and answers to a peer that is alive; `beat_s`: no heartbeat of one
+    (four are sent meanwhile); `queue_s`: its oldest message does not move; `lasts_s`: everything else. `clock_s`: as
+    far as clocks may differ; `backlog`: signals that may wait; `descriptors`: the share that may be open."""
+
+    lasts_s: Period = 20.0
+    well_s: Period = 20.0
+    channel_s: Period = 30.0
+    beat_s: Period = 45.0
+    queue_s: Period = 60.0
+    clock_s: Period = 60.0
+    backlog: Count = 2_000
+    descriptors: Period = 0.85
+
+
 class UiConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The control room."""
 
@@ -218,6 +237,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     repair: RepairConfig = RepairConfig()
     discovery: DiscoveryConfig = DiscoveryConfig()
     limits: LimitsConfig = LimitsConfig()
+    watch: WatchConfig = WatchConfig()
     ui: UiConfig = UiConfig()
 
 

@@ -9,12 +9,14 @@ from collections import deque
 from collections.abc import Callable
 
 from engine import signals as s
+from engine.doctor import step as doctor
 from engine.effects import Effect, Raise, Save
 from engine.evidence import refusals
 from engine.health import step as health
-from engine.mail import epoch, farewell, inbox, outbox, relay
+from engine.health import watchdog
+from engine.mail import epoch, farewell, inbox, outbox, relay, welcome
 from engine.me import step as me
-from engine.membership import beat, roster, swim
+from engine.membership import beat, detour, roster, swim, waking
 from engine.model.moment import Moment
 from engine.model.records import Record
 from engine.state import Fleet
@@ -37,7 +39,7 @@ ROOMS: dict[type, tuple[Step, ...]] = {
     s.ForwardCame: (relay.step,),
     s.Transited: (relay.step,),
     s.DatagramCame: (swim.step,),
-    s.LoopLagged: (me.step, swim.step, health.step),
+    s.LoopLagged: (me.step, swim.step, health.step, watchdog.step),
     s.BrokerChanged: (me.step, health.step),
     s.TerminalChanged: (me.step,),
     s.RosterOffered: (roster.step, me.step, farewell.step, health.step, swim.step, beat.step),
@@ -45,12 +47,18 @@ ROOMS: dict[type, tuple[Step, ...]] = {
     s.MemberAsked: (roster.step,),
     s.Listening: (me.step, health.step, beat.step),
     s.Reachable: (me.step, beat.step),
-    s.Looked: (me.step, beat.step),
+    s.Detoured: (detour.step,),
+    s.WakeWanted: (waking.step,),
+    s.WakeCame: (waking.step,),
+    s.Looked: (me.step, beat.step, watchdog.step),
     s.StoreFilled: (me.step, outbox.step),
     s.StoreFreed: (me.step, outbox.step),
     s.ChannelHeld: (health.step,),
     s.ProbeAsked: (health.step,),
     s.Found: (me.step,),
+    s.Measured: (watchdog.step,),
+    s.Examined: (doctor.step,),
+    s.Greeted: (welcome.step,),
     s.Refreshed: (me.step, beat.step),
 }
 

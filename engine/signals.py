@@ -8,10 +8,12 @@ import msgspec
 
 from engine.model.channel import Channel, Outcome
 from engine.model.envelope import Envelope
+from engine.model.exam import Exam
 from engine.model.finding import Finding
 from engine.model.mail import Parcel, Waiting
 from engine.model.packets import Forward
 from engine.model.roster import Address, Roster
+from engine.model.vitals import Vitals
 from engine.model.ways import Ways
 
 
@@ -181,6 +183,26 @@ class Reachable(msgspec.Struct, frozen=True):
     ways: Ways
 
 
+class Detoured(msgspec.Struct, frozen=True):
+    """A kept tunnel to `peer` has its near end at `near` now (None: it has none)."""
+
+    peer: str
+    near: Address | None
+
+
+class WakeWanted(msgspec.Struct, frozen=True):
+    """Magic packets for `node` are wanted from whoever shares its network."""
+
+    node: str
+
+
+class WakeCame(msgspec.Struct, frozen=True):
+    """A peer asks us to send magic packets for `node`, which is on our network."""
+
+    frm: str
+    node: str
+
+
 class Looked(msgspec.Struct, frozen=True):
     """What this machine looks like now: load average, git state of the working directory."""
 
@@ -224,6 +246,25 @@ class Found(msgspec.Struct, frozen=True):
     present: bool = True
 
 
+class Measured(msgspec.Struct, frozen=True):
+    """How this machine and its node are now, in numbers."""
+
+    vitals: Vitals
+
+
+class Examined(msgspec.Struct, frozen=True):
+    """The doctor has looked: every check, or some of them again."""
+
+    exams: tuple[Exam, ...]
+
+
+class Greeted(msgspec.Struct, frozen=True):
+    """A new machine's first message came, and wants one back. `msg_id`: its id."""
+
+    peer: str
+    msg_id: str
+
+
 class Refreshed(msgspec.Struct, frozen=True):
     """The sealing key was rotated: `key_epoch` and the public half of the present pre-key."""
 
@@ -249,12 +290,18 @@ Signal = (
     | MemberAsked
     | Listening
     | Reachable
+    | Detoured
+    | WakeWanted
+    | WakeCame
     | Looked
     | StoreFilled
     | StoreFreed
     | ChannelHeld
     | ProbeAsked
     | Found
+    | Measured
+    | Examined
+    | Greeted
     | Refreshed
     | Overtaken
     | ChannelTurned

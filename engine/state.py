@@ -9,11 +9,13 @@ from immutables import Map
 
 from engine.config import Config
 from engine.model.channel import Channel, ChannelHealth
+from engine.model.exam import Exam
 from engine.model.finding import Finding
 from engine.model.mail import Lane, Pulse, Stream
 from engine.model.packets import Heartbeat
 from engine.model.peer import Peer
 from engine.model.roster import Address, Member, Roster
+from engine.model.vitals import Vitals
 from engine.model.ways import NO_WAYS, Ways
 
 
@@ -117,8 +119,38 @@ class Refusals(msgspec.Struct, frozen=True):
     noted: tuple[tuple[int, str, str], ...] = ()
 
 
+class Suspicion(msgspec.Struct, frozen=True):
+    """Something that may be a fault: what it would be called, since when it holds (monotonic), since when it does not
+    (None: it holds), and whether it was told."""
+
+    finding: Finding
+    since: float
+    well_since: float | None = None
+    told: bool = False
+
+
+class Watch(msgspec.Struct, frozen=True):
+    """What the watchdog keeps in mind. `vitals`: the last measurement. `beats`: peer -> (number of its last heartbeat,
+    first seen at). `heads`: peer -> (the oldest open number to it, first seen at). `stalls`: (at, seconds) of the loop.
+    `turn`: the peer with which the next look begins."""
+
+    vitals: Vitals = Vitals()
+    suspicions: Map[tuple[str, str], Suspicion] = Map()
+    beats: Map[str, tuple[tuple[int, int], float]] = Map()
+    heads: Map[str, tuple[tuple[int, int], float]] = Map()
+    stalls: tuple[tuple[float, float], ...] = ()
+    turn: int = 0
+
+
+class Doctor(msgspec.Struct, frozen=True):
+    """The last examination of this machine, and when it ended (0: never)."""
+
+    exams: tuple[Exam, ...] = ()
+    checked_ms: int = 0
+
+
 class Fleet(msgspec.Struct, frozen=True):
-    """The one value."""
+    """The one value. `detours`: where a kept tunnel to a peer begins, here on loopback."""
 
     me: Me
     config: Config
@@ -130,6 +162,9 @@ class Fleet(msgspec.Struct, frozen=True):
     broker: Broker = Broker()
     refusals: Refusals = Refusals()
     findings: Map[tuple[str, str], Finding] = Map()
+    watch: Watch = Watch()
+    doctor: Doctor = Doctor()
+    detours: Map[str, Address] = Map()
 
     def member(self, node_id: str) -> Member | None:
         """The roster's entry for a node id."""
@@ -147,6 +182,11 @@ class Fleet(msgspec.Struct, frozen=True):
             return peer.beat.addresses
         member = self.roster.member(node_id)
         return member.addresses if member else ()
+
+    def called_at(self, node_id: str) -> tuple[Address, ...]:
+        """Where a peer is called, the likeliest first: through a tunnel to it, then where it listens."""
+        near = self.detours.get(node_id)
+        return (*([near] if near else ()), *self.addresses_of(node_id))
 
     def ways_of(self, node_id: str) -> Ways:
         """How else a peer's machine can be reached, by its own word."""

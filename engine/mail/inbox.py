@@ -16,16 +16,16 @@ from immutables import Map
 
 from engine.effects import Answer, Deliver, Effect, Publish, Raise, Save
 from engine.health.cascade import choose
-from engine.mail import relay
+from engine.mail import relay, welcome
 from engine.mail.receipts import receipt, stream_of, to_bytes, with_stream
 from engine.model.channel import CHANNELS, Channel
 from engine.model.envelope import AHEAD_LIMIT, KINDS, Envelope, Kind, Rung
 from engine.model.event import MessageCame
 from engine.model.mail import Parcel, Pulse, Stream
 from engine.model.moment import Moment
-from engine.model.packets import CLOSED, Forward, Heartbeat, Note, Pong, unpack
+from engine.model.packets import CLOSED, Forward, Heartbeat, Note, Pong, Wake, unpack
 from engine.model.records import AddInbox, DropStreams, Record, SetStream
-from engine.signals import Arrived, ForwardCame, MemberAsked, Rejected, Signal
+from engine.signals import Arrived, ForwardCame, Greeted, MemberAsked, Rejected, Signal, WakeCame
 from engine.state import Fleet
 
 Step = tuple[Fleet, list[Effect]]
@@ -120,6 +120,8 @@ def _was_letter(window: Pulse, epoch: int, seq: int) -> bool:
 def _into_inbox(parcel: Parcel, via: Channel, now: Moment, records: list[Record], effects: list[Effect]) -> None:
     records.append(AddInbox(parcel.envelope, now.wall_ms, via, parcel.tag))
     effects.append(Publish(MessageCame(parcel.envelope.msg_id, parcel.envelope.src, via)))
+    if welcome.is_greeting(parcel.envelope):
+        effects.append(Raise(Greeted(parcel.envelope.src, parcel.envelope.msg_id)))
 
 
 def _skipped(parcel: Parcel, via: Channel, now: Moment, records: list[Record], effects: list[Effect]) -> None:
@@ -201,7 +203,16 @@ def _floored(fleet: Fleet, parcel: Parcel, now: Moment) -> Step:
     return msgspec.structs.replace(fleet, mail=mail), [Save((DropStreams(src, floor),), lazy=True)]
 
 
-_PULSES: dict[Kind, Callable[[Fleet, Parcel, Moment], Step]] = {Kind.PASS: _passed, Kind.HEARTBEAT: _floored}
+def _asked_to_wake(fleet: Fleet, parcel: Parcel, now: Moment) -> Step:
+    asked: Wake = unpack(Kind.WAKE, parcel.envelope.body)
+    return fleet, [Raise(WakeCame(parcel.envelope.src, asked.node))]
+
+
+_PULSES: dict[Kind, Callable[[Fleet, Parcel, Moment], Step]] = {
+    Kind.PASS: _passed,
+    Kind.HEARTBEAT: _floored,
+    Kind.WAKE: _asked_to_wake,
+}
 
 
 def _streams(before: Fleet, fleet: Fleet, delivered: set[tuple[str, int]]) -> list[Record]:

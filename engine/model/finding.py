@@ -17,7 +17,8 @@ class Severity(StrEnum):
 
 class Finding(msgspec.Struct, frozen=True):
     """`code` and `subject` together are its identity: finding the same thing again replaces it. `depends_on`: codes
-    whose presence explains this one, so that causes are shown before symptoms. `at_ms`: wall time first seen."""
+    whose presence explains this one, so that causes are shown before symptoms. `at_ms`: wall time first seen; before
+    it has lasted `visible_after_s` it is not shown. `fixable`: Fleet can mend it itself, safely and reversibly."""
 
     code: str
     title: str
@@ -27,3 +28,5 @@ class Finding(msgspec.Struct, frozen=True):
     next_step: str = ""
     depends_on: tuple[str, ...] = ()
     at_ms: int = 0
+    visible_after_s: float = 0.0
+    fixable: bool = False

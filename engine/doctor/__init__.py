@@ -1,0 +1,1 @@
+"""What is wrong with this machine and this node, why, and the command that mends it."""

@@ -1,0 +1,46 @@
+"""A new machine's first message is answered by one of ours, so that both ways are proved by real mail.
+
+`HELLO` is an ordinary message of the silent kind, in a thread of its own; the inbox takes it once and says `Greeted`,
+and the answer has an id made from its own: whoever waits for it knows what to wait for.
+"""
+
+from engine.effects import Effect, Raise
+from engine.model.envelope import KINDS, Envelope, Kind
+from engine.model.moment import Moment
+from engine.signals import Greeted, Posted, Signal
+from engine.state import Fleet
+
+THREAD = "onboarding"
+HELLO = b"hello"
+WELCOME = b"welcome"
+
+
+def answer_to(msg_id: str) -> str:
+    """The id of the answer to a greeting."""
+    return f"{msg_id}-w"
+
+
+def is_greeting(envelope: Envelope) -> bool:
+    """Whether a message wants one back."""
+    return envelope.kind is Kind.SYNC and envelope.thread == THREAD and envelope.body == HELLO
+
+
+def step(fleet: Fleet, signal: Signal, now: Moment) -> tuple[Fleet, list[Effect]]:
+    """Write back."""
+    if not isinstance(signal, Greeted) or fleet.mail.full:
+        return fleet, []
+    spec = KINDS[Kind.SYNC]
+    envelope = Envelope(
+        src=fleet.me.id,
+        src_epoch=fleet.me.epoch,
+        seq=0,
+        dst=signal.peer,
+        msg_id=answer_to(signal.msg_id),
+        kind=Kind.SYNC,
+        urgency=spec.urgency,
+        thread=THREAD,
+        created_ms=now.wall_ms,
+        ttl_s=spec.ttl_s,
+        body=WELCOME,
+    )
+    return fleet, [Raise(Posted(envelope, ticket=0))]
