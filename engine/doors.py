@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 
 from engine import exposure
@@ -21,18 +22,21 @@ from engine.broker.supervise import Broker, files_in
 from engine.core import Core
 from engine.errors import FleetError
 from engine.health.cascade import reached
+from engine.membership import waking
 from engine.membership.datagram import Datagrams
-from engine.model.channel import Channel
+from engine.model.channel import CHANNELS, Channel
 from engine.model.finding import Finding, Severity
 from engine.model.roster import Address, Roster
 from engine.ports import Ports, keep
 from engine.security.gossip import GossipSeal
 from engine.security.identity import Identity
-from engine.signals import BrokerChanged, Found, Listening
+from engine.signals import BrokerChanged, Found, Listening, Reachable, WakeWanted
 from engine.state import Fleet
+from engine.transports.cards import cards
 from engine.transports.catalogue import CATALOGUE, Parts
 from engine.transports.nats import Nats
 from engine.transports.peerport import Joining, PeerPort
+from engine.transports.wake import Wake
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +126,7 @@ class Doors:
             home=self._home,
             config=self._config,
             eager=self._is_eager,
+            neighbours=self._neighbours,
         )
         hands.transports = {channel: make(parts) for channel, make in CATALOGUE.items() if self._has(channel)}
         for transport in hands.transports.values():
@@ -135,6 +140,18 @@ class Doors:
         """Whether some peer can be reached by no hot channel now: then mail in cold places is looked for often."""
         fleet = self._core.loop.fleet
         return any(not reached(fleet, peer) for peer in fleet.peers)
+
+    def _neighbours(self, node: str) -> list[str]:
+        """Have those on a machine's network wake it too: who is asked, by name."""
+        self._core.loop.post(WakeWanted(node))
+        fleet = self._core.loop.fleet
+        return [fleet.name_of(one) for one in waking.neighbours(fleet, node)]
+
+    def magic(self, node: str) -> None:
+        """Wake a machine on our own networks, for somebody who asked."""
+        wake, target = self._core.hands.transports.get(Channel.WOL), self._core.hands.target(node)
+        if isinstance(wake, Wake) and target is not None:
+            self._spawn(wake.shout(target, CHANNELS[Channel.WOL].budget_s))
 
     def _is_fellow(self, certificate: bytes) -> bool:
         members = self._core.loop.fleet.roster.members
@@ -219,6 +236,12 @@ class Doors:
         whoever reads it meanwhile is on this machine too."""
         if self._core.hands.transports and any(not exposure.useless(host) for host in _interfaces()):
             self._tell_where(self._bind())
+            self._tell_cards()
+
+    def _tell_cards(self) -> None:
+        ways, nics = self._core.loop.fleet.me.ways, cards(self._config.wake.macs)
+        if nics != ways.nics:
+            self._core.loop.post(Reachable(msgspec.structs.replace(ways, nics=nics)))
 
     def _bind(self) -> str:
         fleet: Fleet = self._core.loop.fleet

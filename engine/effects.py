@@ -12,6 +12,7 @@ from engine.model.envelope import Envelope
 from engine.model.event import Event
 from engine.model.mail import AckLine
 from engine.model.records import Record
+from engine.model.repair import Action
 from engine.model.roster import Roster
 from engine.signals import Signal
 
@@ -114,6 +115,20 @@ class Look(msgspec.Struct, frozen=True):
     """Look at this machine: load and git state."""
 
 
+class Undertake(msgspec.Struct, frozen=True):
+    """Do one action of the closed table to this node; its end comes back. `prompt`: what an agent is to be told."""
+
+    action: Action
+    ask: str
+    prompt: str = ""
+
+
+class SendMagic(msgspec.Struct, frozen=True):
+    """Send magic packets for `node` on this machine's own networks."""
+
+    node: str
+
+
 Effect = (
     Save
     | Raise
@@ -129,4 +144,6 @@ Effect = (
     | ApplyRoster
     | Dismiss
     | Look
+    | SendMagic
+    | Undertake
 )

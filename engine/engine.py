@@ -28,7 +28,7 @@ from engine.core import Core
 from engine.desk import Desk
 from engine.door import SEEN_LIMIT
 from engine.doors import Doors
-from engine.effects import ApplyRoster, Dismiss, Look, SendDatagram
+from engine.effects import ApplyRoster, Dismiss, Look, SendDatagram, SendMagic
 from engine.errors import Fault, FleetError
 from engine.evidence.ledger import link
 from engine.first import first
@@ -197,6 +197,7 @@ class Engine:
             Dismiss: lambda effect: self._spawn(self._admission.dismiss(effect.node)),
             Look: lambda effect: self._spawn(self._look()),
             SendDatagram: lambda effect: self._doors.send(effect.host, effect.port, effect.packet),
+            SendMagic: lambda effect: self._doors.magic(effect.node),
         }
         return Core(fleet, store=self._store, reader=self._reader, sealer=self._sealer, clock=self._clock, deeds=deeds)
 

@@ -14,13 +14,15 @@ from engine.model.finding import Finding
 from engine.model.mail import Lane, Pulse, Stream
 from engine.model.packets import Heartbeat
 from engine.model.peer import Peer
+from engine.model.repair import Mending, Repair
 from engine.model.roster import Address, Member, Roster
 from engine.model.vitals import Vitals
 from engine.model.ways import NO_WAYS, Ways
 
 
 class Me(msgspec.Struct, frozen=True):
-    """This node. `epoch`: the stream epoch minted at this start. `look`: how this machine was at the last look."""
+    """This node. `epoch`: the stream epoch minted at this start. `look`: how this machine was at the last look.
+    `program`: the command line that asks this node, without a verb."""
 
     id: str
     name: str
@@ -36,6 +38,7 @@ class Me(msgspec.Struct, frozen=True):
     look: Heartbeat | None = None
     terminal: str = "none"
     lag_s: float = 0.0
+    program: tuple[str, ...] = ()
 
 
 class Broker(msgspec.Struct, frozen=True):
@@ -162,6 +165,9 @@ class Fleet(msgspec.Struct, frozen=True):
     broker: Broker = Broker()
     refusals: Refusals = Refusals()
     findings: Map[tuple[str, str], Finding] = Map()
+    repairs: Map[tuple[str, Channel], Repair] = Map()
+    escalations: Map[str, tuple[float, ...]] = Map()
+    mending: Mending = Mending()
     watch: Watch = Watch()
     doctor: Doctor = Doctor()
     detours: Map[str, Address] = Map()

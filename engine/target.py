@@ -21,4 +21,4 @@ def target(fleet: Fleet, peer: str) -> Target | None:
     member = fleet.member(peer)
     if member is None or not member.present:
         return None
-    return Target(peer, fleet.addresses_of(peer), member.bundle.tls_cert, fleet.ways_of(peer))
+    return Target(peer, fleet.called_at(peer), member.bundle.tls_cert, fleet.ways_of(peer))

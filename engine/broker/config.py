@@ -94,7 +94,7 @@ def planned(fleet: Fleet, files: Files, now_ms: int) -> Spec:
     listened on only once somebody else is in the fleet."""
     net, mine = fleet.config.net, fleet.roster.member(fleet.me.id)
     members = tuple(
-        msgspec.structs.replace(one, addresses=fleet.addresses_of(one.id))
+        msgspec.structs.replace(one, addresses=fleet.called_at(one.id))
         for one in fleet.roster.members
         if one.present and not 0 < one.expires_ms <= now_ms
     )

@@ -3,7 +3,7 @@
 `Parts` is what the engine lays out for them; each takes what it needs and no more.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,12 +15,14 @@ from engine.transports.http import Http
 from engine.transports.nats import Nats
 from engine.transports.peerport import PeerPort
 from engine.transports.relay import Candidates, Carry, Relay
+from engine.transports.wake import Wake
 
 
 class Parts(msgspec.Struct, frozen=True):
     """`home`, `config`: this node's. `me`, `fleet_id`, `nkey_seed`: who we are. `port`: our door. `candidates`,
     `carry`: what `Relay` asks of the engine. `on_link`: hears whether our broker is reached. `fellow`: whether a
-    certificate is a present member's. `eager`: whether some peer can be reached by no hot channel now."""
+    certificate is a present member's. `eager`: whether some peer can be reached by no hot channel now. `neighbours`:
+    asks those on a machine's network to wake it; their names."""
 
     me: str
     fleet_id: str
@@ -33,10 +35,12 @@ class Parts(msgspec.Struct, frozen=True):
     home: Path
     config: Config
     eager: Callable[[], bool]
+    neighbours: Callable[[str], Sequence[str]]
 
 
 CATALOGUE: dict[Channel, Callable[[Parts], Transport]] = {
     Channel.NATS: lambda parts: Nats(parts.me, parts.fleet_id, parts.nkey_seed, parts.on_link),
     Channel.HTTP: lambda parts: Http(parts.port, parts.fellow),
     Channel.RELAY: lambda parts: Relay(parts.candidates, parts.carry),
+    Channel.WOL: lambda parts: Wake(parts.config.wake, parts.neighbours),
 }

@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.config import Config
 from engine.core import Core
-from engine.effects import ApplyRoster, Dismiss, Look, SendDatagram
+from engine.effects import ApplyRoster, Dismiss, Look, SendDatagram, SendMagic
 from engine.evidence.ledger import link
 from engine.first import first
 from engine.model.channel import Channel, Outcome
@@ -147,7 +147,7 @@ class Node:
         now = self.clock.now()
         restored = self.disk.disk.open(now.wall_ms)
         me = Me(A, "a", restored.birth.epoch, "test", started_ms=now.wall_ms, started_mono=now.mono)
-        kinds: tuple[type, ...] = (ApplyRoster, Dismiss, Look, SendDatagram)
+        kinds: tuple[type, ...] = (ApplyRoster, Dismiss, Look, SendDatagram, SendMagic)
         self.core = Core(
             first(restored, ROSTER, me, Config(), now),
             store=self.disk,

@@ -254,4 +254,5 @@ _SAID: dict[type, Callable[[Any], str]] = {
     e.ApplyRoster: lambda effect: f"apply roster {effect.roster.version}",
     e.Dismiss: lambda effect: f"dismiss {effect.node}",
     e.Look: lambda effect: "look",
+    e.SendMagic: lambda effect: f"magic for {effect.node}",
 }

@@ -1,0 +1,68 @@
+"""Waking a machine through a peer on its network: whom to ask, and whether to do what is asked.
+
+    WakeWanted(node)      -> WAKE to members that are there and whose cards share a network with a card of `node`
+    WakeCame(frm, node)   -> SendMagic(node), when it is a member and a card of ours is on its network
+
+Two networks are the same when their broadcast addresses are. Many homes are called 192.168.1.255, so two that look
+the same may not be; who asks therefore sends its own packets as well, and what was sent is never called awake. How
+many packets one machine gets in a minute is limited where they are sent; an observer is refused at the door, because
+to wake a machine is to command it (`engine.security.role`).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from engine.effects import Effect, Raise, SendMagic
+from engine.membership import way
+from engine.model.channel import Channel
+from engine.model.envelope import Kind
+from engine.model.moment import Moment
+from engine.model.packets import Wake, pack
+from engine.model.peer import Standing
+from engine.model.ways import Ways
+from engine.security.role import may_send
+from engine.signals import Rejected, Signal, WakeCame, WakeWanted
+from engine.state import Fleet
+
+Step = tuple[Fleet, list[Effect]]
+
+# More machines than this on one network send nothing that the first two have not sent.
+ASKED_LIMIT = 2
+
+
+def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
+    """Who is asked, and what is done for others."""
+    return _HEARD[type(signal)](fleet, signal, now)
+
+
+def neighbours(fleet: Fleet, node: str) -> list[str]:
+    """Members that are there and share a network with a card of `node`, those that answer us directly first."""
+    mine = fleet.member(fleet.me.id)
+    if mine is None or not may_send(mine.role, Kind.WAKE):
+        return []
+    there = networks(fleet.ways_of(node))
+    beside = (peer.id for peer in fleet.peers.values() if peer.id != node and peer.standing is Standing.ALIVE)
+    beside = (peer for peer in beside if networks(fleet.ways_of(peer)) & there)
+    found = [(via is Channel.RELAY, peer) for peer in beside if (via := way.best(fleet, peer, Kind.WAKE))]
+    return [peer for _, peer in sorted(found)[:ASKED_LIMIT]]
+
+
+def networks(ways: Ways) -> frozenset[str]:
+    """The networks of a machine's cards, by their broadcast addresses."""
+    return frozenset(nic.broadcast for nic in ways.nics if nic.broadcast)
+
+
+def _wanted(fleet: Fleet, signal: WakeWanted, now: Moment) -> Step:
+    asked = neighbours(fleet, signal.node)
+    return fleet, [one for peer in asked for one in way.pulse(fleet, peer, Kind.WAKE, pack(Wake(signal.node)), now)]
+
+
+def _came(fleet: Fleet, signal: WakeCame, now: Moment) -> Step:
+    member = fleet.member(signal.node)
+    if member is None or not member.present or signal.node == fleet.me.id:
+        return fleet, [Raise(Rejected("misaddressed", None, signal.frm))]
+    shared = networks(fleet.me.ways) & networks(fleet.ways_of(signal.node))
+    return fleet, [SendMagic(signal.node)] if shared else []
+
+
+_HEARD: dict[type, Callable[[Fleet, Any, Moment], Step]] = {WakeWanted: _wanted, WakeCame: _came}
