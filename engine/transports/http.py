@@ -20,8 +20,9 @@ from engine.model.channel import Channel, Outcome, Verdict
 from engine.model.envelope import CARRIAGE_LIMIT
 from engine.transports.base import Arrivals, Target
 from engine.transports.conversation import Answer
-from engine.transports.line import Line, Place, Stranger, Trusts, dial
+from engine.transports.line import Line, Stranger, Trusts, dial
 from engine.transports.peerport import LOOPBACK, PeerPort
+from engine.transports.staggered import Place
 
 # Requests to one peer at one time; more wait. Each is a batch of up to 128 messages, so four keep a peer busy.
 LINES = 4

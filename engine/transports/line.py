@@ -12,25 +12,22 @@ from collections.abc import Callable, Sequence
 import h11
 
 from engine.model.envelope import CARRIAGE_LIMIT
+from engine.transports import staggered
 from engine.transports.conversation import HEAD_LIMIT, OCTETS, Answer, tune
+from engine.transports.staggered import Impostor, Place
 from engine.transports.tunnel import Tunnel, asking
 
-# The next address is tried beside the last when that has not answered in this time (RFC 8305, section 5).
-STAGGER_S = 0.25
-
 _CONTEXT = asking()
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Trusts = Callable[[bytes], bool]
-Place = tuple[str, int]
 
 
-class Stranger(ConnectionError):
+class Stranger(Impostor):
     """The other end, at `place`, showed a certificate (DER) that is not trusted."""
 
     def __init__(self, place: Place, shown: bytes):
-        super().__init__("it showed a certificate that is not this peer's")
-        self.place, self.shown = place, shown
+        super().__init__("it showed a certificate that is not this peer's", place)
+        self.shown = shown
 
 
 class Line(asyncio.Protocol):
@@ -150,34 +147,8 @@ class Line(asyncio.Protocol):
 
 async def dial(places: Sequence[Place], trusts: Trusts) -> Line:
     """A line to the first of these places that proves to be the peer, tried in order and, when one is slow, side by
-    side. Raises `Stranger` if one showed a wrong certificate and none the right one, else the first `OSError`.
-
-    A peer tells its loopback address too, for nodes beside it; anywhere else that leads back to ourselves. So a wrong
-    certificate there is an alarm only where loopback is all we know of the peer.
-    """
-    calls: list[asyncio.Task[Line]] = []
-    line: Line | None = None
-    try:
-        for place in places:
-            call = asyncio.create_task(_call(place, trusts))
-            calls.append(call)
-            if line := await _first(calls, STAGGER_S):
-                return line
-        while any(not call.done() for call in calls):
-            if line := await _first(calls, None):
-                return line
-    finally:
-        await _forget(calls, line)
-    failures = [failure for call in calls if (failure := call.exception())]
-    raise min(failures, key=lambda one: _gravity(one, places))
-
-
-def _gravity(failure: BaseException, places: Sequence[Place]) -> int:
-    """How early to tell a failure: an impostor, then anything else, then ourselves met on loopback."""
-    if not isinstance(failure, Stranger):
-        return 1
-    beside_us = failure.place[0] in _LOOPBACK and any(host not in _LOOPBACK for host, _ in places)
-    return 2 if beside_us else 0
+    side. Raises `Stranger` if one showed a wrong certificate and none the right one, else the first `OSError`."""
+    return await staggered.first(places, lambda place: _call(place, trusts), Line.hang_up)
 
 
 async def _call(place: Place, trusts: Trusts) -> Line:
@@ -192,19 +163,3 @@ async def _call(place: Place, trusts: Trusts) -> Line:
         line.hang_up()
         raise
     return line
-
-
-async def _first(calls: list[asyncio.Task[Line]], wait_s: float | None) -> Line | None:
-    """The first call that is through, waiting for the next to end; None when it failed or nothing ended in time."""
-    pending = [call for call in calls if not call.done()]
-    await asyncio.wait(pending, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
-    return next((call.result() for call in calls if call.done() and not call.exception()), None)
-
-
-async def _forget(calls: list[asyncio.Task[Line]], kept: Line | None) -> None:
-    """End what is still ringing, and hang up a second one that got through in the same moment."""
-    for call in calls:
-        call.cancel()
-    for ended in await asyncio.gather(*calls, return_exceptions=True):
-        if isinstance(ended, Line) and ended is not kept:
-            ended.hang_up()
