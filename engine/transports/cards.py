@@ -42,8 +42,11 @@ def cards(configured: Sequence[str] = ()) -> tuple[Nic, ...]:
 
 
 def networks() -> list[Reach]:
-    """Every network this machine is on, but for loopback: its address there, and the broadcast."""
-    return [reach for name, _, reach in _interfaces() if reach.host and not reach.host.startswith("127.")]
+    """Every network this machine is on, but for loopback: its address there, and the broadcast. A card that is down
+    would take a packet and drop it."""
+    down = {name for name, stats in psutil.net_if_stats().items() if not stats.isup}
+    found = (reach for name, _, reach in _interfaces() if name not in down)
+    return [reach for reach in found if reach.host and not reach.host.startswith("127.")]
 
 
 def _real() -> list[str]:

@@ -10,7 +10,10 @@ _SYNC, _REPEATS, _MAC_SIZE = b"\xff" * 6, 16, 6
 
 def packet(mac: str) -> bytes:
     """The packet for one card, 102 bytes. Raises `ValueError` for what is no hardware address."""
-    address = bytes.fromhex(mac.replace(":", ""))
+    try:
+        address = bytes.fromhex(mac.replace(":", ""))
+    except ValueError:
+        address = b""
     if len(address) != _MAC_SIZE:
         raise ValueError(mac)
     return _SYNC + address * _REPEATS

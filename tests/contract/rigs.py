@@ -1,37 +1,57 @@
-"""One rig a channel: a sender, a receiver with the real other end, and the ways in which that end can fail."""
+"""One rig a channel: a sender, a receiver with the real other end, and the ways in which that end can fail. A channel
+that carries no bytes has a `Way` only."""
 
 import asyncio
 import os
 import signal
 from abc import ABC, abstractmethod
 
+from engine.config import WakeConfig
 from engine.model.channel import Channel, Outcome, Verdict
 from engine.model.roster import Address
+from engine.model.ways import Nic, Ways
 from engine.transports.base import Transport
 from engine.transports.http import Http
 from engine.transports.nats import Nats
 from engine.transports.relay import Relay
+from engine.transports.wake import Wake
+from tests.lan import Lan
 from tests.nodes import LOOPBACK, Inbox, Node, Target, cluster
 
 
-class Rig(ABC):
-    """What the suite asks of every channel. `best`: how a good delivery ends. `answers`: the peer's own words come
-    back. `inbox`: the receiver. `gate`: whoever takes the bytes first, which is the receiver but for a relay."""
+class Way(ABC):
+    """What the suite asks of every channel. `best`: how a good delivery ends. `system`: the programs it needs, and root
+    with them."""
 
     best = Verdict.CONFIRMED
-    answers = True
-
-    def __init__(self) -> None:
-        self.inbox = Inbox()
-        self.gate = self.inbox
-        self.nodes = [Node(number) for number in (1, 2, 3)]
+    system: tuple[str, ...] = ()
 
     sender: Transport
     target: Target
 
     @abstractmethod
     async def open(self) -> None:
-        """Both ends are up and mail passes."""
+        """Both ends are up and the way between them works."""
+
+    @abstractmethod
+    def unknown(self) -> Target:
+        """A peer that this channel has no way to."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Nothing is left."""
+
+
+class Rig(Way):
+    """What it asks besides of a channel that carries bytes. `answers`: the peer's own words come back. `inbox`: the
+    receiver. `gate`: whoever takes the bytes first, which is the receiver but for a relay."""
+
+    answers = True
+
+    def __init__(self) -> None:
+        self.inbox = Inbox()
+        self.gate = self.inbox
+        self.nodes = [Node(number) for number in (1, 2, 3)]
 
     @abstractmethod
     async def vanish(self) -> None:
@@ -45,12 +65,7 @@ class Rig(ABC):
     async def impersonate(self) -> Inbox:
         """A stranger stands where the peer was; what it gets is kept."""
 
-    @abstractmethod
-    def unknown(self) -> Target:
-        """A peer that this channel has no way to."""
-
     async def close(self) -> None:
-        """Nothing is left."""
         for node in self.nodes:
             await node.close()
 
@@ -192,4 +207,31 @@ async def _silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
     writer.close()
 
 
-RIGS: dict[Channel, type[Rig]] = {Channel.NATS: NatsRig, Channel.HTTP: HttpRig, Channel.RELAY: RelayRig}
+class WakeWay(Way):
+    """A machine on a wire of its own with us, and a real ear on it where its card would be."""
+
+    best = Verdict.LANDED
+    system = ("ip",)
+    wire = "10.77.1"
+
+    async def open(self) -> None:
+        self.lan = Lan({self.wire: "ab"})
+        self.lan.__enter__()
+        mac = self.lan.mac("b", self.wire)
+        nic = Nic(mac, self.lan.host("b", self.wire), f"{self.wire}.255")
+        self.sender = Wake(WakeConfig(a_minute=1_000), lambda node: (), self.lan.runner("a"))
+        self.target = Target("b", (), b"", Ways(nics=(nic,)))
+
+    def unknown(self) -> Target:
+        return Target("c", (), b"")
+
+    async def close(self) -> None:
+        self.lan.__exit__()
+
+
+RIGS: dict[Channel, type[Way]] = {
+    Channel.NATS: NatsRig,
+    Channel.HTTP: HttpRig,
+    Channel.RELAY: RelayRig,
+    Channel.WOL: WakeWay,
+}

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from engine.model.channel import Channel, Verdict
 from engine.model.envelope import CARRIAGE_LIMIT
 from engine.transports.catalogue import CATALOGUE
-from tests.contract.rigs import RIGS, Rig
+from tests.contract.rigs import RIGS, Rig, Way
 from tests.nodes import Inbox
 
 pytestmark = pytest.mark.slow
@@ -21,8 +22,20 @@ SHORT_S = 0.3
 
 
 @pytest.fixture(params=list(RIGS), ids=str)
+async def way(request: pytest.FixtureRequest) -> AsyncIterator[Way]:
+    made = RIGS[request.param]()
+    if made.system and (os.geteuid() or not all(shutil.which(one) for one in made.system)):
+        pytest.skip(f"needs root and {', '.join(made.system)}")
+    async with asyncio.timeout(FOREVER_S):
+        await made.open()
+    yield made
+    await made.close()
+
+
+@pytest.fixture(params=[channel for channel, made in RIGS.items() if issubclass(made, Rig)], ids=str)
 async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
     made = RIGS[request.param]()
+    assert isinstance(made, Rig)
     async with asyncio.timeout(FOREVER_S):
         await made.open()
     yield made
@@ -34,9 +47,19 @@ def test_every_channel_of_the_catalogue_has_a_rig() -> None:
     assert set(CATALOGUE) == set(RIGS)
 
 
-async def test_it_names_its_channel(rig: Rig) -> None:
+async def test_it_names_its_channel(way: Way) -> None:
     """A transport knows which of the nine it is."""
-    assert rig.sender.channel in Channel
+    assert RIGS[way.sender.channel] is type(way)
+
+
+async def test_a_good_delivery_ends_well(way: Way) -> None:
+    """It ends as well as this channel can, without an alarm; the channel may be closed twice then."""
+    outcome = await way.sender.deliver(b"x", way.target, BUDGET_S)
+    assert outcome.verdict is way.best
+    assert not outcome.hard
+    assert not outcome.pin
+    await way.sender.close()
+    await way.sender.close()
 
 
 @pytest.mark.parametrize("size", [1, 1_000, 65_536, 1 << 20, CARRIAGE_LIMIT])
@@ -89,15 +112,15 @@ async def test_a_black_hole_costs_the_budget_and_no_more(rig: Rig) -> None:
     assert not outcome.pin
 
 
-async def test_a_way_that_does_not_exist_has_a_reason(rig: Rig) -> None:
+async def test_a_way_that_does_not_exist_has_a_reason(way: Way) -> None:
     """`ready` says why not in six words or fewer, and a try all the same confirms nothing."""
-    assert rig.sender.ready(rig.target) is None
-    unknown = rig.unknown()
-    reason = rig.sender.ready(unknown)
+    assert way.sender.ready(way.target) is None
+    unknown = way.unknown()
+    reason = way.sender.ready(unknown)
     if reason is not None:
         assert 0 < len(reason.split()) <= 6
     async with asyncio.timeout(FOREVER_S):
-        outcome = await rig.sender.deliver(b"x", unknown, SHORT_S)
+        outcome = await way.sender.deliver(b"x", unknown, SHORT_S)
     assert outcome.verdict in (Verdict.BARRED, Verdict.LOST)
     assert outcome.hard
 
