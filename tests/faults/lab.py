@@ -1,0 +1,151 @@
+"""A laboratory: three machines, a, b and c, on one network, with a node each, in one fleet.
+
+`Lab` is the same over both fabrics. A cut of a channel names what that channel needs of a machine, at the ports its
+node says it has; so `p1(birch, atlas)` is what a firewall between the two would do to NATS, and to nothing else.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
+
+import psutil
+
+from tests.e2e.node import Node, start
+from tests.e2e.until import until
+from tests.faults.books import Books, steady
+from tests.faults.cuts import Cut, Protocol, service
+from tests.faults.fabric import Fabric
+from tests.faults.places import Place, made
+
+NAMES = ("atlas", "birch", "cedar")
+LETTERS = "abc"
+
+F = TypeVar("F", bound=Fabric)
+
+
+class Lab(Generic[F]):
+    """The machines and what stands on them. `nodes` and `places` are in the same order."""
+
+    def __init__(self, fabric: F, settings: Mapping[str, str] | None = None) -> None:
+        self.fabric, self._settings = fabric, dict(settings or {})
+        self.places: list[Place] = []
+        self.nodes: list[Node] = []
+        self.broken = False
+
+    def build(self) -> None:
+        """Network, nodes, fleet; until everybody sees everybody."""
+        self.places = made(LETTERS)
+        self.fabric.lay(self.places)
+        self.nodes = [
+            Node(name, {"FLEET_NET_LISTEN": "", **self.settings_of(place)}, inside=place.inside)
+            for name, place in zip(NAMES, self.places, strict=True)
+        ]
+        start(self.nodes)
+        for node in self.nodes[1:]:
+            node.api.post("/join", {"code": self.nodes[0].api.post("/invite")["code"]})
+        self.together()
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """The channels that work where nothing is cut."""
+        return ("nats", "http", "relay")
+
+    def settings_of(self, place: Place) -> dict[str, str]:
+        """What this machine's node is told."""
+        return self._settings
+
+    def together(self) -> None:
+        """Until everybody has everybody alive, on every channel of `ways`."""
+        for node in self.nodes:
+            until(lambda node=node: self._well(node), f"{node.name} to see the others")
+
+    def _well(self, node: Node) -> bool:
+        return node.sees(*(one for one in self.nodes if one is not node), channels=self.ways)
+
+    def place(self, node: Node) -> Place:
+        """Where a node lives."""
+        return self.places[self.nodes.index(node)]
+
+    # --------------------------------------------------------------------------------------------------------- cuts
+
+    def p1(self, here: Node, there: Node) -> Cut:
+        """Brokers: every port of each one's, for the other."""
+        return self._both(here, there, "tcp", [listening(node.broker_pid, "tcp") for node in (here, there)])
+
+    def p2(self, here: Node, there: Node) -> Cut:
+        """Peer ports, each one's for the other."""
+        return self._both(here, there, "tcp", [listening(node.pid, "tcp") for node in (here, there)])
+
+    def gossip(self, here: Node, there: Node) -> Cut:
+        """UDP, each one's for the other."""
+        return self._both(here, there, "udp", [listening(node.pid, "udp") for node in (here, there)])
+
+    def _both(self, here: Node, there: Node, protocol: Protocol, ports: list[list[int]]) -> Cut:
+        a, b = self.place(here), self.place(there)
+        return service(a, ports[0], b, protocol) + service(b, ports[1], a, protocol)
+
+    # -------------------------------------------------------------------------------------------------------- cases
+
+    def case(self) -> "Case":
+        """`with lab.case() as books:`: begins with everybody well, ends with the promises held."""
+        return Case(self)
+
+    def clear(self) -> None:
+        """Nothing is left of it."""
+        for node in self.nodes:
+            node.end()
+        self.fabric.clear()
+        for place in self.places:
+            place.remove()
+
+
+class Case:
+    """One case in a laboratory; one that fails leaves it `broken`, so that the next gets a new one."""
+
+    def __init__(self, lab: "Lab[F]") -> None:
+        self._lab = lab
+
+    def __enter__(self) -> Books:
+        self._lab.together()
+        self._held = steady(self._lab.nodes)
+        return self._held.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            self._held.__exit__(*error)  # type: ignore[arg-type]
+        except BaseException:
+            self._lab.broken = True
+            raise
+        self._lab.broken = self._lab.broken or error[0] is not None
+
+
+class Holder(Generic[F]):
+    """The laboratory of a module or a session: built when it is first asked for, and again after a case that failed."""
+
+    def __init__(self, make: Callable[[], Lab[F]]) -> None:
+        self._make = make
+        self._lab: Lab[F] | None = None
+
+    def get(self) -> Lab[F]:
+        """A laboratory in which all is well."""
+        if self._lab is not None and self._lab.broken:
+            self.clear()
+        if self._lab is None:
+            self._lab = self._make()
+            try:
+                self._lab.build()
+            except BaseException:
+                self.clear()
+                raise
+        return self._lab
+
+    def clear(self) -> None:
+        """Nothing is left of it."""
+        if self._lab is not None:
+            self._lab.clear()
+            self._lab = None
+
+
+def listening(pid: int | None, protocol: Protocol) -> list[int]:
+    """The ports a process really has, whatever its configuration says."""
+    found = psutil.Process(pid).net_connections(protocol)
+    return sorted({int(one.laddr.port) for one in found if protocol == "udp" or one.status == psutil.CONN_LISTEN})
