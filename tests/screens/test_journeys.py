@@ -1,5 +1,6 @@
 """Journeys by keyboard: what a person does from the first key to the seen effect."""
 
+import pytest
 from msgspec.structs import replace
 
 from engine.model.channel import Channel
@@ -12,6 +13,8 @@ from screens.sheet import Sheet
 from screens.widgets.line_grid import LineGrid
 from tests.screens.control_room import SIZES, asked, control_room, press, room, said, script, settle, told
 from tests.screens.golden import BROKEN, health
+
+pytestmark = pytest.mark.slow
 
 WIDE, NARROW = SIZES["wide"], SIZES["narrow"]
 

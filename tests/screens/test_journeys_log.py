@@ -1,5 +1,6 @@
 """Journeys through the log: following, pausing, jumping, filtering."""
 
+import pytest
 from msgspec.structs import replace
 from textual.widgets import Input
 
@@ -9,6 +10,8 @@ from screens.messages import Messages
 from tests.screens.control_room import SIZES, control_room, press, room, script, settle
 from tests.screens.golden import NOW
 from tests.screens.scripted import LINES
+
+pytestmark = pytest.mark.slow
 
 WIDE, NARROW = SIZES["wide"], SIZES["narrow"]
 

@@ -1,5 +1,6 @@
 """Journeys that write: a message to one, to the marked, to many; an invite; a code typed in."""
 
+import pytest
 from msgspec.structs import replace
 from textual.widgets import Button, Input, TextArea
 
@@ -10,6 +11,8 @@ from screens.invite import InviteCard
 from screens.peers import Peers
 from tests.screens.control_room import SIZES, asked, control_room, press, room, said, script, settle, told
 from tests.screens.golden import NOW, SMALL, large
+
+pytestmark = pytest.mark.slow
 
 WIDE, NARROW = SIZES["wide"], SIZES["narrow"]
 

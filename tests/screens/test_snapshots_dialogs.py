@@ -6,6 +6,8 @@ import pytest
 
 from tests.screens.control_room import SIZES, control_room, still
 
+pytestmark = pytest.mark.slow
+
 DIALOGS = {
     "help": ("question_mark",),
     "why": ("2", "G", "w"),

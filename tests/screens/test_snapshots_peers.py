@@ -7,6 +7,8 @@ import pytest
 from tests.screens.control_room import SIZES, control_room, still
 from tests.screens.golden import FLEETS, large
 
+pytestmark = pytest.mark.slow
+
 LARGE = [name for name in SIZES if name != "tiny"]
 
 
