@@ -12,6 +12,7 @@ from engine import signals as s
 from engine.doctor import step as doctor
 from engine.effects import Effect, Raise, Save
 from engine.evidence import refusals
+from engine.health import ladder, mend
 from engine.health import step as health
 from engine.health import watchdog
 from engine.mail import epoch, farewell, inbox, outbox, relay, welcome
@@ -25,16 +26,16 @@ Step = Callable[[Fleet, s.Signal, Moment], tuple[Fleet, list[Effect]]]
 
 # In each row the order is a reason: receipts are read before new mail is answered, health before whoever asks it.
 ROOMS: dict[type, tuple[Step, ...]] = {
-    s.Started: (me.step, swim.step, beat.step, health.step, outbox.step),
-    s.Rang: (swim.step, beat.step, health.step, outbox.step),
+    s.Started: (me.step, swim.step, beat.step, health.step, mend.step, outbox.step),
+    s.Rang: (swim.step, beat.step, health.step, ladder.step, outbox.step),
     s.Posted: (outbox.step,),
     s.Loaded: (farewell.step, outbox.step),
     s.Arrived: (epoch.step, swim.step, health.step, outbox.step, inbox.step, beat.step),
     s.Rejected: (refusals.step,),
-    s.Tried: (swim.step, health.step, outbox.step),
+    s.Tried: (swim.step, health.step, outbox.step, ladder.step),
     s.Readied: (health.step,),
     s.Overtaken: (health.step,),
-    s.ChannelTurned: (health.step, outbox.step),
+    s.ChannelTurned: (health.step, outbox.step, ladder.step),
     s.Nudged: (outbox.step,),
     s.ForwardCame: (relay.step,),
     s.Transited: (relay.step,),
@@ -55,6 +56,13 @@ ROOMS: dict[type, tuple[Step, ...]] = {
     s.StoreFreed: (me.step, outbox.step),
     s.ChannelHeld: (health.step,),
     s.ProbeAsked: (health.step,),
+    s.RepairAsked: (ladder.step,),
+    s.MendCame: (mend.step,),
+    s.MendWanted: (mend.step,),
+    s.MendEnded: (mend.step,),
+    s.MendAnswered: (ladder.step,),
+    s.PlanApproved: (ladder.step,),
+    s.PlanRan: (ladder.step,),
     s.Found: (me.step,),
     s.Measured: (watchdog.step,),
     s.Examined: (doctor.step,),

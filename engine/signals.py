@@ -11,7 +11,8 @@ from engine.model.envelope import Envelope
 from engine.model.exam import Exam
 from engine.model.finding import Finding
 from engine.model.mail import Parcel, Waiting
-from engine.model.packets import Forward
+from engine.model.packets import Forward, Mend, Mended
+from engine.model.repair import Action, Ended
 from engine.model.roster import Address, Roster
 from engine.model.vitals import Vitals
 from engine.model.ways import Ways
@@ -239,6 +240,66 @@ class ProbeAsked(msgspec.Struct, frozen=True):
     channel: Channel | None = None
 
 
+class RepairAsked(msgspec.Struct, frozen=True):
+    """Somebody here wants a channel repaired, from this rung on. `by`: who; empty for a part of this node."""
+
+    peer: str
+    channel: Channel
+    level: int
+    why: str = ""
+    by: str = ""
+
+
+class MendCame(msgspec.Struct, frozen=True):
+    """A peer asks this node to repair itself."""
+
+    frm: str
+    mend: Mend
+
+
+class MendWanted(msgspec.Struct, frozen=True):
+    """This node, or a person at it (`ticket`), wants an action of the closed table done here. `ask`: its id."""
+
+    action: Action
+    channel: str = ""
+    why: str = ""
+    ask: str = ""
+    ticket: int = 0
+
+
+class MendEnded(msgspec.Struct, frozen=True):
+    """An action of ours ended."""
+
+    action: Action
+    outcome: Ended
+    note: str = ""
+
+
+class MendAnswered(msgspec.Struct, frozen=True):
+    """What came of a request of ours, told by `frm` (ourselves for our own)."""
+
+    frm: str
+    mended: Mended
+
+
+class PlanApproved(msgspec.Struct, frozen=True):
+    """A person lets the commands of a repair's plan run."""
+
+    peer: str
+    channel: Channel
+    by: str
+
+
+class PlanRan(msgspec.Struct, frozen=True):
+    """The approved commands ended: `ran` of them well, and what the last one said."""
+
+    peer: str
+    channel: Channel
+    ran: int
+    ok: bool
+    note: str = ""
+
+
 class Found(msgspec.Struct, frozen=True):
     """A finding was made at the edge (`present`), or no longer holds."""
 
@@ -298,6 +359,13 @@ Signal = (
     | StoreFreed
     | ChannelHeld
     | ProbeAsked
+    | RepairAsked
+    | MendCame
+    | MendWanted
+    | MendEnded
+    | MendAnswered
+    | PlanApproved
+    | PlanRan
     | Found
     | Measured
     | Examined

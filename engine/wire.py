@@ -44,6 +44,7 @@ REFUSALS: dict[str, str] = {
     "replayed": "It was received before, bit for bit.",
     "not_carried": "It is mail for another node, and this one carries no more of it now.",
     "role": "Its sender's role does not allow this kind of message.",
+    "unmendable": "It asks for a repair that this node does not know.",
 }
 
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]

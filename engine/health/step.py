@@ -109,6 +109,7 @@ def _landed(fleet: Fleet, signal: Tried, health: ChannelHealth, now: Moment) -> 
 def _lost(fleet: Fleet, signal: Tried, health: ChannelHealth, now: Moment) -> Step:
     if signal.outcome.pin:
         return move(fleet, signal.peer, signal.channel, health, Event.PIN, now, signal.outcome.note)
+    health = msgspec.structs.replace(health, barred=signal.outcome.verdict is Verdict.BARRED)
     if _known_already(fleet.health(signal.peer, signal.channel), signal, now):
         return fleet, []
     return fail(fleet, signal.peer, signal.channel, health, now, signal.outcome.note, signal.outcome.hard)

@@ -25,7 +25,17 @@ from engine.model.mail import Parcel, Pulse, Stream
 from engine.model.moment import Moment
 from engine.model.packets import CLOSED, Forward, Heartbeat, Note, Pong, Wake, unpack
 from engine.model.records import AddInbox, DropStreams, Record, SetStream
-from engine.signals import Arrived, ForwardCame, Greeted, MemberAsked, Rejected, Signal, WakeCame
+from engine.signals import (
+    Arrived,
+    ForwardCame,
+    Greeted,
+    MemberAsked,
+    MendAnswered,
+    MendCame,
+    Rejected,
+    Signal,
+    WakeCame,
+)
 from engine.state import Fleet
 
 Step = tuple[Fleet, list[Effect]]
@@ -132,6 +142,14 @@ def _forwarded(parcel: Parcel, via: Channel, now: Moment, records: list[Record],
     """A frame for us was unwrapped before it came here and is a parcel of its own; the wrapper's number is all."""
 
 
+def _asked_to_mend(parcel: Parcel, via: Channel, now: Moment, records: list[Record], effects: list[Effect]) -> None:
+    effects.append(Raise(MendCame(parcel.envelope.src, unpack(Kind.MEND, parcel.envelope.body))))
+
+
+def _mend_answered(parcel: Parcel, via: Channel, now: Moment, records: list[Record], effects: list[Effect]) -> None:
+    effects.append(Raise(MendAnswered(parcel.envelope.src, unpack(Kind.MENDED, parcel.envelope.body))))
+
+
 def _asked_to_leave(parcel: Parcel, via: Channel, now: Moment, records: list[Record], effects: list[Effect]) -> None:
     effects.append(Raise(MemberAsked(parcel.envelope.src)))
 
@@ -141,6 +159,8 @@ _EFFECTS: dict[Kind, Callable[[Parcel, Channel, Moment, list[Record], list[Effec
     Kind.SKIP: _skipped,
     Kind.FORWARD: _forwarded,
     Kind.LEAVE: _asked_to_leave,
+    Kind.MEND: _asked_to_mend,
+    Kind.MENDED: _mend_answered,
 }
 
 # Pulses that are answered with a receipt even where the way they came has no way back. A receipt is answered only on

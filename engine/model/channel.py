@@ -96,7 +96,8 @@ class ChannelHealth(msgspec.Struct, frozen=True):
     `fails` are the moments of failures in the last five minutes, `streak` failures in a row, `good` successful
     probes in a row while HEALING, `latencies` the last round trips in milliseconds, newest last. `held`: a person took
     it out of the cascade. `overtaken`: how often in a row another channel was faster by more than the hedge.
-    `owed_at`: since when a relay owes us the peer's own receipt.
+    `owed_at`: since when a relay owes us the peer's own receipt. `barred`: the last failure was on our side, before
+    anything left.
     """
 
     state: ChannelState = ChannelState.UNKNOWN
@@ -114,6 +115,7 @@ class ChannelHealth(msgspec.Struct, frozen=True):
     held: bool = False
     overtaken: int = 0
     owed_at: float | None = None
+    barred: bool = False
 
 
 class Verdict(StrEnum):

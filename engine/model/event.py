@@ -73,4 +73,23 @@ class Noticed(msgspec.Struct, frozen=True, tag=True):
     present: bool
 
 
-Event = MessageMoved | MessageCame | PeerMoved | ChannelMoved | RosterMoved | FrameRejected | BrokerMoved | Noticed
+class RepairMoved(msgspec.Struct, frozen=True, tag=True):
+    """A repair is on another rung, or (`level` 0) it ended. Without a channel: this node repairs itself."""
+
+    peer: str
+    channel: Channel | None
+    level: int
+    what: str = ""
+
+
+Event = (
+    MessageMoved
+    | MessageCame
+    | PeerMoved
+    | ChannelMoved
+    | RosterMoved
+    | FrameRejected
+    | BrokerMoved
+    | Noticed
+    | RepairMoved
+)

@@ -83,23 +83,28 @@ class Wake(msgspec.Struct, frozen=True, array_like=True):
     node: str
 
 
+# What people may read of a repair, and the ids of requests; a peer chooses them.
+Brief = Annotated[str, msgspec.Meta(max_length=400)]
+Label = Annotated[str, msgspec.Meta(max_length=64)]
+
+
 class Mend(msgspec.Struct, frozen=True, array_like=True):
     """Repair yourself. `ask`: its id. `action`: one of the closed table of repairs. `channel`: what is broken as the
     sender sees it, `why`: what it saw."""
 
-    ask: str
-    action: str
-    channel: str
-    why: str = ""
+    ask: Label
+    action: Label
+    channel: Label
+    why: Brief = ""
 
 
 class Mended(msgspec.Struct, frozen=True, array_like=True):
     """What came of it: `outcome` done, refused or failed, and a line for people."""
 
-    ask: str
-    action: str
-    outcome: str
-    note: str = ""
+    ask: Label
+    action: Label
+    outcome: Label
+    note: Brief = ""
 
 
 class Forward(msgspec.Struct, frozen=True, array_like=True):

@@ -8,7 +8,7 @@ from engine.model.envelope import Kind
 from engine.model.roster import Role
 
 # To make another machine do something is to command it; an observer hears, answers and tells.
-COMMANDS = frozenset({Kind.TASK, Kind.REPAIR, Kind.WAKE})
+COMMANDS = frozenset({Kind.TASK, Kind.REPAIR, Kind.WAKE, Kind.MEND})
 FORBIDDEN: dict[Role, frozenset[Kind]] = {
     Role.CHIEF: frozenset(),
     Role.CAPTAIN: frozenset(),

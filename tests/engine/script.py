@@ -18,7 +18,7 @@ from engine.config import Config
 from engine.model import records as r
 from engine.model.channel import Channel, ChannelHealth, ChannelState, Outcome, Verdict
 from engine.model.envelope import Envelope, Kind
-from engine.model.event import ChannelMoved, Event, FrameRejected, MessageCame, MessageMoved, Noticed
+from engine.model.event import ChannelMoved, Event, FrameRejected, MessageCame, MessageMoved, Noticed, RepairMoved
 from engine.model.mail import AckLine, Parcel
 from engine.model.moment import Moment
 from engine.model.packets import Heartbeat, Note, Receipt, pack, unpack
@@ -220,6 +220,7 @@ _EVENTS: dict[type, Callable[[Any], str]] = {
     MessageCame: lambda one: f"{one.msg_id} came from {one.peer} over {one.channel}",
     ChannelMoved: lambda one: f"{one.peer} {one.channel} {one.old}->{one.new}",
     FrameRejected: lambda one: f"rejected {one.why} from {one.src}",
+    RepairMoved: lambda one: f"repair {one.peer} {one.channel} L{one.level} {one.what}",
     Noticed: lambda one: f"{'found' if one.present else 'gone'} {one.code}",
 }
 
@@ -254,5 +255,6 @@ _SAID: dict[type, Callable[[Any], str]] = {
     e.ApplyRoster: lambda effect: f"apply roster {effect.roster.version}",
     e.Dismiss: lambda effect: f"dismiss {effect.node}",
     e.Look: lambda effect: "look",
+    e.Undertake: lambda effect: f"undertake {effect.action}",
     e.SendMagic: lambda effect: f"magic for {effect.node}",
 }

@@ -13,16 +13,17 @@ from typing import Any
 from engine.config import Config
 from engine.core import Core
 from engine.desk import Desk
-from engine.effects import ApplyRoster, Dismiss, Look, SendDatagram, SendMagic
+from engine.effects import ApplyRoster, Dismiss, Look, SendDatagram, SendMagic, Undertake
 from engine.evidence.ledger import link
 from engine.first import first
 from engine.model.channel import Channel
 from engine.model.event import Event
 from engine.model.records import AddInbox, Record
+from engine.model.repair import Action, Ended
 from engine.model.roster import Address, Roster
 from engine.security.identity import Identity
 from engine.security.seal import Sealer
-from engine.signals import BrokerChanged, DatagramCame, Listening, Started
+from engine.signals import BrokerChanged, DatagramCame, Listening, MendEnded, Started
 from engine.state import Fleet, Me
 from engine.store.memory import MemoryStore
 from engine.transports.relay import Relay
@@ -33,6 +34,8 @@ from tests.sim.virtual import VirtualClock, VirtualLoop
 FSYNC_S = (0.0005, 0.004)
 # And reading a page so long.
 READ_S = 0.002
+# A repair takes so long.
+MEND_S = 0.5
 # Where a doomed node dies.
 BEFORE, AFTER = "crash before a commit", "crash after a commit"
 
@@ -104,8 +107,8 @@ class SimReader:
 
 class SimNode:
     """A node that can be started, stopped dead, and started again. `port` stands for all its addresses. `taken`: how
-    often each message took effect in what the disk holds. `broke`: what ended its loop, which nothing may. `log` hears
-    every event, `died` every doom fulfilled."""
+    often each message took effect in what the disk holds. `undertaken`: its repairs of itself, which `cure` gives an
+    effect. `broke`: what ended its loop, which nothing may. `log` hears every event, `died` every doom fulfilled."""
 
     def __init__(
         self,
@@ -131,6 +134,8 @@ class SimNode:
         self.doom = ""
         self.broke: BaseException | None = None
         self.taken: Counter[str] = Counter()
+        self.undertaken: Counter[Action] = Counter()
+        self.cure: Callable[[Action], None] = lambda action: None
 
     @property
     def id(self) -> str:
@@ -155,6 +160,7 @@ class SimNode:
             ApplyRoster: lambda effect: self._sealer.trust(effect.roster),
             Dismiss: lambda effect: None,
             Look: lambda effect: None,
+            Undertake: self._undertake,
             SendMagic: lambda effect: None,
             SendDatagram: lambda effect: self._send(effect.host, effect.port, effect.packet),
         }
@@ -197,6 +203,16 @@ class SimNode:
 
     def _kept(self, records: Sequence[Record]) -> None:
         self.taken.update(record.envelope.msg_id for record in records if isinstance(record, AddInbox))
+
+    def _undertake(self, effect: Undertake) -> None:
+        """A repair of this node: it takes a moment, and `cure` says what it does to the network."""
+        self._loop.call_later(MEND_S, self._mended, effect.action)
+
+    def _mended(self, action: Action) -> None:
+        if self.up:
+            self.undertaken[action] += 1
+            self.cure(action)
+            self.core.loop.post(MendEnded(action, Ended.DONE))
 
     def _doomed(self, point: str) -> bool:
         if self.doom != point:

@@ -1,0 +1,278 @@
+"""What is done on each rung of a repair, and how it is told: the ledger, a finding, an event, and the repair itself.
+
+    L1 noted     an entry, a finding that is shown if it lasts, an event
+    L2 asked     MEND to the peer over whatever works, once a round trip proved that something does
+    L3 agent     MEND with the action "agent": the peer's own repair agent
+    L4 person    the finding becomes loud; the commands are there to be approved
+
+L2 and L3 happen on another machine, so they are limited: so many a peer and hour. At the limit the repair is held, says
+until when, and still reaches a person in time. Nothing here decides when: `ladder` does.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from engine.effects import Effect, Publish, Raise, Save
+from engine.health import plan
+from engine.health.remedies import opens_at, others, remedy, spent
+from engine.model.channel import Channel
+from engine.model.envelope import KINDS, Envelope, Kind
+from engine.model.event import RepairMoved
+from engine.model.finding import Finding, Severity
+from engine.model.moment import Moment
+from engine.model.packets import Mend, Mended, pack
+from engine.model.records import AddEntry
+from engine.model.repair import DOES, Action, Level, Repair
+from engine.model.repair import Step as Done
+from engine.security.role import may_send
+from engine.signals import Found, MendWanted, PlanRan, Posted, ProbeAsked
+from engine.state import Fleet
+
+Step = tuple[Fleet, list[Effect]]
+
+# Until a round trip has proved that something reaches the peer, it is not asked; this is how soon that is looked at.
+AGAIN_S = 1.0
+# The last steps of a repair that a screen can show.
+KEPT_STEPS = 12
+# What of a peer's own words is kept.
+NOTE_LIMIT = 200
+CODE = "repair."
+
+
+def put(fleet: Fleet, repair: Repair) -> Fleet:
+    """The fleet with one repair moved."""
+    return msgspec.structs.replace(fleet, repairs=fleet.repairs.set((repair.peer, repair.channel), repair))
+
+
+def noted(fleet: Fleet, repair: Repair, now: Moment) -> Step:
+    """L1: it is written down, and shown if it lasts."""
+    repair, told = _said(fleet, repair, Level.NOTED, f"noted: {repair.why or 'broken'}", now, "done")
+    return put(fleet, repair), [*told, Raise(Found(_finding(fleet, repair)))]
+
+
+def asked(fleet: Fleet, repair: Repair, now: Moment) -> Step:
+    """L2: the peer is to repair itself. Where the table has nothing for its fault, the next rung is due."""
+    # What is wrong may have changed since it began: a broken port may show a stranger's key by now.
+    action = repair.action if repair.ours else remedy(repair.channel, fleet.health(repair.peer, repair.channel).state)
+    repair = msgspec.structs.replace(repair, action=action)
+    if action is None:
+        none = f"no machine can repair {repair.channel} by itself"
+        repair, told = _said(fleet, _rested(repair, Level.ASKED, now.mono), Level.ASKED, none, now, "skipped")
+        return put(fleet, repair), told
+    return _escalated(fleet, repair, Level.ASKED, action, fleet.config.repair.l3_s, now)
+
+
+def agent(fleet: Fleet, repair: Repair, now: Moment) -> Step:
+    """L3: the peer's own repair agent is to look."""
+    return _escalated(fleet, repair, Level.AGENT, Action.AGENT, fleet.config.repair.l4_s, now)
+
+
+def person(fleet: Fleet, repair: Repair, now: Moment) -> Step:
+    """L4: the commands are there. This asks nothing of another machine, so no limit holds it back."""
+    repair = msgspec.structs.replace(
+        _rested(repair, Level.PERSON, float("inf")), plan=plan.commands(fleet, repair), held_until=0.0
+    )
+    what = f"{len(repair.plan)} commands wait for your word"
+    repair, told = _said(fleet, repair, Level.PERSON, what, now)
+    return put(fleet, repair), [*told, Raise(Found(_finding(fleet, repair)))]
+
+
+RUNGS: dict[Level, Callable[[Fleet, Repair, Moment], Step]] = {
+    Level.NOTED: noted,
+    Level.ASKED: asked,
+    Level.AGENT: agent,
+    Level.PERSON: person,
+}
+
+
+def _rested(repair: Repair, level: Level, due: float) -> Repair:
+    return msgspec.structs.replace(repair, level=level, due=due, ask="")
+
+
+def _escalated(fleet: Fleet, repair: Repair, level: Level, action: Action, wait_s: float, now: Moment) -> Step:
+    """Ask for an action, if something reaches the peer and the limit allows it."""
+    if not repair.ours and not repair.by and not _reached(fleet, repair):
+        return put(fleet, msgspec.structs.replace(repair, due=now.mono + AGAIN_S)), []
+    if not repair.ours and not _may_ask(fleet):
+        repair, told = _said(fleet, _rested(repair, level, now.mono), level, "an observer asks nobody", now, "skipped")
+        return put(fleet, repair), told
+    times = fleet.escalations.get(repair.peer, ())
+    opens = opens_at(times, now.mono, fleet.config.repair.per_hour)
+    if opens:
+        return _held(fleet, repair, level, opens, now)
+    serial = fleet.mending.serial + 1
+    ask = f"mend-{fleet.me.epoch}-{serial}"
+    mend = Mend(ask, action, repair.channel, repair.why[:NOTE_LIMIT])
+    repair = _rested(repair, level, now.mono + wait_s)
+    repair = msgspec.structs.replace(repair, ask=ask, held_until=0.0)
+    whom = "this node is" if repair.ours else f"asked {fleet.name_of(repair.peer)}"
+    repair, told = _said(fleet, repair, level, f"{whom} to {DOES[action]}", now, strict=True)
+    fleet = msgspec.structs.replace(
+        put(fleet, repair),
+        mending=msgspec.structs.replace(fleet.mending, serial=serial),
+        escalations=fleet.escalations.set(repair.peer, (*spent(times, now.mono), now.mono)),
+    )
+    sent = MendWanted(action, repair.channel, mend.why, ask) if repair.ours else _posted(fleet, repair, mend, now)
+    return fleet, [*told, Raise(sent), Raise(Found(_finding(fleet, repair)))]
+
+
+def _may_ask(fleet: Fleet) -> bool:
+    mine = fleet.member(fleet.me.id)
+    return mine is None or may_send(mine.role, Kind.MEND)
+
+
+def _reached(fleet: Fleet, repair: Repair) -> bool:
+    """Whether a round trip over another channel has succeeded since the break: its fault is the channel's alone."""
+    return any((one.ok_at or 0.0) > repair.began for one in others(fleet, repair.peer, repair.channel))
+
+
+def _held(fleet: Fleet, repair: Repair, level: Level, opens: float, now: Moment) -> Step:
+    known = repair.held_until > now.mono
+    repair = msgspec.structs.replace(repair, due=opens, held_until=opens)
+    if known:
+        return put(fleet, repair), []
+    limit = fleet.config.repair.per_hour
+    what = f"held: {limit} in this hour already; L{level:d} may follow in {_told_s(opens - now.mono)}"
+    repair, told = _said(fleet, repair, level, what, now, "held")
+    return put(fleet, repair), [*told, Raise(Found(_finding(fleet, repair)))]
+
+
+def _posted(fleet: Fleet, repair: Repair, mend: Mend, now: Moment) -> Posted:
+    spec = KINDS[Kind.MEND]
+    return Posted(
+        Envelope(
+            src=fleet.me.id,
+            src_epoch=fleet.me.epoch,
+            seq=0,
+            dst=repair.peer,
+            msg_id=mend.ask,
+            kind=Kind.MEND,
+            urgency=spec.urgency,
+            created_ms=now.wall_ms,
+            ttl_s=spec.ttl_s,
+            body=pack(mend),
+        ),
+        ticket=0,
+    )
+
+
+# --------------------------------------------------------------------------------------------------------- answers
+
+
+def told(fleet: Fleet, repair: Repair, said: Mended, now: Moment) -> tuple[Fleet, Repair, list[Effect]]:
+    """What the asked machine made of it. What was done is looked at now: only a round trip says that it helped."""
+    outcome = f"{said.outcome}: {said.note}"[:NOTE_LIMIT] if said.note else said.outcome
+    steps = tuple(
+        msgspec.structs.replace(one, outcome=outcome) if one.level is repair.level and not one.outcome else one
+        for one in repair.steps
+    )
+    repair = msgspec.structs.replace(repair, steps=steps)
+    effects = _written(fleet, repair, repair.level, outcome, now, strict=False)
+    if said.outcome == "done" and not repair.ours:
+        effects.append(Raise(ProbeAsked(repair.peer, repair.channel)))
+    return put(fleet, repair), repair, effects
+
+
+def approved(fleet: Fleet, repair: Repair, by: str, now: Moment) -> Step:
+    """A person lets the plan run."""
+    repair, effects = _said(fleet, repair, Level.PERSON, f"approved by {by}", now, "done", strict=True)
+    return put(fleet, msgspec.structs.replace(repair, working=True)), effects
+
+
+def ran(fleet: Fleet, repair: Repair | None, signal: PlanRan, now: Moment) -> Step:
+    """The commands of a plan ended. By then the repair may be over: that is what they were for."""
+    what = f"{signal.ran} of the commands went well"
+    outcome = ("done" if signal.ok else "failed") + (f": {signal.note}" if signal.note else "")
+    if repair is None:
+        facts = {"channel": str(signal.channel), "level": str(Level.PERSON.value), "what": what, "outcome": outcome}
+        return fleet, [Save((AddEntry(now.wall_ms, fleet.me.id, "repair", signal.peer, facts),))]
+    repair = msgspec.structs.replace(repair, working=False)
+    repair, effects = _said(fleet, repair, Level.PERSON, what, now, outcome[:NOTE_LIMIT], strict=True)
+    probes: list[Effect] = [] if repair.ours else [Raise(ProbeAsked(repair.peer, repair.channel))]
+    return put(fleet, repair), [*effects, *probes]
+
+
+# ---------------------------------------------------------------------------------------------------------- endings
+
+
+def healed(fleet: Fleet, repair: Repair, now: Moment) -> Step:
+    """A round trip has succeeded and the pair is healthy: how, and how long it took, is the reason it is so."""
+    by = "by itself" if repair.level is Level.NOTED else f"by L{repair.level:d}"
+    what = f"healed {by} in {_told_s(now.mono - repair.began)}"
+    if not repair.ours:
+        health = fleet.health(repair.peer, repair.channel)
+        changes = health.changes
+        if changes and changes[-1].new is health.state:
+            changes = (*changes[:-1], msgspec.structs.replace(changes[-1], reason=what))
+        health = msgspec.structs.replace(health, reason=what, changes=changes)
+        fleet = msgspec.structs.replace(fleet, channels=fleet.channels.set((repair.peer, repair.channel), health))
+    return ended(fleet, repair, now, what)
+
+
+def gone(fleet: Fleet, repair: Repair, now: Moment) -> Step:
+    """The peer left or is away altogether."""
+    return ended(fleet, repair, now, "the peer is away: no channel is at fault")
+
+
+def ended(fleet: Fleet, repair: Repair, now: Moment, what: str) -> Step:
+    """It is over: nothing is left of it but what was written down."""
+    key = (repair.peer, repair.channel)
+    fleet = msgspec.structs.replace(fleet, repairs=fleet.repairs.delete(key))
+    over = Finding(CODE + repair.channel, "", Severity.INFO, subject=repair.peer)
+    told: list[Effect] = [
+        Publish(RepairMoved(repair.peer, repair.channel, 0, what)),
+        Raise(Found(over, present=False)),
+    ]
+    return fleet, [_entry(fleet, repair, repair.level, what, now, lazy=True), *told]
+
+
+# ---------------------------------------------------------------------------------------------------------- telling
+
+
+def _said(
+    fleet: Fleet, repair: Repair, level: Level, what: str, now: Moment, outcome: str = "", *, strict: bool = False
+) -> tuple[Repair, list[Effect]]:
+    """One more step of a repair, written down and told."""
+    steps = (*repair.steps[-KEPT_STEPS + 1 :], Done(level, now.wall_ms, what, outcome))
+    repair = msgspec.structs.replace(repair, steps=steps)
+    return repair, _written(fleet, repair, level, what, now, strict=strict)
+
+
+def _written(fleet: Fleet, repair: Repair, level: Level, what: str, now: Moment, *, strict: bool) -> list[Effect]:
+    moved = RepairMoved(repair.peer, repair.channel, int(level), what)
+    return [_entry(fleet, repair, level, what, now, lazy=not strict), Publish(moved)]
+
+
+def _entry(fleet: Fleet, repair: Repair, level: Level, what: str, now: Moment, *, lazy: bool) -> Save:
+    facts = {"channel": str(repair.channel), "level": str(level.value), "what": what}
+    if repair.by:
+        facts["by"] = repair.by
+    return Save((AddEntry(now.wall_ms, fleet.me.id, "repair", repair.peer, facts),), lazy=lazy)
+
+
+def _finding(fleet: Fleet, repair: Repair) -> Finding:
+    name, loud = fleet.name_of(repair.peer), repair.level is Level.PERSON
+    where = "P1 to everybody" if repair.ours else f"{repair.channel} to {name}"
+    title = "A repair needs your word" if loud else "A channel is under repair"
+    last = repair.steps[-1].what if repair.steps else ""
+    target = "" if repair.ours else f" {name} --channel {repair.channel}"
+    step = f"`fleet repair{target} --approve` runs its commands; A in the Channels screen shows them first"
+    return Finding(
+        CODE + repair.channel,
+        title,
+        Severity.HIGH if loud else Severity.LOW,
+        f"{where}: {repair.why or 'broken'}; {last}",
+        subject=repair.peer,
+        next_step=step if loud else "nothing yet: it goes on by itself; `fleet repair` shows how far it is",
+        visible_after_s=0.0 if repair.level > Level.NOTED else fleet.config.repair.l2_s,
+    )
+
+
+def _told_s(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def channel_of(finding: Finding) -> Channel:
+    """The channel that a finding of ours is about."""
+    return Channel(finding.code.removeprefix(CODE))

@@ -1,0 +1,115 @@
+"""Repairs: what may be done about a broken channel, how far it has gone, and what was done.
+
+    L1 noted -> L2 the other machine is asked -> L3 its repair agent is -> L4 a person is shown the commands
+
+The actions are a closed table: a peer names one of them and nothing else ever happens. A repair is the ladder of one
+(peer, channel) pair from its break to a measured round trip; `ours` marks one of this node's own broker, which is
+broken to everybody and therefore ours to mend.
+"""
+
+from enum import IntEnum, StrEnum
+
+import msgspec
+from immutables import Map
+
+from engine.model.channel import Channel
+
+
+class Action(StrEnum):
+    """What a node can be asked to do to itself: each safe to do twice, none of them a kill or a shell."""
+
+    RESTART_NATS = "restart_nats"
+    RESTART_DAEMON = "restart_daemon"
+    RESTART_TUNNEL = "restart_tunnel"
+    RELOAD_ROSTER = "reload_roster"
+    FREE_PORT = "free_port"
+    AGENT = "agent"
+
+
+# Each as the end of a sentence: "asked mac2 to …", "… on mac2".
+DOES: dict[Action, str] = {
+    Action.RESTART_NATS: "restart its broker",
+    Action.RESTART_DAEMON: "restart its node",
+    Action.RESTART_TUNNEL: "build its tunnels and links anew",
+    Action.RELOAD_ROSTER: "apply its roster and its keys anew",
+    Action.FREE_PORT: "open its peer port elsewhere",
+    Action.AGENT: "start its repair agent",
+}
+
+
+class Level(IntEnum):
+    """The rungs of the ladder."""
+
+    NOTED = 1
+    ASKED = 2
+    AGENT = 3
+    PERSON = 4
+
+
+class Ended(StrEnum):
+    """How an action ended at the machine that was asked. DONE says that it was done, not that it helped."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One thing that was done: on which rung, when (wall milliseconds), what, and what came of it (empty: not yet)."""
+
+    level: Level
+    at_ms: int
+    what: str
+    outcome: str = ""
+
+
+class Command(msgspec.Struct, frozen=True):
+    """One command of a plan, and what it does. `here`: it can be run from this node."""
+
+    argv: tuple[str, ...]
+    does: str
+    here: bool = True
+
+
+class Repair(msgspec.Struct, frozen=True):
+    """One ladder. `level`: the rung in progress. `began`, `due`: monotonic seconds; at `due` the next rung is begun.
+    `why`: what was seen. `action`: what the table has for it (None: nothing of its own). `ask`: the id of the request
+    under way. `held_until`: no escalation before this moment (0: none is held). `plan`: what a person may approve;
+    `working`: it runs now. `by`: who began it (empty: the fleet itself)."""
+
+    peer: str
+    channel: Channel
+    level: Level
+    began_ms: int
+    began: float
+    due: float
+    why: str = ""
+    action: Action | None = None
+    ask: str = ""
+    steps: tuple[Step, ...] = ()
+    held_until: float = 0.0
+    plan: tuple[Command, ...] = ()
+    working: bool = False
+    by: str = ""
+    ours: bool = False
+
+
+class Asker(msgspec.Struct, frozen=True):
+    """Who asked this node for an action. `frm`: a peer's id; empty for this node itself or a person at it, whose verb
+    waits under `ticket`."""
+
+    frm: str
+    ask: str
+    ticket: int = 0
+
+
+class Mending(msgspec.Struct, frozen=True):
+    """What this node was asked to do to itself. `serial`: requests of ours so far. `underway`: action -> who waits for
+    it. `begun`: action -> when peers had it begun, within the last hour. `last`: action -> when it ended, how, and the
+    line about it. `broken_off`: (action, asker) of what the last process did not live to finish."""
+
+    serial: int = 0
+    underway: Map[Action, tuple[Asker, ...]] = Map()
+    begun: Map[Action, tuple[float, ...]] = Map()
+    last: Map[Action, tuple[float, Ended, str]] = Map()
+    broken_off: tuple[tuple[Action, Asker], ...] = ()
