@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from engine.model.envelope import Urgency
 from tests.e2e.node import Node
 from tests.e2e.until import until
 from tests.faults.cuts import apart, one_way
@@ -21,6 +22,17 @@ MISSED_S = 14.0
 def standings(nodes: list[Node]) -> set[str]:
     """How everybody sees everybody."""
     return {peer["standing"] for node in nodes for peer in node.status()["peers"]}
+
+
+def arrivals(node: Node) -> list[str]:
+    """The ids of what came, as it came."""
+    found: list[str] = []
+    before = 0
+    while True:
+        page = node.api.get("/messages", dir="in", before=before, limit=500)
+        found += [line["id"] for line in page["lines"]]
+        if not (before := page["next"]):
+            return found[::-1]
 
 
 def test_one_way(lab: Lab[Bridge]) -> None:
@@ -77,10 +89,11 @@ def test_nothing_works_and_much_waits(lab: Lab[Bridge]) -> None:
                 cuts.enter_context(lab.fabric.cut(apart(lab.place(other), lab.place(birch))))
             until(lambda: atlas.peer("birch")["standing"] != "ALIVE", "birch to be missed")
             many = books.bulk(atlas, birch, scaled(1_500, 5_000), "x" * 200)
-            urgent = [books.post(atlas, birch, "urgent", type="alert") for _ in range(5)]
+            urgent = [books.post(atlas, birch, "urgent", urgency=Urgency.URGENT) for _ in range(5)]
+            healed_ms = time.time() * 1000
         books.hold()
-        order = [letter["id"] for letter in birch.letters() if letter["id"] in books.accepted]
+        order = [one for one in arrivals(birch) if one in books.accepted]
         late = [order.index(one) for one in urgent]
         assert max(late) < len(order) / 2, f"urgent ones came as numbers {late} of {len(order)}"
-        tries = [len(atlas.api.why(one)["tries"]) for one in many[::10]]
-        assert sum(tries) <= 1.5 * len(tries), "no storm"
+        tries = [one for msg_id in many[::5] for one in atlas.api.why(msg_id)["tries"] if one["at"] >= healed_ms]
+        assert len(tries) <= 1.3 * len(many[::5]), "hardly anything is sent twice"
