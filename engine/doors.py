@@ -127,6 +127,8 @@ class Doors:
             config=self._config,
             eager=self._is_eager,
             neighbours=self._neighbours,
+            fleet=lambda: self._core.loop.fleet,
+            post=self._core.loop.post,
         )
         hands.transports = {channel: make(parts) for channel, make in CATALOGUE.items() if self._has(channel)}
         for transport in hands.transports.values():
@@ -195,8 +197,9 @@ class Doors:
                 await self._broker.apply(self._planned())
             if elsewhere:
                 # All but the peer port, which stays open: somebody may be waiting for an answer.
-                if self._nats is not None:
-                    await self._nats.close()
+                for channel, transport in self._core.hands.transports.items():
+                    if channel is not Channel.HTTP:
+                        await transport.close()
                 await self._connect()
             await self._listen_or_tell()
 

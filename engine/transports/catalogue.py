@@ -10,6 +10,8 @@ import msgspec
 
 from engine.config import Config
 from engine.model.channel import Channel
+from engine.signals import Signal
+from engine.state import Fleet
 from engine.transports.base import Transport
 from engine.transports.http import Http
 from engine.transports.nats import Nats
@@ -22,7 +24,7 @@ class Parts(msgspec.Struct, frozen=True):
     """`home`, `config`: this node's. `me`, `fleet_id`, `nkey_seed`: who we are. `port`: our door. `candidates`,
     `carry`: what `Relay` asks of the engine. `on_link`: hears whether our broker is reached. `fellow`: whether a
     certificate is a present member's. `eager`: whether some peer can be reached by no hot channel now. `neighbours`:
-    asks those on a machine's network to wake it; their names."""
+    asks those on a machine's network to wake it; their names. `fleet`: the newest value; `post`: the node hears it."""
 
     me: str
     fleet_id: str
@@ -36,6 +38,8 @@ class Parts(msgspec.Struct, frozen=True):
     config: Config
     eager: Callable[[], bool]
     neighbours: Callable[[str], Sequence[str]]
+    fleet: Callable[[], Fleet]
+    post: Callable[[Signal], None]
 
 
 CATALOGUE: dict[Channel, Callable[[Parts], Transport]] = {
