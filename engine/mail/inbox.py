@@ -15,7 +15,7 @@ import msgspec
 from immutables import Map
 
 from engine.effects import Answer, Deliver, Effect, Publish, Raise, Save
-from engine.health.cascade import choose
+from engine.health.cascade import choose, trusted
 from engine.mail import relay, welcome
 from engine.mail.receipts import receipt, stream_of, to_bytes, with_stream
 from engine.model.channel import CHANNELS, Channel
@@ -89,7 +89,7 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
         if src not in thrown
     )
     saved: list[Effect] = [Save(tuple(records))] if records else []
-    return fleet, [*saved, *effects, *_answered(fleet, signal, answers)]
+    return fleet, [*saved, *effects, *_answered(fleet, signal, answers, now)]
 
 
 def _take(
@@ -245,14 +245,21 @@ def _streams(before: Fleet, fleet: Fleet, delivered: set[tuple[str, int]]) -> li
     return found
 
 
-def _answered(fleet: Fleet, signal: Arrived, answers: tuple[Envelope, ...]) -> list[Effect]:
-    """Receipts go back at once on the way the mail came; where that way has no way back, over the best channel."""
+# As many as a peer may have lost at once and not know it yet.
+RECEIPT_COPIES = 3
+
+
+def _answered(fleet: Fleet, signal: Arrived, answers: tuple[Envelope, ...], now: Moment) -> list[Effect]:
+    """Receipts go back at once on the way the mail came; where that way has no way back, over the best channel, or,
+    where none has proved itself just now, over several: nobody notices that a receipt was lost."""
     if not answers:
         return []
     if signal.token:
         return [Answer(signal.token, answers)]
     found: list[Effect] = []
     for answer in answers:
-        best = choose(fleet, answer.dst, Kind.RECEIPT)[:1]
+        order = choose(fleet, answer.dst, Kind.RECEIPT)
+        proved = bool(order) and trusted(fleet.health(answer.dst, order[0]), now.mono, fleet.config.mail)
+        best = order[: 1 if proved else RECEIPT_COPIES]
         found += [Deliver(answer.dst, channel, answer, CHANNELS[channel].budget_s) for channel in best]
     return found

@@ -111,7 +111,7 @@ class Net:
 
     async def request(self, src: str, target: Target, channel: Channel, data: bytes, budget_s: float) -> Outcome:
         """One request and its reply over one channel."""
-        self.sent.update(peek(frame).kind for frame in frames(data))
+        self.count(data)
         if isinstance(self.recording, list):
             self.recording.append((target.id, channel, data))
         if self.weather.hard and self.is_cut(src, target.id, channel):
@@ -128,6 +128,10 @@ class Net:
             self.seen["nobody there"] += 1
             return Outcome(Verdict.LOST, "nobody there", hard=True)
         return Outcome(Verdict.CONFIRMED if reply else Verdict.REFUSED, reply=reply)
+
+    def count(self, data: bytes) -> None:
+        """These frames were handed to a channel."""
+        self.sent.update(peek(frame).kind for frame in frames(data))
 
     def replay(self, dst: str, channel: Channel, data: bytes) -> None:
         """What an eavesdropper recorded comes again, to whomever, over whatever; nobody waits for an answer."""

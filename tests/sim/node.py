@@ -26,8 +26,10 @@ from engine.security.seal import Sealer
 from engine.signals import BrokerChanged, DatagramCame, Listening, MendEnded, Started
 from engine.state import Fleet, Me
 from engine.store.memory import MemoryStore
+from engine.transports.base import Transport
 from engine.transports.relay import Relay
 from tests.sim.net import Net, SimTransport
+from tests.sim.posts import MANNERS, Boxes, SimPost
 from tests.sim.virtual import VirtualClock, VirtualLoop
 
 # A commit takes this long, in virtual seconds.
@@ -118,10 +120,13 @@ class SimNode:
         number: int,
         config: Config,
         *,
+        channels: tuple[Channel, ...],
+        boxes: Boxes,
         log: Log,
         died: "Callable[[SimNode, str], None]",
     ):
         self._loop, self._net, self._random = loop, net, Random(random.random())
+        self._channels, self._boxes = channels, boxes
         self._log, self._died = log, died
         self.port = 9000 + number
         self.name = f"n{number}"
@@ -179,17 +184,22 @@ class SimNode:
         self.up = True
 
     def _listen(self) -> None:
-        transports = {channel: SimTransport(self._net, self.id, channel) for channel in (Channel.NATS, Channel.HTTP)}
         hands = self.core.hands
+        transports = {channel: self._transport(channel) for channel in self._channels}
         hands.transports = {**transports, Channel.RELAY: Relay(hands.relays, hands.carry)}
-        for channel in transports:
-            self._net.listen(self.id, channel, self.core.door.arrived)
+        for transport in transports.values():
+            self._spawn(transport.listen(self.core.door.arrived))
         self._net.listen_datagrams(self.port, self._came)
         self._spawn(self.core.loop.run())
         post = self.core.loop.post
         post(BrokerChanged("up"))
         post(Listening((Address("127.0.0.1", self.port, self.port, 0, self.port),)))
         post(Started())
+
+    def _transport(self, channel: Channel) -> Transport:
+        if channel in MANNERS:
+            return SimPost(self._net, self.id, channel, self._boxes, Random(self._random.random()))
+        return SimTransport(self._net, self.id, channel)
 
     def _listen_in(self) -> None:
         """Hear what the faces hear, as they hear it."""
@@ -236,6 +246,9 @@ class SimNode:
         self._net.vanish(self.id, self.port)
         self._keeper.crash()
         self.core.hands.stop()
+        for transport in self.core.hands.transports.values():
+            if isinstance(transport, SimPost):
+                transport.stop()
         for task in self._tasks:
             task.cancel()
         self._tasks.clear()

@@ -22,8 +22,14 @@ from engine.model.event import Event, MessageCame
 from engine.model.roster import Address, Member, Role, Roster
 from engine.security.roster import admit, found
 from tests.sim.net import Net, Weather
+from tests.sim.posts import Boxes
 from tests.sim.node import AFTER, BEFORE, Backup, SimNode
 from tests.sim.virtual import START_MS, VirtualLoop
+
+
+# The channels of a small fleet on one network, and all that ever carry a frame.
+DIRECT = (Channel.NATS, Channel.HTTP)
+EVERY = (*DIRECT, Channel.SEED, Channel.SSH, Channel.GIT)
 
 
 class World:
@@ -35,10 +41,11 @@ class World:
     `at_s`, `came_s`: when a message was sent and when it first came, by id. `log`: every event, with its moment.
     """
 
-    def __init__(self, seed: int, size: int = 3, config: Config | None = None):
+    def __init__(self, seed: int, size: int = 3, config: Config | None = None, channels: tuple[Channel, ...] = DIRECT):
         self.seed, self.random = seed, Random(seed)
         self.loop = VirtualLoop()
         self.net = Net(self.loop, Random(self.random.random()))
+        self._channels, self._boxes = channels, Boxes()
         self.nodes = [self._node(number, config or Config()) for number in range(size)]
         self.roster = self._founded()
         self.accepted: dict[str, tuple[str, str]] = {}
@@ -50,7 +57,17 @@ class World:
         self.seen: Counter[str] = self.net.seen
 
     def _node(self, number: int, config: Config) -> SimNode:
-        return SimNode(self.loop, self.net, self.random, number, config, log=self._told, died=self._died)
+        return SimNode(
+            self.loop,
+            self.net,
+            self.random,
+            number,
+            config,
+            channels=self._channels,
+            boxes=self._boxes,
+            log=self._told,
+            died=self._died,
+        )
 
     def _founded(self) -> Roster:
         chief = self.nodes[0]
