@@ -33,6 +33,7 @@ class Kind(StrEnum):
     PING = "ping"
     HEARTBEAT = "heartbeat"
     RECEIPT = "receipt"
+    RUNG = "rung"
     ROSTER = "roster"
 
 
@@ -84,6 +85,8 @@ KINDS: dict[Kind, KindSpec] = {
     Kind.HEARTBEAT: KindSpec(_P1_P3, durable=False, public=False),
     Kind.RECEIPT: KindSpec(_P1_P7, durable=False, public=False),
     Kind.ROSTER: KindSpec(_P1_P3, durable=False, public=False),
+    # As durable as the message it tells of: it may be told of a message that was closed long ago.
+    Kind.RUNG: KindSpec(_P1_P7, public=False, urgency=Urgency.LOW),
 }
 
 
@@ -123,12 +126,13 @@ class Rung(StrEnum):
     DEAD = "dead"
 
 
-# How far up a rung is; an ending without delivery counts as settled but reaches nothing.
+# How far up a rung is; an ending without delivery counts as settled but reaches nothing. A session may hold back what
+# was given to it, and may be given what it held back.
 HEIGHT = {
     Rung.ACCEPTED: 0,
     Rung.ON_HOST: 1,
     Rung.POSTED: 2,
-    Rung.HELD: 3,
+    Rung.HELD: 2,
     Rung.QUEUED: 3,
     Rung.SEEN: 4,
     Rung.ANSWERED: 5,

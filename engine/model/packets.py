@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from engine.errors import Fault, FleetError
-from engine.model.envelope import Kind
+from engine.model.envelope import Kind, Rung
 from engine.model.mail import AckLine, Number
 from engine.model.roster import Address
 from engine.model.ways import Ways
@@ -107,6 +107,24 @@ class Mended(msgspec.Struct, frozen=True, array_like=True):
     note: Brief = ""
 
 
+class Climb(msgspec.Struct, frozen=True, array_like=True):
+    """What became of one of your messages on its last hop here. `at_ms`: when, by our clock; `after_ms`: since it was
+    on this host. `channel`: `text` where it was typed; else its session took it. `reason`: why it is not further."""
+
+    msg_id: str
+    rung: Rung
+    at_ms: Number
+    after_ms: Number = 0
+    channel: str = ""
+    reason: Annotated[str, msgspec.Meta(max_length=512)] = ""
+
+
+class Climbs(msgspec.Struct, frozen=True, array_like=True):
+    """Several of them, in order."""
+
+    climbs: Annotated[tuple[Climb, ...], msgspec.Meta(max_length=128)] = ()
+
+
 class Forward(msgspec.Struct, frozen=True, array_like=True):
     """A sealed frame on its way through a relay to `dst`. `hop`: relays passed, this one included."""
 
@@ -123,6 +141,7 @@ PACKETS: dict[Kind, type[msgspec.Struct]] = {
     Kind.WAKE: Wake,
     Kind.MEND: Mend,
     Kind.MENDED: Mended,
+    Kind.RUNG: Climbs,
 }
 
 _encode = msgspec.msgpack.Encoder().encode

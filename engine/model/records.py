@@ -8,6 +8,7 @@ import msgspec
 
 from engine.model.channel import Channel
 from engine.model.envelope import Envelope, Rung
+from engine.model.hop import Addressee, HopState
 from engine.model.peer import Peer
 from engine.model.roster import Roster
 
@@ -57,6 +58,47 @@ class AddInbox(msgspec.Struct, frozen=True):
     at_ms: int
     channel: Channel
     tag: bytes = b""
+
+
+class ClimbRung(msgspec.Struct, frozen=True):
+    """The receiver of a message of ours says what became of it there. Only upwards: a rung below the one it is on
+    changes nothing; of two on one height the later counts. `at_ms`: by the receiver's clock. `after_ms`: since it was
+    on its host. `channel`: the last hop that it went; with it this is told as a try."""
+
+    msg_id: str
+    dst: str
+    rung: Rung
+    at_ms: int
+    reason: str = ""
+    channel: Channel | None = None
+    after_ms: int = 0
+
+
+class AddHop(msgspec.Struct, frozen=True):
+    """A message that names a session is on this host. Adding a known one changes nothing."""
+
+    letter: Addressee
+    state: HopState
+    at_ms: int
+    reason: str = ""
+
+
+class MoveHop(msgspec.Struct, frozen=True):
+    """It is in another state. `typed_ms`: when it was given to a terminal (0: it was not)."""
+
+    msg_id: str
+    src: str
+    state: HopState
+    at_ms: int
+    reason: str = ""
+    typed_ms: int = 0
+
+
+class SetCursor(msgspec.Struct, frozen=True):
+    """A session has read its letters up to this row of the inbox. It only rises."""
+
+    session: str
+    row: int
 
 
 class SetStream(msgspec.Struct, frozen=True):
@@ -109,7 +151,11 @@ Record = (
     | OpenNumber
     | MoveRung
     | AddTry
+    | ClimbRung
     | AddInbox
+    | AddHop
+    | MoveHop
+    | SetCursor
     | SetStream
     | DropStreams
     | PutPeer

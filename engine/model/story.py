@@ -7,6 +7,7 @@ import msgspec
 
 from engine.model.channel import Channel
 from engine.model.envelope import Kind, Rung
+from engine.model.hop import TEXT_ONLY
 
 
 class TryLine(msgspec.Struct, frozen=True):
@@ -58,6 +59,20 @@ class Letter(msgspec.Struct, frozen=True, rename={"sender": "from"}):
     kind: Kind
     body: str
     at: int
+
+
+class Unread(msgspec.Struct, frozen=True):
+    """A letter a session has not read yet. `row`: its place in the inbox, `state`: of its last hop."""
+
+    row: int
+    letter: Letter
+    thread: str
+    state: str = ""
+
+    @property
+    def text_only(self) -> bool:
+        """Whether it is to be typed and to come no other way."""
+        return self.thread.startswith(TEXT_ONLY)
 
 
 class Query(msgspec.Struct, frozen=True):

@@ -16,20 +16,24 @@ import msgspec
 from engine.model.ledger import LedgerHead
 from engine.model.records import (
     AddEntry,
+    AddHop,
     AddInbox,
     AddOutbox,
     AddTry,
+    ClimbRung,
     DropStreams,
+    MoveHop,
     MoveRung,
     OpenNumber,
     PutMeta,
     PutPeer,
     PutRoster,
     Record,
+    SetCursor,
     SetStream,
 )
 from engine.store import statements as sql
-from engine.store.rows import Row, inbox_row, outbox_row, peer_data, plain, roster_data
+from engine.store.rows import Row, hop_row, inbox_row, outbox_row, peer_data, plain, roster_data
 from engine.store.statements import Write
 
 Link = Callable[[bytes, int, AddEntry], tuple[bytes, bytes]]
@@ -50,9 +54,14 @@ class _Gathered:
         self.outbox_bodies: list[Row] = []
         self.numbers: dict[str, Row] = {}
         self.rungs: dict[str, Row] = {}
+        self.climbs: dict[str, Row] = {}
         self.tries: list[Row] = []
+        self.climbed: list[Row] = []
         self.inbox: list[Row] = []
         self.inbox_bodies: list[Row] = []
+        self.hops: list[Row] = []
+        self.hop_moves: dict[tuple[str, str], Row] = {}
+        self.cursors: list[Row] = []
         self.floors: dict[str, Row] = {}
         self.streams: dict[tuple[str, int], Row] = {}
         self.peers: dict[str, Row] = {}
@@ -65,16 +74,21 @@ class _Gathered:
     def writes(self) -> list[Write]:
         """All of it, what is referred to before what refers."""
         floors = list(self.floors.values())
-        tried: list[Row] = [(msg_id,) for msg_id in dict.fromkeys(row[0] for row in self.tries)]
+        tried: list[Row] = [(one,) for one in dict.fromkeys(row[0] for row in (*self.tries, *self.climbed))]
         pairs: list[tuple[sql.Statement, list[Row]]] = [
             (sql.ADD_OUTBOX, self.outbox),
             (sql.ADD_OUTBOX_BODY, self.outbox_bodies),
             (sql.OPEN_NUMBER, list(self.numbers.values())),
             (sql.MOVE_RUNG, list(self.rungs.values())),
+            (sql.CLIMB_RUNG, list(self.climbs.values())),
             (sql.ADD_TRY, self.tries),
+            (sql.ADD_CLIMB, self.climbed),
             (sql.TRIM_TRIES, tried),
             (sql.ADD_INBOX, self.inbox),
             (sql.ADD_INBOX_BODY, self.inbox_bodies),
+            (sql.ADD_HOP, self.hops),
+            (sql.MOVE_HOP, list(self.hop_moves.values())),
+            (sql.SET_CURSOR, self.cursors),
             (sql.DROP_STREAMS, floors),
             (sql.SET_FLOOR, floors),
             (sql.SET_STREAM, list(self.streams.values())),
@@ -105,8 +119,7 @@ class Batch:
 
     def _add_outbox(self, record: AddOutbox) -> None:
         if record.envelope.msg_id in self._now.spoken:
-            self._done += self._now.writes()
-            self._now = _Gathered()
+            self._write_out()
         self._row += 1
         self._now.outbox.append(outbox_row(self._row, record))
         self._now.outbox_bodies.append((self._row, record.envelope.body))
@@ -120,16 +133,52 @@ class Batch:
         self._now.spoken.add(record.msg_id)
         self._now.numbers[record.msg_id] = (record.msg_id, record.epoch, record.seq)
 
+    def _write_out(self) -> None:
+        """What was gathered is written before what comes now."""
+        self._done += self._now.writes()
+        self._now = _Gathered()
+
     def _move_rung(self, record: MoveRung) -> None:
+        if record.msg_id in self._now.climbs:
+            self._write_out()
         self._now.spoken.add(record.msg_id)
         row = (record.msg_id, str(record.rung), record.at_ms, str(record.channel or ""), plain(record.reason))
         self._now.rungs[record.msg_id] = row
 
     def _add_try(self, record: AddTry) -> None:
+        if record.msg_id in self._now.climbs:
+            self._write_out()
         self._now.spoken.add(record.msg_id)
         self._now.tries.append(
             (record.msg_id, str(record.channel), record.outcome, float(record.ms), record.at_ms, plain(record.note))
         )
+
+    def _climb_rung(self, record: ClimbRung) -> None:
+        """Each looks at the rung before it, so none may stand in for another; and tries stay in their order."""
+        now, msg_id = self._now, record.msg_id
+        if msg_id in now.climbs or msg_id in now.rungs or msg_id in now.spoken:
+            self._write_out()
+            now = self._now
+        now.spoken.add(msg_id)
+        reason = plain(record.reason)
+        now.climbs[msg_id] = (msg_id, record.dst, str(record.rung), record.at_ms, reason)
+        if record.channel:
+            tried = (str(record.channel), str(record.rung), float(record.after_ms), record.at_ms, reason)
+            now.climbed.append((msg_id, record.dst, *tried))
+
+    def _add_hop(self, record: AddHop) -> None:
+        key = (record.letter.msg_id, record.letter.src)
+        if key in self._now.hop_moves:
+            self._write_out()
+        self._now.hops.append(hop_row(record))
+
+    def _move_hop(self, record: MoveHop) -> None:
+        key = (record.msg_id, record.src)
+        self._now.hop_moves[key] = (*key, str(record.state), plain(record.reason), record.at_ms, record.typed_ms)
+
+    def _set_cursor(self, record: SetCursor) -> None:
+        self._now.cursors.append((record.session, record.row))
+        self._row = max(self._row, record.row)
 
     def _set_stream(self, record: SetStream) -> None:
         row = (record.src, record.epoch, record.watermark, record.above)
@@ -163,7 +212,11 @@ _SORT: dict[type, Callable[[Batch, Any], None]] = {
     OpenNumber: Batch._open_number,
     MoveRung: Batch._move_rung,
     AddTry: Batch._add_try,
+    ClimbRung: Batch._climb_rung,
     AddInbox: Batch._add_inbox,
+    AddHop: Batch._add_hop,
+    MoveHop: Batch._move_hop,
+    SetCursor: Batch._set_cursor,
     SetStream: Batch._set_stream,
     DropStreams: Batch._drop_streams,
     PutPeer: Batch._put_peer,

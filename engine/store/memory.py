@@ -11,10 +11,11 @@ import msgspec
 from immutables import Map
 
 from engine.model.envelope import FAILED, KINDS, Kind, Rung
+from engine.model.hop import OPEN, TEXT_ONLY, Hop
 from engine.model.ledger import LedgerRow
 from engine.model.mail import Lane, Stream, Waiting
 from engine.model.records import AddInbox, Record
-from engine.model.story import Letter, Line, Page, Query, Story
+from engine.model.story import Letter, Line, Page, Query, Story, Unread
 from engine.store.batch import Link
 from engine.store.restored import Birth, Counts, Generation, Restored, born
 from engine.store.rows import BOOTS, EPOCH, OWN_KEYS, number_data, number_of, skip_of
@@ -110,10 +111,45 @@ class MemoryStore:
             for one in self._kept.inbox.values()
             if one.row > (since if after else 0)
             and KINDS[one.envelope.kind].public
-            and session in ("", one.envelope.thread)
+            and (not session or one.envelope.thread in (session, TEXT_ONLY + session))
         ]
         picked = found[: max(limit, 1)] if after else found[-max(limit, 1) :]
         return tuple(_letter(record) for record in picked)
+
+    def came(self, msg_id: str) -> int:
+        """The row of a letter; 0 when there is none."""
+        return max((one.row for one in self._kept.inbox.values() if one.envelope.msg_id == msg_id), default=0)
+
+    def cursor(self, session: str) -> int:
+        """How far a session has read."""
+        return self._kept.cursors.get(session, 0)
+
+    def unread(self, session: str, after: int, limit: int) -> tuple[tuple[Unread, ...], int]:
+        """What came for a session after a row, oldest first; and how many are left beyond these."""
+        found = [
+            Unread(one.row, _letter(one.record), one.envelope.thread, went.hop.state if went else "")
+            for key, one in self._kept.inbox.items()
+            for went in [self._kept.hops.get(key)]
+            if one.row > after
+            and KINDS[one.envelope.kind].public
+            and one.envelope.thread in (session, TEXT_ONLY + session)
+        ]
+        return tuple(found[:limit]), len(found[limit:])
+
+    def hops(self, session: str, limit: int) -> tuple[tuple[Hop, ...], int]:
+        """The oldest open hops of a session, and when something was typed into it last."""
+        found = [one for one in self._kept.hops.values() if one.session == session]
+        typed_ms = max((one.typed_ms for one in found), default=0)
+        return tuple(one.hop for one in found if one.hop.state in OPEN)[:limit], typed_ms
+
+    def hop(self, msg_id: str, src: str) -> Hop | None:
+        """The last hop of one message."""
+        one = self._kept.hops.get((msg_id, src))
+        return one.hop if one else None
+
+    def sessions(self, limit: int) -> tuple[str, ...]:
+        """Sessions that messages have named."""
+        return tuple(sorted({one.session for one in self._kept.hops.values()}))[:limit]
 
     def story(self, msg_id: str, names: Mapping[str, str]) -> Story | None:
         """All that is known of a message of ours."""

@@ -14,12 +14,24 @@ import msgspec
 
 from engine.model.channel import Channel
 from engine.model.envelope import FAILED, Kind, Rung
+from engine.model.hop import TEXT_ONLY
 from engine.model.ledger import LedgerRow
 from engine.model.mail import Waiting
 from engine.model.story import Letter, Line, Page, Query, Story, TryLine
 from engine.store.restored import Counts
-from engine.store.rows import DEAD_PRUNED, HAS_FAILED, IS_PUBLIC, WAITING, channel_of, number_of, skip_of, waiting_of
+from engine.store.rows import (
+    DEAD_PRUNED,
+    HAS_FAILED,
+    IS_PUBLIC,
+    WAITING,
+    channel_of,
+    letter_of,
+    number_of,
+    skip_of,
+    waiting_of,
+)
 from engine.store.search import search
+from engine.store.sessions import Sessions
 
 Values = Sequence[object] | Mapping[str, object]
 
@@ -27,7 +39,7 @@ Values = Sequence[object] | Mapping[str, object]
 LONGEST = 5_000
 
 
-class Reader:
+class Reader(Sessions):
     """Answers questions about the store at `path`, which must exist."""
 
     def __init__(self, connection: aiosqlite.Connection):
@@ -66,14 +78,14 @@ class Reader:
         """Messages of people for us, oldest first: the newest `limit`, or those that came next after the id `after`.
         `session`: only those of this thread."""
         since = await self._one("SELECT ifnull(max(row), 0) FROM inbox WHERE msg_id = ?", [after]) if after else None
-        thread, threads = ("AND i.thread = ?", [session]) if session else ("", [])
+        thread, threads = ("AND i.thread IN (?, ?)", [session, TEXT_ONLY + session]) if session else ("", [])
         rows = await self._all(
             f"SELECT i.msg_id, i.src, i.kind, b.body, i.at_ms FROM inbox AS i JOIN bodies AS b USING (row) "
             f"WHERE {IS_PUBLIC} AND i.row > ? {thread} ORDER BY i.row {'ASC' if since else 'DESC'} LIMIT ?",
             [since[0] if since else 0, *threads, min(max(limit, 1), LONGEST)],
         )
         ordered = rows if since else reversed(rows)
-        return tuple(letter(*row) for row in ordered)
+        return tuple(letter_of(*row) for row in ordered)
 
     async def story(self, msg_id: str, names: Mapping[str, str]) -> Story | None:
         """All that is known of a message of ours; its sentence is left to who tells it."""
@@ -177,11 +189,6 @@ class Reader:
 
     async def _one(self, text: str, values: Values) -> tuple[Any, ...]:
         return (await self._all(text, values))[0]
-
-
-def letter(msg_id: str, src: str, kind: str, body: bytes, at_ms: int) -> Letter:
-    """A message as it is read: whatever its bytes are, it is text."""
-    return Letter(msg_id, src, Kind(kind), body.decode(errors="replace"), at_ms)
 
 
 def _line(row: Sequence[Any], names: Mapping[str, str], paths: Mapping[int, Sequence[TryLine]]) -> Line:

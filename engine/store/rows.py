@@ -10,11 +10,13 @@ from typing import Any
 import msgspec
 
 from engine.model.channel import Channel
-from engine.model.envelope import FAILED, KINDS, Envelope, Kind, Urgency
+from engine.model.envelope import FAILED, HEIGHT, KINDS, Envelope, Kind, Rung, Urgency
+from engine.model.hop import OPEN, Hop, HopState
 from engine.model.mail import Stream, Waiting
 from engine.model.peer import Peer
-from engine.model.records import AddInbox, AddOutbox
+from engine.model.records import AddHop, AddInbox, AddOutbox
 from engine.model.roster import Roster
+from engine.model.story import Letter
 
 Row = tuple[Any, ...]
 
@@ -30,6 +32,12 @@ TRIES_KEPT = 64
 # Conditions in SQL, from the tables that say what the words mean: a message of people; one that ended undelivered.
 IS_PUBLIC = f"kind IN ({', '.join(repr(str(kind)) for kind, spec in KINDS.items() if spec.public)})"
 HAS_FAILED = f"rung IN ({', '.join(sorted(repr(str(rung)) for rung in FAILED))})"
+# How far up a rung is, of a column; an ending without delivery reaches nothing.
+HEIGHT_OF = f"CASE {{}} {' '.join(f'WHEN {str(rung)!r} THEN {height}' for rung, height in HEIGHT.items())} ELSE 0 END"
+# Rungs that only the receiver's word moves.
+CLIMBED = frozenset(rung for rung, height in HEIGHT.items() if height > HEIGHT[Rung.ON_HOST])
+HIGH = ", ".join(sorted(repr(str(rung)) for rung in CLIMBED))
+IS_OPEN = f"state IN ({', '.join(repr(str(state)) for state in OPEN)})"
 
 # The columns of a waiting message, for `waiting_of`; `o` is the outbox, `b` its body.
 WAITING = (
@@ -59,6 +67,26 @@ def inbox_row(row: int, record: AddInbox) -> Row:
         *(row, one.msg_id, one.src, one.src_epoch, one.seq, str(one.kind), int(one.urgency), one.thread),
         *(one.created_ms, record.at_ms, str(record.channel), record.tag),
     )
+
+
+def letter_of(msg_id: str, src: str, kind: str, body: bytes, at_ms: int) -> Letter:
+    """A message as it is read: whatever its bytes are, it is text."""
+    return Letter(msg_id, src, Kind(kind), body.decode(errors="replace"), at_ms)
+
+
+def hop_row(record: AddHop) -> Row:
+    """The columns of a hop, in the order of `sessions.sql`, without its number."""
+    one = record.letter
+    return (one.msg_id, one.src, one.session, str(record.state), plain(record.reason), record.at_ms, record.at_ms, 0)
+
+
+def hop_of(row: Row) -> Hop:
+    """A hop of its columns `HOP`."""
+    msg_id, src, state, reason, came_ms, at_ms = row
+    return Hop(msg_id, src, HopState(state), reason, came_ms, at_ms)
+
+
+HOP = "msg_id, src, state, reason, came_ms, at_ms"
 
 
 def waiting_of(row: Row) -> Waiting:

@@ -13,11 +13,12 @@ from typing import Any
 
 from engine.model.channel import Channel
 from engine.model.envelope import Kind, Rung
+from engine.model.hop import HopState
 from engine.store.rows import OWN_KEYS, WAITING, channel_of, number_of, roster_of, waiting_of
 from engine.store.trouble import Trouble, trouble_of
 from engine.store.writer import Transaction
 
-TABLES = ("meta", "roster", "peers", "streams", "floors", "bodies", "outbox", "inbox", "deliveries")
+TABLES = ("meta", "roster", "peers", "streams", "floors", "bodies", "outbox", "inbox", "deliveries", "hops", "cursors")
 KEPT = (*TABLES, "ledger")
 
 # What one row may be: unreadable, undecodable, not fit to be kept.
@@ -83,6 +84,7 @@ def _sift(into: sqlite3.Connection) -> None:
                 into.execute(f"DELETE FROM {table} WHERE {key} = ?", (first,))
     into.execute("DELETE FROM bodies WHERE row NOT IN (SELECT row FROM outbox UNION ALL SELECT row FROM inbox)")
     into.execute("DELETE FROM deliveries WHERE row NOT IN (SELECT row FROM outbox)")
+    into.execute("DELETE FROM hops WHERE (msg_id, src) NOT IN (SELECT msg_id, src FROM inbox)")
 
 
 def _own_number(key: str, value: bytes) -> None:
@@ -113,4 +115,5 @@ _WORDS: tuple[tuple[str, str, str, Callable[..., object]], ...] = (
     ),
     ("inbox", "row", "SELECT row, kind, channel FROM inbox", _came),
     ("deliveries", "id", "SELECT id, channel FROM deliveries", Channel),
+    ("hops", "id", "SELECT id, state FROM hops", HopState),
 )

@@ -14,7 +14,7 @@ from pathlib import Path
 from engine.errors import Fault, FleetError
 from engine.store.generation import sync_folder
 
-STEPS: tuple[str, ...] = (Path(__file__).with_name("schema.sql").read_text(),)
+STEPS: tuple[str, ...] = tuple(Path(__file__).with_name(name).read_text() for name in ("schema.sql", "sessions.sql"))
 
 
 def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[str] = STEPS) -> None:

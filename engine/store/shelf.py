@@ -10,28 +10,33 @@ from typing import Any
 import msgspec
 
 from engine.model.channel import Channel
-from engine.model.envelope import FAILED, KINDS, Envelope, Rung
+from engine.model.envelope import FAILED, HEIGHT, KINDS, Envelope, Rung
+from engine.model.hop import Hop
 from engine.model.ledger import LedgerHead, LedgerRow
 from engine.model.mail import Stream, Waiting
 from engine.model.peer import Peer
 from engine.model.records import (
     AddEntry,
+    AddHop,
     AddInbox,
     AddOutbox,
     AddTry,
+    ClimbRung,
     DropStreams,
+    MoveHop,
     MoveRung,
     OpenNumber,
     PutMeta,
     PutPeer,
     PutRoster,
     Record,
+    SetCursor,
     SetStream,
 )
 from engine.model.roster import Roster
 from engine.model.story import TryLine
 from engine.store.batch import Link
-from engine.store.rows import TRIES_KEPT, plain, stream_of
+from engine.store.rows import CLIMBED, TRIES_KEPT, plain, stream_of
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -68,6 +73,14 @@ class Came(msgspec.Struct, frozen=True):
         return self.record.envelope
 
 
+class Went(msgspec.Struct, frozen=True):
+    """A last hop, and when it was typed last (0: never)."""
+
+    session: str
+    hop: Hop
+    typed_ms: int = 0
+
+
 class Shelf:
     """All that is kept. `link` chains ledger entries."""
 
@@ -77,6 +90,8 @@ class Shelf:
         self.outbox: dict[str, Sent] = {}
         self.numbers: dict[tuple[str, int, int], str] = {}
         self.inbox: dict[tuple[str, str], Came] = {}
+        self.hops: dict[tuple[str, str], Went] = {}
+        self.cursors: dict[str, int] = {}
         self.streams: dict[tuple[str, int], Stream] = {}
         self.floors: dict[str, int] = {}
         self.peers: dict[str, Peer] = {}
@@ -112,6 +127,7 @@ class Shelf:
             self.dead_pruned += sent.died
         for key in came:
             del self.inbox[key]
+            self.hops.pop(key, None)
         return len(gone) + len(came)
 
     def _add_outbox(self, record: AddOutbox) -> None:
@@ -142,17 +158,49 @@ class Shelf:
 
     def _move_rung(self, record: MoveRung) -> None:
         one = self.outbox.get(record.msg_id)
-        if one:
+        if one and one.rung not in CLIMBED:
             self.outbox[record.msg_id] = msgspec.structs.replace(
                 one, rung=record.rung, rung_ms=record.at_ms, channel=record.channel, reason=plain(record.reason)
             )
+
+    def _climb_rung(self, record: ClimbRung) -> None:
+        one = self.outbox.get(record.msg_id)
+        if one is None or one.envelope.dst != record.dst:
+            return
+        reason = plain(record.reason)
+        if (HEIGHT.get(one.rung, 0), one.rung_ms) < (HEIGHT.get(record.rung, 0), record.at_ms) and (
+            HEIGHT.get(one.rung, 0) <= HEIGHT.get(record.rung, 0)
+        ):
+            one = msgspec.structs.replace(one, rung=record.rung, rung_ms=record.at_ms, reason=reason)
+            self.outbox[record.msg_id] = one
+        if record.channel:
+            line = TryLine(record.channel, str(record.rung), float(record.after_ms), reason, record.at_ms)
+            self._tried(one, line)
 
     def _add_try(self, record: AddTry) -> None:
         one = self.outbox.get(record.msg_id)
         if one:
             line = TryLine(record.channel, record.outcome, float(record.ms), plain(record.note), record.at_ms)
-            tries = (*one.tries, line)[-TRIES_KEPT:]
-            self.outbox[record.msg_id] = msgspec.structs.replace(one, tries=tries)
+            self._tried(one, line)
+
+    def _tried(self, one: Sent, line: TryLine) -> None:
+        tries = (*one.tries, line)[-TRIES_KEPT:]
+        self.outbox[one.envelope.msg_id] = msgspec.structs.replace(one, tries=tries)
+
+    def _add_hop(self, record: AddHop) -> None:
+        letter, at_ms = record.letter, record.at_ms
+        hop = Hop(letter.msg_id, letter.src, record.state, plain(record.reason), at_ms, at_ms)
+        self.hops.setdefault((letter.msg_id, letter.src), Went(letter.session, hop))
+
+    def _move_hop(self, record: MoveHop) -> None:
+        one = self.hops.get((record.msg_id, record.src))
+        if one:
+            hop = msgspec.structs.replace(one.hop, state=record.state, reason=plain(record.reason), at_ms=record.at_ms)
+            self.hops[record.msg_id, record.src] = Went(one.session, hop, record.typed_ms)
+
+    def _set_cursor(self, record: SetCursor) -> None:
+        self.cursors[record.session] = max(record.row, self.cursors.get(record.session, 0))
+        self.row = max(self.row, record.row)
 
     def _add_inbox(self, record: AddInbox) -> None:
         self.row += 1
@@ -185,7 +233,11 @@ _KEEP: dict[type, Callable[[Shelf, Any], None]] = {
     OpenNumber: Shelf._open_number,
     MoveRung: Shelf._move_rung,
     AddTry: Shelf._add_try,
+    ClimbRung: Shelf._climb_rung,
     AddInbox: Shelf._add_inbox,
+    AddHop: Shelf._add_hop,
+    MoveHop: Shelf._move_hop,
+    SetCursor: Shelf._set_cursor,
     SetStream: Shelf._set_stream,
     DropStreams: Shelf._drop_streams,
     PutPeer: Shelf._put_peer,

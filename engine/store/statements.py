@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import msgspec
 
-from engine.store.rows import TRIES_KEPT, Row
+from engine.store.rows import HEIGHT_OF, HIGH, TRIES_KEPT, Row
 
 # Rows a statement at most; 128 of the widest stay far below SQLite's 32,766 variables.
 WIDEST = 128
@@ -39,8 +39,35 @@ OPEN_NUMBER = Statement(
 )
 MOVE_RUNG = Statement(
     "UPDATE outbox SET rung = v.column2, rung_ms = v.column3, channel = v.column4, reason = v.column5 "
-    "FROM (VALUES {}) AS v WHERE msg_id = v.column1",
+    # What its receiver's session did with it proves more than anything we could say of it.
+    f"FROM (VALUES {{}}) AS v WHERE msg_id = v.column1 AND rung NOT IN ({HIGH})",
     5,
+)
+CLIMB_RUNG = Statement(
+    "UPDATE outbox SET rung = v.column3, rung_ms = v.column4, reason = v.column5 "
+    "FROM (VALUES {}) AS v WHERE msg_id = v.column1 AND dst = v.column2 AND ("
+    f"{HEIGHT_OF.format('v.column3')} > {HEIGHT_OF.format('rung')} OR ("
+    f"{HEIGHT_OF.format('v.column3')} = {HEIGHT_OF.format('rung')} AND v.column4 > rung_ms))",
+    5,
+)
+ADD_CLIMB = Statement(
+    "INSERT INTO deliveries (row, channel, outcome, ms, at_ms, note) "
+    "SELECT o.row, v.column3, v.column4, v.column5, v.column6, v.column7 "
+    "FROM (VALUES {}) AS v CROSS JOIN outbox AS o ON o.msg_id = v.column1 AND o.dst = v.column2",
+    7,
+)
+ADD_HOP = Statement(
+    "INSERT INTO hops (msg_id, src, session, state, reason, came_ms, at_ms, typed_ms) VALUES {} "
+    "ON CONFLICT (msg_id, src) DO NOTHING",
+    8,
+)
+MOVE_HOP = Statement(
+    "UPDATE hops SET state = v.column3, reason = v.column4, at_ms = v.column5, typed_ms = v.column6 "
+    "FROM (VALUES {}) AS v WHERE msg_id = v.column1 AND src = v.column2",
+    6,
+)
+SET_CURSOR = Statement(
+    "INSERT INTO cursors VALUES {} ON CONFLICT (session) DO UPDATE SET row = max(row, excluded.row)", 2
 )
 # CROSS JOIN, because SQLite keeps its order: the tries of one message stay in theirs.
 ADD_TRY = Statement(

@@ -45,6 +45,7 @@ class Writer:
             gone = self._connection.execute(_PRUNE_OUTBOX, (before_ms, limit)).fetchall()
             came = self._connection.execute(_PRUNE_INBOX, (before_ms, limit)).fetchall()
             rows = [(row[0],) for row in (*gone, *came)]
+            self._connection.executemany("DELETE FROM hops WHERE msg_id = ? AND src = ?", [row[1:] for row in came])
             self._connection.executemany("DELETE FROM bodies WHERE row = ?", rows)
             self._connection.executemany("DELETE FROM deliveries WHERE row = ?", [(row[0],) for row in gone])
             self._count_dead(sum(row[1] for row in gone))
@@ -98,13 +99,17 @@ _PRUNE_OUTBOX = (
     "DELETE FROM outbox WHERE row IN (SELECT row FROM outbox WHERE rung <> 'accepted' AND rung_ms < ? LIMIT ?) "
     f"RETURNING row, {HAS_FAILED} AND {IS_PUBLIC}"
 )
-_PRUNE_INBOX = "DELETE FROM inbox WHERE row IN (SELECT row FROM inbox WHERE at_ms < ? LIMIT ?) RETURNING row"
+_PRUNE_INBOX = (
+    "DELETE FROM inbox WHERE row IN (SELECT row FROM inbox WHERE at_ms < ? LIMIT ?) RETURNING row, msg_id, src"
+)
 
 
 def _tail(connection: sqlite3.Connection) -> Tail:
-    """Where the sequences stand. A row number is never given twice while a message with it is kept."""
+    """Where the sequences stand. A row number is never given twice while a message with it is kept, nor where a session
+    has read it: what came later under it would be skipped."""
     (row,) = connection.execute(
-        "SELECT max((SELECT ifnull(max(row), 0) FROM outbox), (SELECT ifnull(max(row), 0) FROM inbox))"
+        "SELECT max((SELECT ifnull(max(row), 0) FROM outbox), (SELECT ifnull(max(row), 0) FROM inbox), "
+        "(SELECT ifnull(max(row), 0) FROM cursors))"
     ).fetchone()
     last = connection.execute("SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1").fetchone()
     return Tail(row, LedgerHead(*last) if last else LedgerHead())

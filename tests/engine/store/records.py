@@ -4,19 +4,24 @@ from hypothesis import strategies as st
 
 from engine.model.channel import Channel
 from engine.model.envelope import Envelope, Kind, Rung, Urgency
+from engine.model.hop import Addressee, HopState
 from engine.model.packets import Heartbeat
 from engine.model.peer import Peer, Standing
 from engine.model.records import (
     AddEntry,
+    AddHop,
     AddInbox,
     AddOutbox,
     AddTry,
+    ClimbRung,
     DropStreams,
+    MoveHop,
     MoveRung,
     OpenNumber,
     PutMeta,
     PutPeer,
     PutRoster,
+    SetCursor,
     SetStream,
 )
 from engine.model.roster import Roster
@@ -95,9 +100,17 @@ facts = st.dictionaries(texts, texts, max_size=2)
 streams = st.builds(SetStream, peers, epochs, st.integers(0, 9), st.sampled_from([b"", b"\x05", b"\x00\x01"]))
 moves = st.builds(MoveRung, ids, st.sampled_from(Rung), moments, st.none() | channels, texts)
 tries = st.builds(AddTry, ids, channels, st.sampled_from(["confirmed", "lost"]), st.floats(0, 9), moments, texts)
+climbs = st.builds(
+    ClimbRung, ids, peers, st.sampled_from(Rung), moments, texts, st.none() | channels, st.integers(0, 9)
+)
+hop_states = st.sampled_from(HopState)
+hops = st.builds(AddHop, st.builds(Addressee, ids, peers, st.sampled_from(["T1", "work"])), hop_states, moments, texts)
+hop_moves = st.builds(MoveHop, ids, peers, hop_states, moments, texts, st.integers(0, 3))
+cursors = st.builds(SetCursor, st.sampled_from(["T1", "work"]), st.integers(1, 30))
 floors = st.builds(DropStreams, peers, epochs)
 rare = (
     numbered(),
+    cursors,
     st.builds(PutPeer, known_peers),
     st.builds(PutRoster, rosters),
     st.builds(PutMeta, texts, bodies),
@@ -105,6 +118,6 @@ rare = (
     st.builds(AddEntry, moments, texts, texts, texts, facts),
 )
 # What meets comes often, or it would not.
-often = (outgoing(), incoming(), moves, tries, streams, floors)
+often = (outgoing(), incoming(), moves, tries, climbs, hops, hop_moves, streams, floors)
 records = st.one_of(*rare, *often * 3)
 submissions = st.lists(st.lists(records, max_size=8), min_size=2, max_size=12)

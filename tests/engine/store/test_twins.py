@@ -93,6 +93,13 @@ async def _same_answers(reader: Reader, twin: MemoryStore, asked: list[Query]) -
         assert await reader.waiting(peer, 2) == twin.waiting(peer, 2)
         for epoch in (EPOCH, EPOCH + 1):
             assert await reader.closed(peer, epoch, NUMBERS) == twin.closed(peer, epoch, NUMBERS)
+    for session in ("T1", "work"):
+        assert await reader.hops(session, 3) == twin.hops(session, 3)
+        assert await reader.cursor(session) == twin.cursor(session)
+        assert await reader.unread(session, 2, 2) == twin.unread(session, 2, 2)
+    assert await reader.hop("ID1", "B") == twin.hop("ID1", "B")
+    assert await reader.came("ID1") == twin.came("ID1")
+    assert await reader.sessions(5) == twin.sessions(5)
     assert await reader.recent_tags(3) == twin.recent_tags(3)
     assert await reader.counts() == twin.counts()
     rows = await reader.ledger(0, 100)

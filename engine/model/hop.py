@@ -1,0 +1,93 @@
+"""The last hop: from this machine's inbox into the session a message names.
+
+A message names a session in its thread. `work` may reach it in any way: its seed file, its own hook, its terminal;
+`text:work` only by being typed (P8). What became of it here is a hop, kept beside the letter; its states become rungs
+of the sender's ladder:
+
+    WAITING ──► TYPING ──► POSTED ──► SEEN          typed into its terminal, each step proved there
+       │  ▲        └─────► UNKNOWN                  a crash in between: never typed again
+       ▼  │
+      HELD ──────────────► FETCHED ──► SEEN         its hook or `fleet inbox` took it
+"""
+
+import re
+from enum import StrEnum
+
+import msgspec
+
+from engine.model.envelope import Rung
+
+# Small letters, because a session's name is also a file's, and some file systems know no others.
+SESSION = re.compile(r"[a-z0-9_.@-]{1,64}")
+TEXT_ONLY = "text:"
+# So many hops of a session are looked at together; the rest waits in the store.
+WINDOW = 64
+
+
+class HopState(StrEnum):
+    """Where a message is on its last hop."""
+
+    WAITING = "waiting"
+    HELD = "held"
+    TYPING = "typing"
+    POSTED = "posted"
+    SEEN = "seen"
+    FETCHED = "fetched"
+    UNKNOWN = "unknown"
+
+
+# What may still be typed, or was being typed when the node ended.
+OPEN = (HopState.WAITING, HopState.HELD, HopState.TYPING)
+# What its sender may know of it. That nobody knows the outcome proves no rung, so it stays where nothing was given.
+RUNG_OF = {
+    HopState.HELD: Rung.HELD,
+    HopState.POSTED: Rung.POSTED,
+    HopState.SEEN: Rung.SEEN,
+    HopState.FETCHED: Rung.QUEUED,
+    HopState.UNKNOWN: Rung.HELD,
+}
+
+
+class Hop(msgspec.Struct, frozen=True):
+    """One message on its last hop. `came_ms`: when it was on this host; `at_ms`: when it came into this state."""
+
+    msg_id: str
+    src: str
+    state: HopState = HopState.WAITING
+    reason: str = ""
+    came_ms: int = 0
+    at_ms: int = 0
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A session that lets itself be typed into. `state`, `why`: what its terminal shows, and why nothing can be typed
+    now (empty: it can). `open`: the oldest hops not yet settled; `loading`: they were asked for, `again`: and more came
+    since. `typing`: the id in hand. `typed_ms`: when something was typed last, `before_ms`: and before that."""
+
+    state: str = "unknown"
+    why: str = "its terminal was not looked at yet"
+    open: tuple[Hop, ...] = ()
+    loading: bool = False
+    again: bool = False
+    typing: str = ""
+    typed_ms: int = 0
+    before_ms: int = 0
+
+
+class Addressee(msgspec.Struct, frozen=True):
+    """A message that names a session: its id, who sent it, and the session."""
+
+    msg_id: str
+    src: str
+    session: str
+
+
+def session_of(thread: str) -> str:
+    """The session a thread names; empty when it is no session's name."""
+    name = thread.removeprefix(TEXT_ONLY)
+    return name if SESSION.fullmatch(name) else ""
+
+
+def marker(msg_id: str) -> str:
+    """What of an id stands in every text that is typed or fetched, so that it can be found again."""
+    return f"[fleet {msg_id[-8:]}]"
