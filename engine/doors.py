@@ -109,6 +109,44 @@ class Doors:
     def _planned(self) -> Spec:
         return planned(self._core.loop.fleet, self._files, self._now_ms())
 
+    # --------------------------------------------------------------------------------------------------- repairs
+
+    async def restart_broker(self) -> str:
+        """Another life for our broker. Raises `FleetError`: `refused.broker` where it is not ours, `failed.broker`."""
+        self._own_broker()
+        if not await self._broker.restart():
+            raise FleetError("failed.broker", "The broker is not up", self._said.note or self._broker.state)
+        return f"its broker is up again, pid {self._broker.pid}"
+
+    async def reload(self) -> str:
+        """Broker and listeners as roster and keys say, whatever they hold. Raises `FleetError` as above."""
+        if self._said.state not in ("absent", "external") and not await self._broker.reload():
+            raise FleetError("failed.broker", "The broker is not up", self._said.note or self._broker.state)
+        return f"roster {self._core.loop.fleet.roster.version} and its keys are applied anew"
+
+    async def reopen_port(self) -> str:
+        """The peer port on the next free port, and everybody told. Raises `FleetError` `node.listen`."""
+        async with self._following:
+            await self._port.reopen()
+            self._tell_where(self._bind())
+        return f"its peer port is {self._port.port} now"
+
+    async def renew_links(self) -> str:
+        """What is kept open to others, built anew: the client's link to its broker, streams and watches."""
+        renewed = []
+        for channel, transport in self._core.hands.transports.items():
+            if channel in (Channel.SEED, Channel.SSH, Channel.GIT):
+                await transport.close()
+                await transport.listen(self._core.door.arrived)
+                renewed.append(str(channel))
+        if not renewed:
+            raise FleetError("refused.tunnel", "No tunnel here", "it keeps no tunnel and no link of that kind")
+        return f"{', '.join(renewed)} built anew"
+
+    def _own_broker(self) -> None:
+        if self._said.state in ("absent", "external"):
+            raise FleetError("refused.broker", "No broker of ours", f"its broker is {self._said.state}, not its own")
+
     # -------------------------------------------------------------------------------------------------- channels
 
     async def _connect(self) -> None:

@@ -28,11 +28,12 @@ from engine.core import Core
 from engine.desk import Desk
 from engine.door import SEEN_LIMIT
 from engine.doors import Doors
-from engine.effects import ApplyRoster, Dismiss, Look, SendDatagram, SendMagic
+from engine.effects import ApplyRoster, Dismiss, Look, SendDatagram, SendMagic, Undertake
 from engine.errors import Fault, FleetError
 from engine.evidence.ledger import link
 from engine.first import first
 from engine.membership.look import Looker
+from engine.mending import Mender, cannot_restart
 from engine.model.records import PutMeta, PutRoster
 from engine.model.roster import Roster
 from engine.ports import remembered
@@ -45,6 +46,7 @@ from engine.state import Fleet, Me
 from engine.store.read import Reader
 from engine.store.store import Alarms, Store
 from engine.switchboard import Switchboard
+from engine.workbench import Workbench
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +72,7 @@ class Engine:
         self._stopping = False
         self._early: list[Signal] = []
         self.stop_asked = asyncio.Event()
+        self.on_restart: Callable[[], None] | None = None
 
     @property
     def fleet(self) -> Fleet:
@@ -90,6 +93,15 @@ class Engine:
         fleet = await self._remembered(identity)
         self.core = self._assembled(identity, fleet)
         self._doors = Doors(self.home, identity, files, self.core, self._spawn, lambda: self._clock.now().wall_ms)
+        self._mender = Mender(
+            self.home,
+            self._config.repair,
+            self._doors,
+            post=self.heard,
+            spawn=self._spawn,
+            restart=self._restart,
+            retrust=lambda: self._retrust(identity),
+        )
         self._offer_verbs(identity)
         self._runner = asyncio.create_task(self.core.loop.run())
         self._runner.add_done_callback(self._crashed)
@@ -114,6 +126,8 @@ class Engine:
         self.set_role = members.set_role
         board = Switchboard(loop, hands)
         self.probe, self.hold, self.check = board.probe, board.hold, board.check
+        bench = Workbench(loop, hands)
+        self.repair, self.approve, self.mend = bench.repair, bench.approve, bench.mend
         archive = Archive(self._reader)
         self.ledger, self.verify_ledger = archive.ledger, archive.verify_ledger
 
@@ -175,6 +189,7 @@ class Engine:
             started_ms=now.wall_ms,
             started_mono=now.mono,
             prekey=self._prekeys.announced,
+            program=(sys.executable, "-m", "fleet_tui", "--home", str(self.home)),
         )
         return first(restored, roster, me, self._config, now)
 
@@ -196,6 +211,7 @@ class Engine:
             ApplyRoster: lambda effect: self._trust(effect.roster),
             Dismiss: lambda effect: self._spawn(self._admission.dismiss(effect.node)),
             Look: lambda effect: self._spawn(self._look()),
+            Undertake: lambda effect: self._mender.undertake(effect),
             SendDatagram: lambda effect: self._doors.send(effect.host, effect.port, effect.packet),
             SendMagic: lambda effect: self._doors.magic(effect.node),
         }
@@ -206,6 +222,16 @@ class Engine:
     def _trust(self, roster: Roster) -> None:
         self._sealer.trust(roster)
         self._doors.trust(roster)
+
+    def _retrust(self, identity: Identity) -> None:
+        """Keys on the disk and in memory as they should be, for a peer that was shown others."""
+        keyfile.write_tls(self.home, identity)
+        self._trust(self.fleet.roster)
+
+    def _restart(self) -> None:
+        if self.on_restart is None:
+            raise cannot_restart("nothing would start it again")
+        self.on_restart()
 
     async def _look(self) -> None:
         self.heard(await self._looker.look())

@@ -24,6 +24,7 @@ from engine.engine import Engine
 from engine.model.channel import Channel
 from engine.state import Fleet
 from fleet_tui import __version__, node
+from fleet_tui.again import become
 from fleet_tui.commands.home import configured
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Running:
         self._started: Future[asyncio.AbstractEventLoop] = Future()
         self._end = asyncio.Event()
         self._now = False
+        self.again = False
 
     @property
     def fleet(self) -> Fleet:
@@ -84,6 +86,11 @@ class Running:
     def _asked_to_stop(self, now: bool) -> None:
         """Somebody asked over the API: the process ends as if by signal, its screen first. `now`: without draining."""
         self._now = now
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def asked_to_restart(self) -> None:
+        """The node is to end in order and to begin anew in this process."""
+        self.again = True
         os.kill(os.getpid(), signal.SIGTERM)
 
     async def _live(self) -> None:
@@ -134,9 +141,10 @@ def _run(
 
     def make_engine(home: Path) -> Running:
         made.append(Running(home))
+        made[0].engine.on_restart = made[0].asked_to_restart
         return made[0]
 
-    return node.run(
+    status = node.run(
         home,
         foreground=foreground,
         make_engine=make_engine,
@@ -145,6 +153,9 @@ def _run(
         warm=warm,
         shown_on=lambda name: made[0].shown_on(name),
     )
+    if made[0].again:
+        become(home, foreground)
+    return status
 
 
 def _app(engine: Running, options: Mapping[str, str]) -> "App[Any]":

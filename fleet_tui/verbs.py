@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from engine.model.channel import Channel
 from engine.model.envelope import KINDS, Kind, Rung
+from engine.model.repair import Action
 from engine.model.roster import Role
 
 
@@ -168,6 +169,20 @@ VERBS: tuple[Verb, ...] = (
         "ways:hold",
         "keep a channel out of the cascade, or let it back in",
         (PEER, arg("channel", **CHANNEL), arg("--off", action="store_true", help="let it back in")),
+        changes=True,
+    ),
+    Verb(
+        "repair",
+        "repair:repair",
+        "repair a broken channel; alone: what is under repair",
+        (
+            arg("peer", nargs="?", metavar="PEER", help="a member by name or id"),
+            arg("--channel", **CHANNEL, help="this one (default: the one in the worst state)"),
+            arg("--level", type=int, choices=[1, 2, 3, 4], default=1, help="from this rung on (default 1)"),
+            arg("--approve", action="store_true", help="run the commands that wait for a person; asks first"),
+            arg("--local", choices=words(Action), metavar="ACTION", help=f"mend this node: {', '.join(Action)}"),
+            YES,
+        ),
         changes=True,
     ),
     Verb(

@@ -31,7 +31,14 @@ ROOMS = {
 FACES = ("engine.api", "engine.mcp", "engine.ide", "engine.daemon")
 
 # What a person can ask of a node, and what it listens on: beside each other under the engine that offers them.
-VERBS = ("engine.desk", "engine.admission", "engine.switchboard", "engine.archive", "engine.doors")
+VERBS = (
+    "engine.desk",
+    "engine.admission",
+    "engine.switchboard",
+    "engine.archive",
+    "engine.doors",
+    "engine.workbench",
+)
 
 MAY_IMPORT: dict[str, set[str]] = {
     "styles": set(),
@@ -57,7 +64,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(
         VERBS, WORDS | ROOMS | {"engine.core", "engine.hands", "engine.loop", "engine.exposure", "engine.ports"}
     ),
-    "engine.engine": WORDS | ROOMS | set(VERBS) | {"engine.core", "engine.door", "engine.first", "engine.ports"},
+    "engine.repairman": WORDS,
+    "engine.mending": WORDS | ROOMS | {"engine.doors", "engine.repairman"},
+    "engine.engine": WORDS
+    | ROOMS
+    | set(VERBS)
+    | {"engine.mending", "engine.core", "engine.door", "engine.first", "engine.ports"},
     **{face: WORDS | {"engine.engine"} for face in FACES},
     "fleet_tui": BASE | {"engine.state", "engine.config", "engine.engine", "engine.daemon", "screens", "styles"},
 }
@@ -65,6 +77,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 ARROWS = {
     ("engine.mail", "engine.health.cascade"): "which channel next is health's formula, and mail's question",
     ("engine.switchboard", "engine.desk"): "a peer is named the same way whatever is asked of it",
+    ("engine.workbench", "engine.desk"): "a peer is named the same way whatever is asked of it",
     ("fleet_tui.journal", "engine.security.redact"): "the last line of defence stands where the log is written",
     ("fleet_tui", "engine.api.client"): "a command asks the running node over its socket",
     ("fleet_tui.parts", "engine.api.server"): "the process is put together in one place: engine, API, terminal",

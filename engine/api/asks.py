@@ -12,6 +12,7 @@ import msgspec
 from engine.errors import Fault, FleetError
 from engine.model.channel import Channel
 from engine.model.envelope import BODY_LIMIT, KINDS, TTL_LIMIT_S, Kind, Rung, Urgency
+from engine.model.repair import Action
 from engine.model.roster import Role
 from engine.model.story import Query
 
@@ -84,6 +85,29 @@ class HoldAsk(msgspec.Struct, frozen=True):
     name: str
     channel: Channel
     held: bool = True
+
+
+class RepairAsk(msgspec.Struct, frozen=True):
+    """`POST /repair`: begin a repair, or take it to this rung. Without a channel: the one in the worst state."""
+
+    name: str
+    channel: Channel | None = None
+    level: Annotated[int, msgspec.Meta(ge=1, le=4)] = 1
+    by: str = "a person"
+
+
+class ApproveAsk(msgspec.Struct, frozen=True):
+    """`POST /repair/approve`: run the commands of a repair. `name` empty: of this node itself."""
+
+    name: str = ""
+    channel: Channel | None = None
+    by: str = "a person"
+
+
+class MendAsk(msgspec.Struct, frozen=True):
+    """`POST /mend`: do one action of the closed table to this node."""
+
+    action: Action
 
 
 class ResendAsk(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from engine.api import asks, metrics, shapes, sse, stream
+from engine.api import asks, metrics, repair_shapes, shapes, sse, stream
 from engine.api.faults import http_status
 from engine.api.http import Gone, Handler, Request, Response
 from engine.api.node import Node
@@ -264,6 +264,27 @@ async def hold(node: Node, request: Request) -> Response:
     return answer(shapes.channels(node.engine.fleet, found))
 
 
+async def repairs(node: Node, request: Request) -> Response:
+    return answer(repair_shapes.repairs(node.engine.fleet, SystemClock().now()))
+
+
+async def repair(node: Node, request: Request) -> Response:
+    ask = asks.read(await body_of(request), asks.RepairAsk)
+    begun = await node.engine.repair(member_id(node.engine.fleet, ask.name), ask.channel, ask.level, ask.by)
+    return answer(repair_shapes.repair(node.engine.fleet, begun, SystemClock().now()), 202)
+
+
+async def approve(node: Node, request: Request) -> Response:
+    ask = asks.read(await body_of(request), asks.ApproveAsk)
+    found = member_id(node.engine.fleet, ask.name) if ask.name else ""
+    return answer(await node.engine.approve(found, ask.channel, ask.by))
+
+
+async def mend(node: Node, request: Request) -> Response:
+    ask = asks.read(await body_of(request), asks.MendAsk)
+    return answer({"action": ask.action, "note": await node.engine.mend(ask.action)})
+
+
 async def down(node: Node, request: Request) -> Response:
     ask = asks.read(await body_of(request), asks.DownAsk)
     if not ask.now:
@@ -299,6 +320,10 @@ ROUTES: dict[str, dict[str, Verb]] = {
     "/probe": {"POST": probe},
     "/check": {"POST": check},
     "/hold": {"POST": hold},
+    "/repairs": {"GET": repairs},
+    "/repair": {"POST": repair},
+    "/repair/approve": {"POST": approve},
+    "/mend": {"POST": mend},
     "/down": {"POST": down},
 }
 

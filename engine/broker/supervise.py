@@ -117,6 +117,26 @@ class Broker:
             if what is Change.RESTART or not await self._reloaded():
                 await self._restart()
 
+    async def restart(self) -> bool:
+        """Give it another life, on the same ports; whether it is up then. A server that hears nothing any more is ended
+        all the same."""
+        async with self._turn:
+            if self._keeper is None:
+                return False
+            await self._restart()
+            return self.state == "up"
+
+    async def reload(self) -> bool:
+        """Write its files anew and have them read, by a restart where need be; whether it is up then."""
+        async with self._turn:
+            if self._keeper is None:
+                return False
+            with _writable(self._folder):
+                self._write()
+            if not await self._reloaded():
+                await self._restart()
+            return self.state == "up"
+
     async def stop(self) -> None:
         """End the server and the watch over it; idempotent."""
         keeper, self._keeper = self._keeper, None

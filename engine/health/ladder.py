@@ -116,6 +116,8 @@ def _begins(fleet: Fleet, peer: str, channel: Channel) -> bool:
         return False
     if channel is Channel.NATS and (brokerless(fleet, peer) or (fleet.me.id, channel) in fleet.repairs):
         return False
+    if channel is Channel.NATS and fleet.broker.state == "starting":
+        return False  # a link that was never up is not broken
     return any(health.ok_at is not None for health in others(fleet, peer, channel))
 
 

@@ -18,6 +18,8 @@ from engine.state import Fleet
 
 CONNECT_S = 10
 BAR = "| "
+# The verb in a peer's start command; what stands before it asks its node for anything else as well.
+START = "up"
 
 
 def commands(fleet: Fleet, repair: Repair) -> tuple[Command, ...]:
@@ -29,8 +31,8 @@ def commands(fleet: Fleet, repair: Repair) -> tuple[Command, ...]:
         return (Command((*own, "repair", "--local", action), f"makes this node {DOES[action]}"), status)
     check = Command((*own, "check", name), f"makes a round trip to {name} on every channel")
     ssh, host = fleet.ways_of(repair.peer).ssh, _host(fleet, repair.peer)
-    if ssh is not None and host and ssh.start[-1:] == ("up",):
-        there = (*ssh.start[:-1], "repair", "--local", action)
+    if ssh is not None and host and START in ssh.start:
+        there = (*ssh.start[: ssh.start.index(START)], "repair", "--local", action)
         does = f"signs in to {name} as {ssh.user or 'you'} and makes it {DOES[action]}"
         return (Command((*_ssh(fleet, ssh, host), shlex.join(there)), does), check)
     again = (*own, "repair", name, "--channel", repair.channel, "--level", "2")

@@ -79,6 +79,18 @@ class PeerPort:
                 return
         raise _no_door(hosts, "every port is taken")
 
+    async def reopen(self) -> None:
+        """Listen on the next free port instead, on the same addresses; connections stay. Raises `FleetError`
+        `node.listen`, and listens where it did before."""
+        left, hosts = self.port, self.hosts
+        self.port, self._wanted = 0, left + 1 if left < 65_535 else 0
+        try:
+            await self.rebind(hosts)
+        except FleetError:
+            self._wanted = left
+            await self.rebind(hosts)
+            raise
+
     async def close(self) -> None:
         """Stop listening and hang up on everybody; idempotent."""
         self._silence()

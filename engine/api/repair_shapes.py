@@ -1,0 +1,77 @@
+"""Repairs, seen from outside (pure): the ladders under way, each with its rung, its steps, and what may be approved."""
+
+import shlex
+
+import msgspec
+
+from engine.model.channel import Channel
+from engine.model.moment import Moment
+from engine.model.repair import Action, Repair
+from engine.state import Fleet
+
+HOUR_S = 3_600.0
+
+
+class StepView(msgspec.Struct, frozen=True):
+    """One thing that was done."""
+
+    level: int
+    at: int
+    what: str
+    outcome: str
+
+
+class CommandView(msgspec.Struct, frozen=True):
+    """One command of a plan, as a shell would take it."""
+
+    command: str
+    does: str
+
+
+class RepairView(msgspec.Struct, frozen=True):
+    """One ladder. `next_s`: seconds to the next rung (null: none follows by itself); `held_s`: seconds until the hour's
+    limit lets it go on; `left`: escalations that remain in this hour for this peer."""
+
+    peer: str
+    channel: Channel
+    level: int
+    began: int
+    why: str
+    action: Action | None
+    next_s: float | None
+    held_s: float | None
+    left: int
+    steps: list[StepView]
+    plan: list[CommandView]
+    working: bool
+    by: str
+
+
+def repairs(fleet: Fleet, now: Moment) -> list[RepairView]:
+    """`GET /repairs`: those under way, the oldest first."""
+    found = sorted(fleet.repairs.values(), key=lambda one: (one.began, one.peer, one.channel))
+    return [repair(fleet, one, now) for one in found]
+
+
+def repair(fleet: Fleet, one: Repair, now: Moment) -> RepairView:
+    """One of them."""
+    recent = [at for at in fleet.escalations.get(one.peer, ()) if now.mono - at < HOUR_S]
+    return RepairView(
+        fleet.name_of(one.peer),
+        one.channel,
+        int(one.level),
+        one.began_ms,
+        one.why,
+        one.action,
+        _left_s(one.due, now) if one.due < float("inf") else None,
+        _left_s(one.held_until, now) if one.held_until > now.mono else None,
+        max(0, fleet.config.repair.per_hour - len(recent)),
+        [StepView(int(step.level), step.at_ms, step.what, step.outcome) for step in one.steps],
+        [CommandView(shlex.join(command.argv), command.does) for command in one.plan],
+        one.working,
+        one.by,
+    )
+
+
+def _left_s(at: float, now: Moment) -> float:
+    return round(max(0.0, at - now.mono), 1)
