@@ -96,13 +96,16 @@ async def cluster(*nodes: Node, mesh_limit: int = 5, hubs: int = 3) -> None:
 
 
 class Inbox:
-    """Arrivals that are kept. `answer`: what is replied, None for silence; `busy`: nothing is taken."""
+    """Arrivals that are kept. `answer`: what is replied, None for silence; `busy`: nothing is taken. `asked`: somebody
+    has come."""
 
     def __init__(self, answer: Callable[[bytes], bytes] | None = lambda data: b"got " + data[:32]):
         self.answer, self.busy = answer, False
         self.came: asyncio.Queue[bytes] = asyncio.Queue()
+        self.asked = asyncio.Event()
 
     def __call__(self, data: bytes, via: Channel, reply: Callable[[bytes], None] | None) -> bool:
+        self.asked.set()
         if self.busy:
             return False
         self.came.put_nowait(data)

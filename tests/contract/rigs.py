@@ -20,10 +20,11 @@ from tests.nodes import LOOPBACK, Inbox, Node, Target, cluster
 
 
 class Way(ABC):
-    """What the suite asks of every channel. `best`: how a good delivery ends. `system`: the programs it needs, and root
-    with them."""
+    """What the suite asks of every channel. `best`: how a good delivery ends, and `budget_s` in what time on a busy
+    machine. `system`: the programs it needs, and root with them."""
 
     best = Verdict.CONFIRMED
+    budget_s = 3.0
     system: tuple[str, ...] = ()
 
     sender: Transport
@@ -43,10 +44,15 @@ class Way(ABC):
 
 
 class Rig(Way):
-    """What it asks besides of a channel that carries bytes. `answers`: the peer's own words come back. `inbox`: the
-    receiver. `gate`: whoever takes the bytes first, which is the receiver but for a relay."""
+    """What it asks besides of a channel that carries bytes. `answers`: the peer's own words come back; `word`: what a
+    delivery brings back. `stores`: the bytes are left somewhere, and nothing at all comes back. `proves`: the other end
+    shows who it is. `inbox`: the receiver. `gate`: whoever takes the bytes first, which is the receiver but for a
+    relay."""
 
     answers = True
+    word = b"got question"
+    stores = False
+    proves = True
 
     def __init__(self) -> None:
         self.inbox = Inbox()
@@ -64,6 +70,19 @@ class Rig(Way):
     @abstractmethod
     async def impersonate(self) -> Inbox:
         """A stranger stands where the peer was; what it gets is kept."""
+
+    async def clog(self) -> None:
+        """From now on no delivery ends, until `free`."""
+        self.gate.answer, self._answer = None, self.gate.answer
+        self.gate.came = asyncio.Queue()
+
+    async def under_way(self) -> None:
+        """Returns once a delivery is held up."""
+        await self.gate.came.get()
+
+    async def free(self) -> None:
+        """What is delivered now ends again."""
+        self.gate.answer = self._answer
 
     async def close(self) -> None:
         for node in self.nodes:
@@ -162,6 +181,7 @@ class RelayRig(HttpRig):
 
     best = Verdict.LANDED
     answers = False
+    word = b"relay has it"
 
     async def open(self) -> None:
         here, _, there = self.nodes
