@@ -7,8 +7,6 @@ whoever connects must have this node's user id (or be root). The TCP port is gua
 import asyncio
 import os
 import socket
-import struct
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +17,7 @@ from engine.api.http import CONNECTIONS, Connection, Handler, Request, Response
 from engine.api.node import Node
 from engine.api.routes import app, not_http, trouble
 from engine.errors import Fault, FleetError
+from engine.security import peercred
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -54,7 +53,7 @@ class Server:
         tcp = None if self._wanted is None else _loopback(self._wanted)
         self.port = tcp.getsockname()[1] if tcp else None
         inner = app(Node(self._engine, str(self._path), self.port, self._origins, self._stop))
-        await self._open(_unix(self._path), inner, ours)
+        await self._open(_unix(self._path), inner, peercred.ours)
         if tcp and self.port:
             await self._open(tcp, guarded(inner, self.port, self._engine.token), anybody)
         _record(self._engine.home / PORT_FILE, self.port)
@@ -99,29 +98,6 @@ def guarded(inner: Handler, port: int, token: str) -> Handler:
 def anybody(sock: Any) -> bool:
     """The TCP port asks for a token instead."""
     return True
-
-
-def ours(sock: Any) -> bool:
-    """Whether a client of the Unix socket is this user's, or root's, who could read the key anyway."""
-    return peer_uid(sock) in (os.getuid(), 0)
-
-
-def peer_uid(sock: Any) -> int:
-    """The user id of the process at the other end of a Unix socket."""
-    return PEER_UID.get(sys.platform, _linux_uid)(sock)
-
-
-def _linux_uid(sock: Any) -> int:
-    """unix(7), SO_PEERCRED: pid, uid, gid."""
-    return int(struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1])
-
-
-def _macos_uid(sock: Any) -> int:
-    """unix(4), LOCAL_PEERCRED (1) at level 0: a `struct xucred`, which begins with a version and the uid."""
-    return int(struct.unpack_from("2I", sock.getsockopt(0, 1, 76))[1])
-
-
-PEER_UID: dict[str, Callable[[Any], int]] = {"linux": _linux_uid, "darwin": _macos_uid}
 
 
 def _unix(path: Path) -> socket.socket:

@@ -38,7 +38,8 @@ async def first(
     through: asyncio.Task[T] | None = None
     try:
         for place in places:
-            calls.append(asyncio.create_task(call(place)))
+            ringing = asyncio.create_task(call(place))
+            calls.append(ringing)
             if through := await _through(calls, STAGGER_S):
                 return through.result()
         while any(not one.done() for one in calls):

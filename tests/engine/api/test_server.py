@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from engine.api import http as api_http
-from engine.api import server
 from engine.api.asks import REQUEST_LIMIT
 from engine.errors import FleetError
 from engine.model.event import RosterMoved
+from engine.security import peercred
 from tests.engine.api.stage import Stage, stage
 
 
@@ -88,7 +88,7 @@ def test_only_its_owner_may_open_the_socket(trio: Stage) -> None:
 
 def test_another_user_is_cut_off(trio: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process of another uid gets the connection closed before a byte is read."""
-    monkeypatch.setattr(server, "peer_uid", lambda _: 54_321)
+    monkeypatch.setattr(peercred, "peer_uid", lambda _: 54_321)
     with raw(trio) as door:
         with suppress(BrokenPipeError):
             door.sendall(b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n")
