@@ -131,6 +131,9 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
         if why := whereabouts.news(fleet, parcel):
             fleet, more = _cleared(fleet, parcel.envelope.src, Channel.HTTP, now, why)
             effects += [*more, Arm(TIMER, now.mono)]
+        if whereabouts.has_other_ways(fleet, parcel):
+            fleet, more = _announced(fleet, parcel.envelope.src, now)
+            effects += more
         if parcel.envelope.kind is Kind.RECEIPT:
             fleet, more = _echoed(fleet, parcel, now)
             effects += more
@@ -147,6 +150,16 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
         elif health.state is ChannelState.BROKEN and health.retry_at > now.mono:
             fleet = put(fleet, peer, channel, msgspec.structs.replace(health, retry_at=now.mono))
             effects.append(Arm(TIMER, now.mono))
+    return fleet, effects
+
+
+def _announced(fleet: Fleet, peer: str, now: Moment) -> Step:
+    """A peer tells of other ways to it: what could not be set up may be by now, and a host key that was wrong by its
+    old word may be right by its new one."""
+    effects: list[Effect] = [AskReady(peer)]
+    for channel in (Channel.SEED, Channel.SSH):
+        fleet, more = _cleared(fleet, peer, channel, now, "it announced other ways")
+        effects += more
     return fleet, effects
 
 

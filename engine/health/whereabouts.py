@@ -14,14 +14,27 @@ from engine.state import Fleet
 
 def news(fleet: Fleet, parcel: Parcel) -> str:
     """Why its sender is worth another look, if this parcel is a heartbeat that gives a reason; else nothing."""
-    envelope = parcel.envelope
-    if envelope.kind is not Kind.HEARTBEAT:
-        return ""
-    try:
-        beat: Heartbeat = unpack(Kind.HEARTBEAT, envelope.body)
-    except FleetError:
+    envelope, beat = parcel.envelope, _told(parcel)
+    if beat is None:
         return ""
     if beat.addresses and beat.addresses != fleet.addresses_of(envelope.src):
         return "it is at another address now"
     known = fleet.peers.get(envelope.src)
     return "it has started again" if known and envelope.src_epoch > known.beat_no[0] else ""
+
+
+def has_other_ways(fleet: Fleet, parcel: Parcel) -> bool:
+    """Whether this is a heartbeat of a peer that can be reached otherwise than it said before: another sshd, other host
+    keys, another hub."""
+    beat = _told(parcel)
+    return beat is not None and beat.ways is not None and beat.ways != fleet.ways_of(parcel.envelope.src)
+
+
+def _told(parcel: Parcel) -> Heartbeat | None:
+    if parcel.envelope.kind is not Kind.HEARTBEAT:
+        return None
+    try:
+        beat: Heartbeat = unpack(Kind.HEARTBEAT, parcel.envelope.body)
+    except FleetError:
+        return None
+    return beat

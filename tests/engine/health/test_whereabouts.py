@@ -10,6 +10,7 @@ from engine.model.mail import Parcel
 from engine.model.packets import Heartbeat, pack
 from engine.model.peer import Peer
 from engine.model.roster import Address
+from engine.model.ways import SshWay, Ways
 from engine.signals import Arrived
 from engine.state import Fleet
 from tests.engine.script import EPOCH, Script, fleet, letter, with_health
@@ -55,3 +56,17 @@ def test_a_move_lifts_the_quarantine() -> None:
     assert f"ring {health.TIMER} at 2.000" in script.hear(Arrived((beat(*NEW),), Channel.NATS), at=2.0)
     assert script.fleet.health("B", HTTP).state is ChannelState.UNKNOWN
     assert script.fleet.health("B", HTTP).reason == "it is at another address now"
+
+
+def test_other_ways_lift_the_quarantine_of_ssh() -> None:
+    """A machine that got other host keys says so itself: what was wrong by its old word is looked at by its new one."""
+    script = Script(quarantined(), health.step)
+    shown = msgspec.structs.replace(script.fleet.health("B", HTTP), reason="a host key that it did not announce")
+    value = msgspec.structs.replace(script.fleet, channels=script.fleet.channels.set(("B", Channel.SSH), shown))
+    script = Script(value, health.step)
+    ways = Ways(ssh=SshWay("ann", 22, ("ssh-ed25519 AAAA",)))
+    told = pack(Heartbeat(2, "0.1", addresses=OLD, ways=ways))
+    effects = script.hear(Arrived((beat(body=told),), Channel.NATS), at=1.0)
+    assert script.fleet.health("B", Channel.SSH).state is ChannelState.UNKNOWN
+    assert script.fleet.health("B", HTTP).state is ChannelState.QUARANTINED
+    assert any("AskReady" in one or "ready" in one for one in effects), effects
