@@ -1,0 +1,408 @@
+"""The repair ladder as a conversation: what breaks, what each rung asks for, and what ends it."""
+
+import itertools
+from typing import Any
+
+import msgspec
+import pytest
+
+from engine import effects as e
+from engine.config import Config, RepairConfig
+from engine.errors import FleetError
+from engine.health.ladder import TABLE, TIMER, Event, advance
+from engine.health.remedies import above, opens_at
+from engine.model.channel import Channel, ChannelState, Verdict
+from engine.model.envelope import Kind
+from engine.model.finding import Severity
+from engine.model.packets import Mend, Mended, pack, unpack
+from engine.model.peer import Peer, Standing
+from engine.model.repair import Action, Level, Repair
+from engine.model.roster import Role
+from engine.signals import ChannelTurned, MendAnswered, PlanApproved, PlanRan, Rang, RepairAsked
+from engine.state import Broker, Fleet
+from tests.engine.script import T0_MONO, Script, fleet, tried, with_health
+
+N, H, R, S = Channel.NATS, Channel.HTTP, Channel.RELAY, Channel.SSH
+B = ChannelState.BROKEN
+
+
+def config(**repair: Any) -> Config:
+    return Config(repair=RepairConfig(**{"l2_s": 5.0, "l3_s": 20.0, "l4_s": 30.0, "last_s": 90.0} | repair))
+
+
+def three(**repair: Any) -> Fleet:
+    """A of A, B and C, with a broker of its own; P1 and P2 work to both."""
+    value = fleet("A", "B", "C", config=config(**repair))
+    return msgspec.structs.replace(value, broker=Broker("up"))
+
+
+def broken(value: Fleet, channel: Channel = N, peer: str = "B", state: ChannelState = B, **more: Any) -> Fleet:
+    return with_health(value, peer, channel, state=state, reason="no answer", **more)
+
+
+def begun(value: Fleet) -> Script:
+    """P1 to B has just broken; P2 works, and has worked since."""
+    script = Script(broken(value))
+    script.hear(ChannelTurned("B", N, usable=False), at=10)
+    script.fleet = with_health(script.fleet, "B", H, ok_at=T0_MONO + 12)
+    return script
+
+
+def repair(script: Script, peer: str = "B", channel: Channel = N) -> Repair:
+    return script.fleet.repairs[peer, channel]
+
+
+def mends(script: Script) -> list[tuple[str, Mend]]:
+    """What the last signal asked others to do, as it lies in the outbox."""
+    saved = (
+        one.envelope for s in script.effects if isinstance(s, e.Save) for one in s.records if hasattr(one, "envelope")
+    )
+    return [(one.dst, unpack(Kind.MEND, one.body)) for one in saved if one.kind is Kind.MEND]
+
+
+def rung(script: Script, at: float) -> None:
+    script.hear(Rang(TIMER), at=at)
+
+
+def answer(script: Script, outcome: str, note: str = "", peer: str = "B") -> None:
+    asked = repair(script, peer)
+    script.hear(MendAnswered(peer, Mended(asked.ask, str(asked.action), outcome, note)))
+
+
+# ------------------------------------------------------------------------------------------------------ the machine
+
+
+@pytest.mark.parametrize(("level", "event"), itertools.product(Level, Event))
+def test_every_pair_is_in_the_table_or_illegal(level: Level, event: Event) -> None:
+    """An absent key is the illegal step, and its message names rung and event; no step leads down by itself."""
+    if (level, event) in TABLE:
+        assert advance(level, event) >= level
+        return
+    with pytest.raises(FleetError, match=f"{event} on L{level:d}"):
+        advance(level, event)
+
+
+@pytest.mark.parametrize(
+    ("level", "levels", "wanted"),
+    [
+        (1, (1, 2, 3, 4), 2),
+        (1, (1, 3, 4), 3),
+        (1, (1, 4), 4),
+        (2, (1, 2), None),
+        (4, (1, 2, 3, 4), None),
+        (1, (), None),
+    ],
+)
+def test_the_next_rung_is_the_next_in_use(level: int, levels: tuple[int, ...], wanted: int | None) -> None:
+    """A rung that is switched off is not there."""
+    assert above(Level(level), levels) == wanted
+
+
+@pytest.mark.parametrize(
+    ("times", "now", "wanted"),
+    [((), 0.0, 0.0), ((1.0, 2.0), 3.0, 0.0), ((1.0, 2.0, 3.0), 4.0, 3601.0), ((1.0, 2.0, 3.0), 3601.5, 0.0),
+     ((1.0, 2.0, 3.0, 4.0), 5.0, 3602.0)],
+)  # fmt: skip
+def test_when_one_more_may_follow(times: tuple[float, ...], now: float, wanted: float) -> None:
+    """At three an hour, the third last must be an hour old."""
+    assert opens_at(times, now, 3) == wanted
+
+
+# -------------------------------------------------------------------------------------------------------- the rungs
+
+
+def test_a_break_is_noted_at_once() -> None:
+    """L1 is an entry in the ledger, a finding that shows if it lasts, and an event; nobody is asked anything."""
+    script = Script(broken(three()))
+    said = script.hear(ChannelTurned("B", N, usable=False), at=10)
+    assert "save lazily entry repair B" in said
+    assert "tell repair B nats L1 noted: no answer" in said
+    assert "tell found repair.nats" in said
+    assert f"ring {TIMER} at 11.000" in said
+    assert mends(script) == []
+    found = script.fleet.findings["repair.nats", "B"]
+    assert (found.severity, found.visible_after_s) == (Severity.LOW, 5.0)
+
+
+def test_then_the_peer_is_asked_over_what_works() -> None:
+    """L2 comes after its wait, as durable mail that names the action, the channel and what was seen."""
+    script = begun(three())
+    rung(script, at=14.9)
+    assert mends(script) == []
+    rung(script, at=15)
+    ((to, mend),) = mends(script)
+    assert (to, mend.action, mend.channel, mend.why) == ("B", "restart_nats", "nats", "no answer")
+    assert any(
+        said.startswith("deliver mend-") and said.endswith("to B over http") for said in map(_said, script.effects)
+    )
+    assert repair(script).level is Level.ASKED
+
+
+def _said(effect: e.Effect) -> str:
+    from tests.engine.script import said
+
+    return said(effect)
+
+
+def test_each_rung_is_given_its_time() -> None:
+    """L3 follows L2 after its wait, L4 follows L3; at L4 nothing more happens by itself."""
+    script = begun(three())
+    rung(script, at=15)
+    rung(script, at=34.9)
+    assert repair(script).level is Level.ASKED
+    rung(script, at=35)
+    ((_, mend),) = mends(script)
+    assert (mend.action, repair(script).level) == ("agent", Level.AGENT)
+    rung(script, at=65)
+    assert (repair(script).level, mends(script)) == (Level.PERSON, [])
+    assert script.fleet.findings["repair.nats", "B"].severity is Severity.HIGH
+    rung(script, at=2_000)
+    assert repair(script).level is Level.PERSON
+
+
+def test_a_person_hears_of_it_in_time_whatever_else_is() -> None:
+    """L4 comes `last_s` after the break at the latest."""
+    script = begun(three(l3_s=1_000.0))
+    rung(script, at=15)
+    rung(script, at=100)
+    assert repair(script).level is Level.PERSON
+    assert [one.argv[-1] for one in repair(script).plan][-1] == "B"
+
+
+@pytest.mark.parametrize(
+    ("levels", "rungs"), [((1, 3, 4), [Level.AGENT, Level.PERSON]), ((1, 4), [Level.PERSON]), ((1, 2), [Level.ASKED])]
+)
+def test_a_rung_that_is_off_is_not_waited_for(levels: tuple[int, ...], rungs: list[Level]) -> None:
+    """The next one in use follows at once; after the last in use nothing does."""
+    script, seen = begun(three(levels=levels)), []
+    for at in (15, 35, 50, 66, 80):
+        rung(script, at=at)
+        seen += [repair(script).level] if repair(script).level not in seen else []
+    assert seen == rungs
+
+
+def test_a_no_is_not_waited_for_either() -> None:
+    """What the peer refused or failed at is over: the next rung follows at once."""
+    script = begun(three())
+    rung(script, at=15)
+    answer(script, "refused", "no broker of its own")
+    assert (repair(script).level, mends(script)[0][1].action) == (Level.AGENT, "agent")
+    assert repair(script).steps[-2].outcome == "refused: no broker of its own"
+    answer(script, "failed", "exit 1")
+    assert repair(script).level is Level.PERSON
+
+
+def test_done_is_a_reason_to_look_and_no_proof() -> None:
+    """After a yes the channel is probed at once, and the ladder waits for the round trip."""
+    script = begun(three())
+    rung(script, at=15)
+    answer(script, "done", "its broker is up again")
+    assert any(
+        isinstance(one, e.Deliver) and one.channel is N and one.envelope.kind is Kind.PING for one in script.effects
+    )
+    assert repair(script).level is Level.ASKED
+
+
+def test_only_the_asked_machine_answers() -> None:
+    """An answer from another peer, or to another question, moves nothing."""
+    script = begun(three())
+    rung(script, at=15)
+    before = script.fleet.repairs
+    script.hear(MendAnswered("C", Mended(repair(script).ask, "restart_nats", "refused")))
+    script.hear(MendAnswered("B", Mended("mend-1-1", "restart_nats", "refused")))
+    assert script.fleet.repairs is before
+
+
+def test_a_round_trip_ends_it() -> None:
+    """HEALTHY by a round trip since the break: the ledger says which rung healed it and how long it took, and so does
+    the reason of the pair."""
+    script = begun(three())
+    rung(script, at=15)
+    script.fleet = with_health(script.fleet, "B", N, state=ChannelState.HEALTHY, ok_at=T0_MONO + 19)
+    said = script.hear(ChannelTurned("B", N, usable=True), at=19)
+    assert "tell repair B nats L0 healed by L2 in 9 s" in said
+    assert "tell gone repair.nats" in said
+    assert (script.fleet.repairs, script.fleet.findings) == (
+        type(script.fleet.repairs)(),
+        type(script.fleet.findings)(),
+    )
+    assert script.fleet.health("B", N).reason == "healed by L2 in 9 s"
+
+
+@pytest.mark.parametrize("standing", [Standing.UNREACHABLE, Standing.OFFLINE, Standing.LEFT])
+def test_who_is_away_is_not_repaired(standing: Standing) -> None:
+    """A peer that left or is away altogether has no channel at fault."""
+    script = begun(three())
+    script.fleet = msgspec.structs.replace(script.fleet, peers=script.fleet.peers.set("B", Peer("B", standing)))
+    rung(script, at=15)
+    assert not script.fleet.repairs
+    assert mends(script) == []
+
+
+# ------------------------------------------------------------------------------------------------- what begins none
+
+
+def test_nothing_begins_while_nothing_else_reaches_the_peer() -> None:
+    """With every channel broken the machine is at fault, or the network; with one back, the ladder begins."""
+    script = Script(broken(broken(three()), H))
+    script.hear(ChannelTurned("B", N, usable=False), at=10)
+    assert not script.fleet.repairs
+    script.fleet = with_health(script.fleet, "B", R, state=ChannelState.HEALTHY, ok_at=T0_MONO + 20)
+    script.hear(tried(R, Verdict.CONFIRMED, (1, 1, "m1")), at=20)
+    assert set(script.fleet.repairs) == {("B", N), ("B", H)}
+
+
+def test_nobody_is_asked_before_something_is_proven() -> None:
+    """Another channel must have made a round trip since the break; until then the rung waits."""
+    script = Script(broken(three()))
+    script.hear(ChannelTurned("B", N, usable=False), at=10)
+    for at in (15, 16, 17):
+        rung(script, at=at)
+        assert (mends(script), repair(script).level) == ([], Level.NOTED)
+    script.fleet = with_health(script.fleet, "B", H, ok_at=T0_MONO + 17.5)
+    rung(script, at=18)
+    assert repair(script).level is Level.ASKED
+
+
+def test_a_held_channel_is_the_persons() -> None:
+    """What a person took out of the cascade is not repaired."""
+    script = Script(broken(three(), held=True))
+    script.hear(ChannelTurned("B", N, usable=False), at=10)
+    assert not script.fleet.repairs
+
+
+def test_a_wrong_key_has_its_own_remedy() -> None:
+    """A quarantined pair asks for keys and roster to be applied anew, not for a restart."""
+    script = begun(broken(three(), state=ChannelState.QUARANTINED))
+    script.fleet = broken(script.fleet, state=ChannelState.QUARANTINED)
+    rung(script, at=15)
+    assert mends(script)[0][1].action == "reload_roster"
+
+
+def test_a_channel_nobody_can_repair_by_itself_goes_on() -> None:
+    """Where the table has no action L2 is passed over, and said to be."""
+    value = with_health(three(), "B", R, state=B, reason="no receipt")
+    script = Script(with_health(value, "B", H, ok_at=T0_MONO + 12))
+    script.hear(RepairAsked("B", R, 2, by="anna"), at=11)
+    assert [one.outcome for one in repair(script, channel=R).steps] == ["done", "skipped"]
+    rung(script, at=12)
+    assert repair(script, channel=R).level is Level.AGENT
+
+
+def test_an_observer_asks_nobody() -> None:
+    """Its requests would be refused; its ladder goes to a person."""
+    script = begun(three())
+    mine = msgspec.structs.replace(script.fleet.roster.members[0], role=Role.OBSERVER)
+    roster = msgspec.structs.replace(script.fleet.roster, members=(mine, *script.fleet.roster.members[1:]))
+    script.fleet = msgspec.structs.replace(script.fleet, roster=roster)
+    for at in (15, 16, 17):
+        rung(script, at=at)
+        assert mends(script) == []
+    assert repair(script).level is Level.PERSON
+
+
+# ------------------------------------------------------------------------------------------------------ our own fault
+
+
+def test_what_is_broken_to_everybody_is_ours() -> None:
+    """P1 to nobody: this node does to itself what it would have asked of others, and asks none of them."""
+    script = Script(broken(broken(three()), peer="C"))
+    script.hear(ChannelTurned("B", N, usable=False), at=10)
+    script.hear(ChannelTurned("C", N, usable=False), at=10.5)
+    rung(script, at=15)
+    assert [said for said in map(_said, script.effects) if "undertake" in said] == ["undertake restart_nats"]
+    assert mends(script) == []
+    rung(script, at=16)
+    assert set(script.fleet.repairs) == {("A", N)}
+    assert repair(script, "A").level is Level.ASKED
+    script.fleet = with_health(script.fleet, "C", N, state=ChannelState.HEALTHY, ok_at=T0_MONO + 18)
+    script.hear(ChannelTurned("C", N, usable=True), at=18)
+    assert ("A", N) not in script.fleet.repairs
+
+
+@pytest.mark.parametrize(("barred", "ours"), [(False, False), (True, True)])
+def test_between_two_the_last_failure_tells_whose_it_is(barred: bool, ours: bool) -> None:
+    """With one peer "to everybody" says little: what could not even leave is ours, what was not answered is theirs."""
+    value = msgspec.structs.replace(fleet("A", "B", config=config()), broker=Broker("up"))
+    script = begun(broken(value))
+    script.fleet = with_health(script.fleet, "B", N, barred=barred)
+    rung(script, at=15)
+    assert [bool(mends(script)), ("A", N) in script.fleet.repairs] == [not ours, ours]
+
+
+# ------------------------------------------------------------------------------------------------------- the limit
+
+
+def test_three_in_an_hour_and_no_more() -> None:
+    """At the limit a repair is held, says until when, and goes on when the hour is over."""
+    script = begun(three(per_hour=1))
+    rung(script, at=15)
+    rung(script, at=35)
+    held = repair(script)
+    assert (held.level, mends(script), held.held_until) == (Level.ASKED, [], T0_MONO + 15 + 3_600)
+    assert held.steps[-1].outcome == "held"
+    rung(script, at=36)
+    assert len(repair(script).steps) == len(held.steps), "said once"
+    rung(script, at=100)
+    assert repair(script).level is Level.PERSON, "a person hears of it all the same"
+
+
+def test_another_peer_has_an_hour_of_its_own() -> None:
+    """The limit is a node's, not the fleet's."""
+    script = begun(three(per_hour=1))
+    rung(script, at=15)
+    script.fleet = broken(with_health(script.fleet, "C", N, ok_at=T0_MONO + 21), H, "C")
+    script.hear(ChannelTurned("C", H, usable=False), at=20)
+    rung(script, at=25)
+    assert [to for to, _ in mends(script)] == ["C"]
+
+
+# ------------------------------------------------------------------------------------------------------- a person
+
+
+def test_a_person_starts_at_any_rung() -> None:
+    """Their wish counts against the limit like any other, and is written down with their name."""
+    script = Script(broken(three(levels=(1,))))
+    script.hear(RepairAsked("B", N, 3, by="anna"), at=10)
+    assert (repair(script).level, mends(script)[0][1].action) == (Level.AGENT, "agent")
+    assert len(script.fleet.escalations["B"]) == 1
+    entries = [one for s in script.effects if isinstance(s, e.Save) for one in s.records if hasattr(one, "facts")]
+    assert {one.facts["by"] for one in entries if one.verb == "repair"} == {"anna"}
+
+
+def test_what_is_well_is_not_repaired() -> None:
+    """A wish about a healthy channel changes nothing."""
+    script = Script(three())
+    script.hear(RepairAsked("B", N, 2), at=10)
+    assert not script.fleet.repairs
+
+
+def test_the_plan_is_exact_and_its_approval_is_written_down() -> None:
+    """Approving marks the repair as worked on; the end of the commands is written down and looked at."""
+    script = begun(three(levels=(1, 4)))
+    script.fleet = msgspec.structs.replace(
+        script.fleet, me=msgspec.structs.replace(script.fleet.me, program=("fleet", "--home", "/h"))
+    )
+    rung(script, at=15)
+    first, check = repair(script).plan
+    assert first.argv == ("fleet", "--home", "/h", "repair", "B", "--channel", "nats", "--level", "2")
+    assert check.argv == ("fleet", "--home", "/h", "check", "B")
+    said = script.hear(PlanApproved("B", N, "anna"), at=20)
+    assert "save entry repair B" in said
+    assert repair(script).working
+    said = script.hear(PlanRan("B", N, 1, False, "exit 1"), at=21)
+    assert "tell repair B nats L4 1 of the commands went well" in said
+    assert (repair(script).working, repair(script).steps[-1].outcome) == (False, "failed: exit 1")
+    assert any(said.startswith("deliver ping") for said in said)
+
+
+def test_the_end_of_a_plan_is_written_down_even_if_it_helped() -> None:
+    """By then the repair may be over: that is what the commands were for."""
+    script = Script(three())
+    assert script.hear(PlanRan("B", N, 2, True), at=5) == ["save entry repair B"]
+
+
+def test_mend_travels_as_it_was_asked() -> None:
+    """The packet survives the wire."""
+    mend = Mend("mend-1-1", Action.RESTART_NATS, "nats", "no answer")
+    assert unpack(Kind.MEND, pack(mend)) == mend

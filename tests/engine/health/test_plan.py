@@ -1,0 +1,75 @@
+"""The commands a person may approve: exact, and trusting nobody the peer did not name."""
+
+import shlex
+
+import msgspec
+import pytest
+
+from engine.health.plan import commands
+from engine.model.channel import Channel
+from engine.model.packets import Heartbeat
+from engine.model.peer import Peer, Standing
+from engine.model.repair import Action, Level, Repair
+from engine.model.roster import Address
+from engine.model.ways import SshWay, Ways
+from engine.state import Fleet
+from tests.engine.script import fleet
+
+OWN = ("py", "-m", "fleet_tui", "--home", "/a b")
+KEY = "ssh-ed25519 AAAAC3Nza"
+
+
+def value(*hosts: str, way: SshWay | None = None) -> Fleet:
+    """A fleet of A and B, which told where it is and how its sshd is reached."""
+    found = fleet("A", "B")
+    beat = Heartbeat(0, "1", addresses=tuple(Address(host, 1, 2, 0, 3) for host in hosts), ways=Ways(ssh=way))
+    found = msgspec.structs.replace(found, peers=found.peers.set("B", Peer("B", Standing.ALIVE, beat=beat)))
+    return msgspec.structs.replace(found, me=msgspec.structs.replace(found.me, program=OWN))
+
+
+def repair(action: Action | None = Action.RESTART_NATS, **more: bool) -> Repair:
+    return Repair("A" if more.get("ours") else "B", Channel.NATS, Level.PERSON, 0, 0.0, 0.0, action=action, **more)
+
+
+WAY = SshWay("fay", 2222, (KEY,), start=("/venv/bin/python", "-m", "fleet_tui", "--home", "/home/fay/.fleet x", "up"))
+
+
+def test_over_ssh_to_the_announced_user_host_and_port() -> None:
+    """It asks for nothing, accepts the announced key and no other, and runs the peer's own `fleet repair --local`."""
+    first, check = commands(value("127.0.0.1", "10.0.0.7", way=WAY), repair())
+    argv = list(first.argv)
+    assert argv[0] == "ssh"
+    assert argv[argv.index("-p") + 1] == "2222"
+    assert argv[-2] == "fay@10.0.0.7"
+    assert shlex.split(argv[-1]) == [*WAY.start[:-1], "repair", "--local", "restart_nats"]
+    options = {argv[at + 1] for at, word in enumerate(argv) if word == "-o"}
+    assert {"BatchMode=yes", "StrictHostKeyChecking=yes", "UserKnownHostsFile=none"} <= options
+    assert f"KnownHostsCommand=/usr/bin/printf '[10.0.0.7]:2222 {KEY}'" in options
+    assert check.argv == (*OWN, "check", "B")
+
+
+def test_the_usual_port_has_no_brackets() -> None:
+    """As known_hosts(5) has it."""
+    first, _ = commands(value("10.0.0.7", way=msgspec.structs.replace(WAY, port=22)), repair())
+    assert f"KnownHostsCommand=/usr/bin/printf '10.0.0.7 {KEY}'" in first.argv
+
+
+@pytest.mark.parametrize("way", [None, msgspec.structs.replace(WAY, start=())])
+def test_without_a_way_in_it_is_asked_once_more(way: SshWay | None) -> None:
+    """On a person's word, over whatever works."""
+    first, _ = commands(value("10.0.0.7", way=way), repair())
+    assert first.argv == (*OWN, "repair", "B", "--channel", "nats", "--level", "2")
+
+
+def test_our_own_fault_is_mended_here() -> None:
+    """No other machine is in the plan."""
+    assert [one.argv for one in commands(value(), repair(ours=True))] == [
+        (*OWN, "repair", "--local", "restart_nats"),
+        (*OWN, "status"),
+    ]
+
+
+def test_where_nothing_fits_the_node_is_restarted() -> None:
+    """The one action that sets up every channel anew."""
+    first, _ = commands(value("10.0.0.7", way=WAY), repair(None))
+    assert first.argv[-1].endswith("repair --local restart_daemon")
