@@ -24,6 +24,7 @@ from engine.errors import FleetError
 from engine.health.cascade import reached
 from engine.membership import waking
 from engine.membership.datagram import Datagrams
+from engine.membership.discovery_mdns import Beacon, Telling
 from engine.model.channel import CHANNELS, Channel
 from engine.model.finding import Finding, Severity
 from engine.model.roster import Address, Roster
@@ -66,6 +67,7 @@ class Doors:
         self._trusted = fleet.roster.fleet_id
         self._following = asyncio.Lock()
         self._joining: Joining | None = None
+        self._beacon = Beacon()
 
     async def open(self) -> None:
         """Listen. Raises `FleetError` when the peer port or the gossip socket cannot be opened at all."""
@@ -76,11 +78,13 @@ class Doors:
 
     async def close(self) -> None:
         """Stop listening, last of all the broker."""
+        dark = asyncio.create_task(self._beacon.tell(None))
         for transport in self._core.hands.transports.values():
             await transport.close()
         await self._port.close()
         self._datagrams.close()
         await self._broker.stop()
+        await dark
 
     # ---------------------------------------------------------------------------------------------------- broker
 
@@ -302,7 +306,15 @@ class Doors:
         )
         if where != self._core.loop.fleet.me.addresses:
             self._core.loop.post(Listening(where))
+        self._tell_nearby(where)
         return where
+
+    def _tell_nearby(self, where: tuple[Address, ...]) -> None:
+        """Show ourselves on the networks where we listen, if anybody may look."""
+        me, hosts = self._core.loop.fleet.me, tuple(at.host for at in where if exposure.outward(at.host))
+        wanted = Telling(me.id, me.name, self._port.port, hosts) if hosts and self._config.discovery.mdns else None
+        if wanted != self._beacon.told:
+            self._spawn(self._beacon.tell(wanted))
 
     def send(self, host: str, port: int, packet: bytes) -> None:
         """One gossip packet."""

@@ -37,6 +37,8 @@ from engine.mending import Mender, cannot_restart
 from engine.model.records import PutMeta, PutRoster
 from engine.model.roster import Roster
 from engine.ports import remembered
+from engine.rouser import Rouser
+from engine.scout import Scout
 from engine.security import keyfile, prekeys
 from engine.security.identity import Identity
 from engine.security.roster import found, name_from, verify
@@ -46,6 +48,7 @@ from engine.state import Fleet, Me
 from engine.store.read import Reader
 from engine.store.store import Alarms, Store
 from engine.switchboard import Switchboard
+from engine.tunnels import Tunnels
 from engine.workbench import Workbench
 
 log = logging.getLogger(__name__)
@@ -93,6 +96,7 @@ class Engine:
         fleet = await self._remembered(identity)
         self.core = self._assembled(identity, fleet)
         self._doors = Doors(self.home, identity, files, self.core, self._spawn, lambda: self._clock.now().wall_ms)
+        self.tunnels = Tunnels(self.home, self._config.ssh, self.core.loop)
         self._mender = Mender(
             self.home,
             self._config.repair,
@@ -101,12 +105,14 @@ class Engine:
             spawn=self._spawn,
             restart=self._restart,
             retrust=lambda: self._retrust(identity),
+            tunnels=self.tunnels.restart,
         )
         self._offer_verbs(identity)
         self._runner = asyncio.create_task(self.core.loop.run())
         self._runner.add_done_callback(self._crashed)
         self.core.door.remember(await self._reader.recent_tags(SEEN_LIMIT))
         await self._doors.open()
+        self.tunnels.open()
         self.heard(Started())
         for signal in self._early:
             self.heard(signal)
@@ -128,6 +134,8 @@ class Engine:
         self.probe, self.hold, self.check = board.probe, board.hold, board.check
         bench = Workbench(loop, hands)
         self.repair, self.approve, self.mend = bench.repair, bench.approve, bench.mend
+        self.wake = Rouser(loop, hands).wake
+        self.discover = Scout(loop, Path.home() / ".ssh" / "config").discover
         archive = Archive(self._reader)
         self.ledger, self.verify_ledger = archive.ledger, archive.verify_ledger
 
@@ -143,6 +151,7 @@ class Engine:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.tunnels.close()
         await self._doors.close()
         self._runner.cancel()
         await self.core.hands.flush()

@@ -40,6 +40,14 @@ def _hosts(bind: str, interfaces: Iterable[str]) -> tuple[str, ...]:
     return (*found[: ADVERTISED - 1], LOOPBACK)
 
 
+def outward(host: str) -> bool:
+    """Whether this is an IPv4 address at which others can reach us; a name is none."""
+    try:
+        return not useless(host)
+    except ValueError:
+        return False
+
+
 def useless(text: str) -> bool:
     """Whether an address of an interface helps nobody elsewhere to find us."""
     # Link-local addresses need a zone that means nothing on another machine; IPv6 is not bound yet.

@@ -32,7 +32,8 @@ Deed = Callable[[Undertake], Awaitable[str]]
 
 class Mender:
     """Does what `Undertake` asks. `restart`: ends this process in order and starts it again; raises `FleetError` where
-    it cannot. `retrust`: gives keys and roster to everything once more."""
+    it cannot. `retrust`: gives keys and roster to everything once more. `tunnels`:
+    hangs up and opens those that are kept to peers; says how many."""
 
     def __init__(
         self,
@@ -44,9 +45,11 @@ class Mender:
         spawn: Callable[[Coroutine[Any, Any, Any]], None],
         restart: Callable[[], None],
         retrust: Callable[[], None],
+        tunnels: Callable[[], Awaitable[str]],
     ):
         self._home, self._config, self._doors = home, config, doors
         self._post, self._spawn, self._restart, self._retrust = post, spawn, restart, retrust
+        self._tunnels = tunnels
         self._deeds: dict[Action, tuple[Deed, float]] = {
             Action.RESTART_NATS: (self._nats, DEED_S),
             Action.RESTART_DAEMON: (self._daemon, DEED_S),
@@ -87,7 +90,7 @@ class Mender:
         return "restarting"
 
     async def _tunnel(self, effect: Undertake) -> str:
-        return await self._doors.renew_links()
+        return f"{await self._doors.renew_links()}, {await self._tunnels()}"
 
     async def _roster(self, effect: Undertake) -> str:
         self._retrust()

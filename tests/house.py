@@ -38,6 +38,9 @@ VERBS = (
     "engine.archive",
     "engine.doors",
     "engine.workbench",
+    "engine.rouser",
+    "engine.scout",
+    "engine.tunnels",
 )
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -62,7 +65,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine.loop": WORDS | ROOMS | {"engine.rooms"},
     "engine.core": WORDS | ROOMS | {"engine.hands", "engine.loop", "engine.door"},
     **dict.fromkeys(
-        VERBS, WORDS | ROOMS | {"engine.core", "engine.hands", "engine.loop", "engine.exposure", "engine.ports"}
+        VERBS,
+        WORDS
+        | ROOMS
+        | {"engine.core", "engine.hands", "engine.loop", "engine.exposure", "engine.ports", "engine.target"},
     ),
     "engine.repairman": WORDS,
     "engine.mending": WORDS | ROOMS | {"engine.doors", "engine.repairman"},
@@ -78,6 +84,8 @@ ARROWS = {
     ("engine.mail", "engine.health.cascade"): "which channel next is health's formula, and mail's question",
     ("engine.switchboard", "engine.desk"): "a peer is named the same way whatever is asked of it",
     ("engine.workbench", "engine.desk"): "a peer is named the same way whatever is asked of it",
+    ("engine.rouser", "engine.desk"): "a peer is named the same way whatever is asked of it",
+    ("engine.tunnels", "engine.desk"): "a peer is named the same way whatever is asked of it",
     ("fleet_tui.journal", "engine.security.redact"): "the last line of defence stands where the log is written",
     ("fleet_tui", "engine.api.client"): "a command asks the running node over its socket",
     ("fleet_tui.parts", "engine.api.server"): "the process is put together in one place: engine, API, terminal",

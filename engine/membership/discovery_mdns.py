@@ -34,20 +34,20 @@ class Beacon:
     """This node on its networks. `tell` may be called as often as anything might have changed."""
 
     def __init__(self) -> None:
-        self._told: Telling | None = None
+        self.told: Telling | None = None
         self._zeroconf: Any = None
         self._one = asyncio.Lock()
 
     async def tell(self, telling: Telling | None) -> None:
         """Say this from now on, or (None) nothing. Where multicast cannot be had nobody is told."""
         async with self._one:
-            if telling == self._told:
+            if telling == self.told:
                 return
             await self._silence()
             if telling is not None:
                 with suppress(OSError):
                     await self._say(telling)
-            self._told = telling
+            self.told = telling
 
     async def _say(self, telling: Telling) -> None:
         library = await _library()

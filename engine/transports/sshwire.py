@@ -55,6 +55,11 @@ class Wire:
         self._connection, self.place, self.way = connection, place, way
 
     @property
+    def connection(self) -> asyncssh.SSHClientConnection:
+        """The connection itself, for whoever opens more than streams in it (`sshforward`)."""
+        return self._connection
+
+    @property
     def alive(self) -> bool:
         """Whether it is fit for use, as far as is known."""
         return not self._connection.is_closed()
