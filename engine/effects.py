@@ -10,6 +10,7 @@ from engine.errors import ErrorFacts
 from engine.model.channel import Channel
 from engine.model.envelope import Envelope
 from engine.model.event import Event
+from engine.model.hop import Hop
 from engine.model.mail import AckLine
 from engine.model.records import Record
 from engine.model.repair import Action
@@ -129,6 +130,33 @@ class SendMagic(msgspec.Struct, frozen=True):
     node: str
 
 
+class LoadHops(msgspec.Struct, frozen=True):
+    """Read the oldest open hops of a session; `turn` comes back with them."""
+
+    session: str
+    turn: int
+
+
+class Type(msgspec.Struct, frozen=True):
+    """Type a message into its session's terminal, if that is still idle. Its intent is durable."""
+
+    session: str
+    hop: Hop
+
+
+class Seek(msgspec.Struct, frozen=True):
+    """Look whether a message that was being typed when the node ended can be seen in its session's terminal."""
+
+    session: str
+    hop: Hop
+
+
+class WriteSeed(msgspec.Struct, frozen=True):
+    """Write down anew what waits for a session."""
+
+    session: str
+
+
 Effect = (
     Save
     | Raise
@@ -146,4 +174,8 @@ Effect = (
     | Look
     | SendMagic
     | Undertake
+    | LoadHops
+    | Type
+    | Seek
+    | WriteSeed
 )

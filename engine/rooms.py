@@ -12,14 +12,14 @@ from engine import signals as s
 from engine.doctor import step as doctor
 from engine.effects import Effect, Raise, Save
 from engine.evidence import refusals
-from engine.health import ladder, mend
+from engine.health import ladder, mend, watchdog
 from engine.health import step as health
-from engine.health import watchdog
-from engine.mail import epoch, farewell, inbox, outbox, relay, welcome
+from engine.mail import climb, epoch, farewell, inbox, outbox, relay, welcome
 from engine.me import step as me
 from engine.membership import beat, detour, roster, swim, waking
 from engine.model.moment import Moment
 from engine.model.records import Record
+from engine.sessions import hops
 from engine.state import Fleet
 
 Step = Callable[[Fleet, s.Signal, Moment], tuple[Fleet, list[Effect]]]
@@ -27,7 +27,7 @@ Step = Callable[[Fleet, s.Signal, Moment], tuple[Fleet, list[Effect]]]
 # In each row the order is a reason: receipts are read before new mail is answered, health before whoever asks it.
 ROOMS: dict[type, tuple[Step, ...]] = {
     s.Started: (me.step, swim.step, beat.step, health.step, mend.step, outbox.step),
-    s.Rang: (swim.step, beat.step, health.step, ladder.step, outbox.step),
+    s.Rang: (swim.step, beat.step, health.step, ladder.step, outbox.step, hops.step),
     s.Posted: (outbox.step,),
     s.Loaded: (farewell.step, outbox.step),
     s.Arrived: (epoch.step, swim.step, health.step, outbox.step, inbox.step, beat.step),
@@ -68,6 +68,13 @@ ROOMS: dict[type, tuple[Step, ...]] = {
     s.Examined: (doctor.step,),
     s.Greeted: (welcome.step,),
     s.Refreshed: (me.step, beat.step),
+    s.Addressed: (hops.step,),
+    s.Climbed: (climb.step,),
+    s.Seated: (hops.step,),
+    s.Glimpsed: (hops.step,),
+    s.HopsLoaded: (hops.step,),
+    s.Typed: (hops.step,),
+    s.Fetched: (hops.step,),
 }
 
 # A turn that raises more than this is a circle, not a consequence.

@@ -11,6 +11,7 @@ from engine.config import Config
 from engine.model.channel import Channel, ChannelHealth
 from engine.model.exam import Exam
 from engine.model.finding import Finding
+from engine.model.hop import Place
 from engine.model.mail import Lane, Pulse, Stream
 from engine.model.packets import Heartbeat
 from engine.model.peer import Peer
@@ -153,7 +154,8 @@ class Doctor(msgspec.Struct, frozen=True):
 
 
 class Fleet(msgspec.Struct, frozen=True):
-    """The one value. `detours`: where a kept tunnel to a peer begins, here on loopback."""
+    """The one value. `detours`: where a kept tunnel to a peer begins, here on loopback. `places`: the sessions here
+    that let themselves be typed into."""
 
     me: Me
     config: Config
@@ -171,6 +173,7 @@ class Fleet(msgspec.Struct, frozen=True):
     watch: Watch = Watch()
     doctor: Doctor = Doctor()
     detours: Map[str, Address] = Map()
+    places: Map[str, Place] = Map()
 
     def member(self, node_id: str) -> Member | None:
         """The roster's entry for a node id."""

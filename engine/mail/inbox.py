@@ -21,12 +21,15 @@ from engine.mail.receipts import receipt, stream_of, to_bytes, with_stream
 from engine.model.channel import CHANNELS, Channel
 from engine.model.envelope import AHEAD_LIMIT, KINDS, Envelope, Kind, Rung
 from engine.model.event import MessageCame
+from engine.model.hop import Addressee, session_of
 from engine.model.mail import Parcel, Pulse, Stream
 from engine.model.moment import Moment
-from engine.model.packets import CLOSED, Forward, Heartbeat, Note, Pong, Wake, unpack
+from engine.model.packets import CLOSED, Climbs, Forward, Heartbeat, Note, Pong, Wake, unpack
 from engine.model.records import AddInbox, DropStreams, Record, SetStream
 from engine.signals import (
+    Addressed,
     Arrived,
+    Climbed,
     ForwardCame,
     Greeted,
     MemberAsked,
@@ -75,6 +78,7 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
                 owed[envelope.src] = None
             if _thrown_away(fleet, parcel):
                 thrown.add(envelope.src)
+    effects += _addressed(records)
     records += _streams(before, fleet, delivered)
     answers = tuple(
         receipt(
@@ -134,6 +138,19 @@ def _into_inbox(parcel: Parcel, via: Channel, now: Moment, records: list[Record]
         effects.append(Raise(Greeted(parcel.envelope.src, parcel.envelope.msg_id)))
 
 
+def _addressed(records: list[Record]) -> list[Effect]:
+    """Letters that name a session have a hop before them."""
+    arrived = [one.envelope for one in records if isinstance(one, AddInbox) and KINDS[one.envelope.kind].public]
+    named = [(one, session_of(one.thread)) for one in arrived if one.thread]
+    letters = tuple(Addressee(one.msg_id, one.src, session) for one, session in named if session)
+    return [Raise(Addressed(letters))] if letters else []
+
+
+def _climbed(parcel: Parcel, via: Channel, now: Moment, records: list[Record], effects: list[Effect]) -> None:
+    said: Climbs = unpack(Kind.RUNG, parcel.envelope.body)
+    effects.append(Raise(Climbed(parcel.envelope.src, said.climbs)))
+
+
 def _skipped(parcel: Parcel, via: Channel, now: Moment, records: list[Record], effects: list[Effect]) -> None:
     """The sender closed this number; holding it is the whole effect."""
 
@@ -159,6 +176,7 @@ _EFFECTS: dict[Kind, Callable[[Parcel, Channel, Moment, list[Record], list[Effec
     Kind.SKIP: _skipped,
     Kind.FORWARD: _forwarded,
     Kind.LEAVE: _asked_to_leave,
+    Kind.RUNG: _climbed,
     Kind.MEND: _asked_to_mend,
     Kind.MENDED: _mend_answered,
 }

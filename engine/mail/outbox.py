@@ -54,7 +54,7 @@ def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
 
 def _posted(fleet: Fleet, signal: Posted, now: Moment) -> Step:
     envelope = signal.envelope
-    if fleet.mail.full and envelope.kind is not Kind.FORWARD:
+    if fleet.mail.full and envelope.kind not in _EVEN_THEN:
         return fleet, [Resolve(signal.ticket, error=DISK_FULL)]
     lane = fleet.mail.lanes.get(envelope.dst, Lane())
     if len(lane.open) < OPEN_LIMIT and not lane.backlog:
@@ -72,6 +72,8 @@ def _posted(fleet: Fleet, signal: Posted, now: Moment) -> Step:
     ]
 
 
+# What others wait for, and what has happened already.
+_EVEN_THEN = (Kind.FORWARD, Kind.RUNG)
 DISK_FULL = ErrorFacts(
     "store.full",
     "The disk is full",

@@ -61,17 +61,20 @@ class Hop(msgspec.Struct, frozen=True):
 
 class Place(msgspec.Struct, frozen=True):
     """A session that lets itself be typed into. `state`, `why`: what its terminal shows, and why nothing can be typed
-    now (empty: it can). `open`: the oldest hops not yet settled; `loading`: they were asked for, `again`: and more came
-    since. `typing`: the id in hand. `typed_ms`: when something was typed last, `before_ms`: and before that."""
+    now (empty: it can). `open`: the oldest hops not yet settled; `loading`: they were asked for. `turn`: rises with
+    whatever makes an older page of them worthless. `typing`: the id in hand. `typed_ms`: when something was typed last,
+    `before_ms`: and before that. `word`: how it is announced to peers, since the monotonic second `word_at`."""
 
     state: str = "unknown"
     why: str = "its terminal was not looked at yet"
     open: tuple[Hop, ...] = ()
+    turn: int = 0
     loading: bool = False
-    again: bool = False
     typing: str = ""
     typed_ms: int = 0
     before_ms: int = 0
+    word: str = "unknown"
+    word_at: float = float("-inf")
 
 
 class Addressee(msgspec.Struct, frozen=True):

@@ -1,0 +1,1 @@
+"""The AI sessions of this machine: how mail gets into them."""
