@@ -52,7 +52,8 @@ class Cut(NamedTuple):
 
 def service(here: Place, ports: Iterable[int], there: Place, protocol: Protocol = "tcp") -> Cut:
     """What listens on these ports of `here` is gone for `there`: neither questions nor answers pass."""
-    wanted = tuple(port for port in ports if port)
+    wanted = tuple(ports)
+    assert wanted, "a rule without ports would cut everything"
     return Cut((Rule(there, here, protocol, "dport", wanted), Rule(here, there, protocol, "sport", wanted)))
 
 

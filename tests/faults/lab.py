@@ -4,10 +4,9 @@
 node says it has; so `p1(birch, atlas)` is what a firewall between the two would do to NATS, and to nothing else.
 """
 
+import subprocess
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
-
-import psutil
 
 from tests.e2e.node import Node, start
 from tests.e2e.until import until
@@ -69,15 +68,31 @@ class Lab(Generic[F]):
 
     def p1(self, here: Node, there: Node) -> Cut:
         """Brokers: every port of each one's, for the other."""
-        return self._both(here, there, "tcp", [listening(node.broker_pid, "tcp") for node in (here, there)])
+        return self._both(here, there, "tcp", [self.ports(node, "broker") for node in (here, there)])
 
     def p2(self, here: Node, there: Node) -> Cut:
         """Peer ports, each one's for the other."""
-        return self._both(here, there, "tcp", [listening(node.pid, "tcp") for node in (here, there)])
+        return self._both(here, there, "tcp", [self.ports(node) for node in (here, there)])
 
     def gossip(self, here: Node, there: Node) -> Cut:
         """UDP, each one's for the other."""
-        return self._both(here, there, "udp", [listening(node.pid, "udp") for node in (here, there)])
+        return self._both(here, there, "udp", [self.ports(node, protocol="udp") for node in (here, there)])
+
+    def ports(self, node: Node, who: str = "node", protocol: Protocol = "tcp") -> list[int]:
+        """The ports on which a node, or its broker, can be reached from outside, as its machine's kernel has them."""
+        pid = node.broker_pid if who == "broker" else node.pid
+        command = [*self.place(node).inside, "ss", "-Hlnp", f"--{protocol}"]
+        shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        words = [line.split() for line in shown.splitlines() if f"pid={pid}," in line]
+        found = [word[3].rpartition(":") for word in words]
+        ports = sorted({int(port) for host, _, port in found if not host.startswith("127.")})
+        assert ports, f"{who} {node.name} has no {protocol} port of its own: {shown}"
+        return ports
+
+    def cut_connections(self, node: Node, port: int) -> None:
+        """End every TCP connection to one of a node's ports, as a reboot of a firewall would."""
+        command = [*self.place(node).inside, "ss", "-K", "sport", "=", f":{port}"]
+        subprocess.run(command, check=False, capture_output=True)
 
     def _both(self, here: Node, there: Node, protocol: Protocol, ports: list[list[int]]) -> Cut:
         a, b = self.place(here), self.place(there)
@@ -143,9 +158,3 @@ class Holder(Generic[F]):
         if self._lab is not None:
             self._lab.clear()
             self._lab = None
-
-
-def listening(pid: int | None, protocol: Protocol) -> list[int]:
-    """The ports a process really has, whatever its configuration says."""
-    found = psutil.Process(pid).net_connections(protocol)
-    return sorted({int(one.laddr.port) for one in found if protocol == "udp" or one.status == psutil.CONN_LISTEN})
