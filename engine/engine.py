@@ -33,7 +33,7 @@ from engine.errors import Fault, FleetError
 from engine.evidence.ledger import link
 from engine.first import first
 from engine.membership.look import Looker
-from engine.mending import Mender, cannot_restart
+from engine.mending import Mender
 from engine.model.records import PutMeta, PutRoster
 from engine.model.roster import Roster
 from engine.ports import remembered
@@ -103,7 +103,7 @@ class Engine:
             self._doors,
             post=self.heard,
             spawn=self._spawn,
-            restart=self._restart,
+            restart=self.on_restart,
             retrust=lambda: self._retrust(identity),
             tunnels=self.tunnels.restart,
         )
@@ -236,11 +236,6 @@ class Engine:
         """Keys on the disk and in memory as they should be, for a peer that was shown others."""
         keyfile.write_tls(self.home, identity)
         self._trust(self.fleet.roster)
-
-    def _restart(self) -> None:
-        if self.on_restart is None:
-            raise cannot_restart("nothing would start it again")
-        self.on_restart()
 
     async def _look(self) -> None:
         self.heard(await self._looker.look())

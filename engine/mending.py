@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 # A broker that is asked to end has two seconds, to start five; nothing else takes as long.
 DEED_S = 30.0
+RESTART_S = 0.5
 # A line about an outcome, in the ledger and at the peer that asked.
 NOTE_LIMIT = 200
 
@@ -31,8 +32,8 @@ Deed = Callable[[Undertake], Awaitable[str]]
 
 
 class Mender:
-    """Does what `Undertake` asks. `restart`: ends this process in order and starts it again; raises `FleetError` where
-    it cannot. `retrust`: gives keys and roster to everything once more. `tunnels`:
+    """Does what `Undertake` asks. `restart`: ends this process in order and starts it again (None: nobody would).
+    `retrust`: gives keys and roster to everything once more. `tunnels`:
     hangs up and opens those that are kept to peers; says how many."""
 
     def __init__(
@@ -43,7 +44,7 @@ class Mender:
         *,
         post: Callable[[Any], None],
         spawn: Callable[[Coroutine[Any, Any, Any]], None],
-        restart: Callable[[], None],
+        restart: Callable[[], None] | None,
         retrust: Callable[[], None],
         tunnels: Callable[[], Awaitable[str]],
     ):
@@ -86,7 +87,12 @@ class Mender:
         return await self._doors.restart_broker()
 
     async def _daemon(self, effect: Undertake) -> str:
-        self._restart()
+        if self._restart is None:
+            raise FleetError(
+                "refused.restart", "This node cannot restart itself", "nothing would start it again", fault=Fault.WORLD
+            )
+        # Whoever asked at this machine hears that it begins.
+        asyncio.get_running_loop().call_later(RESTART_S, self._restart)
         return "restarting"
 
     async def _tunnel(self, effect: Undertake) -> str:
@@ -101,10 +107,3 @@ class Mender:
 
     async def _agent(self, effect: Undertake) -> str:
         return await work(self._config.agent, effect.prompt, self._home / "repairs", effect.ask, self._config.agent_s)
-
-
-def cannot_restart(why: str) -> FleetError:
-    """Nobody would start this process again."""
-    return FleetError(
-        "refused.restart", "This node cannot restart itself", why, "restart it where it runs", Fault.WORLD
-    )

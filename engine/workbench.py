@@ -28,6 +28,8 @@ OUTPUT_LIMIT = 16 << 10
 # An agent has its own deadline and some seconds to end.
 MARGIN_S = 10.0
 ACTION_S = 40.0
+# A restart that is refused is refused at once.
+SHORT_S = 0.2
 # The worst first: what a repair without a named channel is about.
 GRAVITY = (ChannelState.QUARANTINED, ChannelState.BROKEN, ChannelState.HEALING, ChannelState.DEGRADED)
 
@@ -84,11 +86,13 @@ class Workbench:
         """Do one action of the closed table here; how it ended. Raises `FleetError` when it was not done."""
         ticket, ended = self._hands.ticket()
         self._loop.post(MendWanted(action, ask=f"here-{ticket}", ticket=ticket))
-        limit = self._loop.fleet.config.repair.agent_s + MARGIN_S if action is Action.AGENT else ACTION_S
+        limit = {Action.AGENT: self._loop.fleet.config.repair.agent_s + MARGIN_S, Action.RESTART_DAEMON: SHORT_S}
         try:
-            said = await asyncio.wait_for(ended, limit)
+            said = await asyncio.wait_for(ended, limit_s := limit.get(action, ACTION_S))
         except TimeoutError:
-            why = f"{action} has not ended after {limit:g} s"
+            if action is Action.RESTART_DAEMON:
+                return "it restarts now"  # whoever could say more is gone by then
+            why = f"{action} has not ended after {limit_s:g} s"
             raise FleetError("timeout.repair", "It goes on", why, "`fleet ledger` tells its end", Fault.WORLD) from None
         outcome, _, note = said.partition(" ")
         if outcome != "done":
