@@ -1,7 +1,10 @@
 """A question before something that cannot be undone: it names what is touched, and Cancel has the focus.
 
-Where a name is given it has to be typed, so that no key pressed by habit can answer yes.
+Where a name is given it has to be typed, so that no key pressed by habit can answer yes; where none is, a second key
+is enough.
 """
+
+from typing import Literal
 
 from textual import on
 from textual.app import ComposeResult
@@ -14,11 +17,11 @@ from screens.sheet import Plain
 
 
 class Confirm(ModalScreen[bool], inherit_bindings=False):
-    """Answers True only after the name was typed."""
+    """Answers True only after the name was typed, or, without one, after Yes was chosen."""
 
     BINDINGS = bindings("dialog", DIALOG, "dialog")
 
-    def __init__(self, title: str, text: str, name: str) -> None:
+    def __init__(self, title: str, text: str, name: str = "") -> None:
         super().__init__()
         self.asked, self.text, self.word = title, text, name
 
@@ -26,11 +29,13 @@ class Confirm(ModalScreen[bool], inherit_bindings=False):
         with Vertical(classes="dialog") as box:
             box.border_title = f" {self.asked} "
             yield Plain(self.text, classes="said")
-            yield Plain(f"Type {self.word} to go on:", classes="ask")
-            yield Input(id="typed", compact=True)
+            if self.word:
+                yield Plain(f"Type {self.word} to go on:", classes="ask")
+                yield Input(id="typed", compact=True)
             with Horizontal(classes="buttons"):
                 yield Button("Cancel", id="cancel", compact=True)
-                yield Button(self.asked, id="yes", variant="error", compact=True, disabled=True)
+                variant: Literal["error", "primary"] = "error" if self.word else "primary"
+                yield Button(self.asked, id="yes", variant=variant, compact=True, disabled=bool(self.word))
 
     def on_mount(self) -> None:
         """Doing nothing is the nearest answer."""

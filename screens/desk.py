@@ -15,6 +15,8 @@ from engine.model.envelope import Kind, Urgency
 from engine.model.moment import Moment
 from engine.model.roster import Role
 from engine.model.story import Invite, Letter, Page, Query, Story
+from engine.model.suggestion import Suggestion
+from engine.model.wayside import Woken
 from engine.state import Fleet
 
 Answer = TypeVar("Answer")
@@ -66,6 +68,10 @@ class Engine(Protocol):
     async def hold(self, peer: str, channel: Channel, held: bool) -> object: ...
 
     async def check(self, peer: str) -> dict[str, Any]: ...
+
+    async def wake(self, peer: str, wait_s: float = 60.0) -> Woken: ...
+
+    async def discover(self, seconds: float = 2.0) -> list[Suggestion]: ...
 
 
 class Desk(Protocol):

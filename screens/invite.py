@@ -1,4 +1,8 @@
-"""Adding a machine: a code that is good once, the one command for the other side, and how long it is good."""
+"""Adding a machine: a code that is good once, the one command for the other side, and how long it is good.
+
+Machines nearby that are no members yet are offered with the same command over ssh; they are suggestions, and whoever
+brings the code is let in, whatever it is called.
+"""
 
 from typing import cast
 
@@ -10,12 +14,16 @@ from textual.widgets import Input
 
 from engine.errors import FleetError
 from engine.model.story import Invite
+from engine.model.suggestion import Suggestion
 from screens.desk import Desk
 from screens.format import countdown
 from screens.keymap import INVITE, PROMPT, bindings
 from screens.sheet import Plain
-from screens.spans import Spans, wrap
+from screens.spans import Spans, cell, fitted, wrap
 from screens.widgets.lines import TextLines
+
+# More than these crowd out the command.
+OFFERED = 6
 
 
 class InviteCard(ModalScreen[None], inherit_bindings=False):
@@ -28,6 +36,8 @@ class InviteCard(ModalScreen[None], inherit_bindings=False):
         self.invite: Invite | None = None
         self.error: FleetError | None = None
         self.known = 0
+        self.nearby: list[Suggestion] | None = None
+        self.chosen = 0
 
     @property
     def desk(self) -> Desk:
@@ -36,8 +46,16 @@ class InviteCard(ModalScreen[None], inherit_bindings=False):
 
     @property
     def command(self) -> str:
-        """What the other side types."""
-        return f"fleet join {self.invite.code}" if self.invite else ""
+        """What the other side types; or, for a machine that was chosen, what is typed here."""
+        if not self.invite:
+            return ""
+        joins = f"fleet join {self.invite.code}"
+        return f"ssh {self.machine.host} {joins}" if self.machine else joins
+
+    @property
+    def machine(self) -> Suggestion | None:
+        """The machine nearby that was chosen."""
+        return self.nearby[self.chosen - 1] if self.nearby and self.chosen else None
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog", id="invite") as box:
@@ -49,6 +67,7 @@ class InviteCard(ModalScreen[None], inherit_bindings=False):
         """Ask at once: the dialog has nothing to choose."""
         self.known = len(self.desk.fleet.roster.members)
         self.desk.ask(self, lambda engine: engine.invite(), self._came, self._failed)
+        self.desk.ask(self, lambda engine: engine.discover(), self._found, lambda _: self._found([]))
         self.call_after_refresh(self.look)
 
     @on(TextLines.Resized)
@@ -58,6 +77,10 @@ class InviteCard(ModalScreen[None], inherit_bindings=False):
 
     def _came(self, invite: Invite) -> None:
         self.invite = invite
+        self.look()
+
+    def _found(self, nearby: list[Suggestion]) -> None:
+        self.nearby = [one for one in nearby if not one.known_member][:OFFERED]
         self.look()
 
     def _failed(self, error: FleetError) -> None:
@@ -79,12 +102,27 @@ class InviteCard(ModalScreen[None], inherit_bindings=False):
         if not self.invite:
             return [(("asking this node for a code …", "dim"),)]
         left = (self.invite.expires_at - self.desk.moment().wall_ms) / 1_000
-        lines = [*wrap("On the other machine, once:", size, "dim"), (), *wrap(self.command, size, "title"), ()]
+        where = "From here, once:" if self.machine else "On the other machine, once:"
+        lines = [*wrap(where, size, "dim"), (), *wrap(self.command, size, "title"), ()]
         if left > 0:
             lines.append((("good once, for another ", "dim"), (countdown(left), "strong")))
         else:
             lines += wrap("This code is over. esc, then i prints another.", size, "warn")
-        return [*lines, *self._newcomers()]
+        return [*lines, *self._newcomers(), *self._offers(size)]
+
+    def _offers(self, size: int) -> list[Spans]:
+        """Machines nearby, the chosen one marked."""
+        if self.nearby is None:
+            return [(), (("looking for machines nearby …", "dim"),)]
+        if not self.nearby:
+            return []
+        lines: list[Spans] = [(), *wrap("Or over ssh, to a machine nearby; ↑ ↓ chooses:", size, "dim")]
+        for number, one in enumerate(self.nearby, 1):
+            here = number == self.chosen
+            said = f"{one.source}{f' · {one.note}' if one.note else ''}"
+            mark: Spans = (("▸ " if here else "  ", "accent"), (f"{cell(one.name, 20)} ", "strong" if here else ""))
+            lines.append(fitted((*mark, (said, "dim")), size))
+        return lines
 
     def _newcomers(self) -> list[Spans]:
         members = self.desk.fleet.roster.members
@@ -92,9 +130,12 @@ class InviteCard(ModalScreen[None], inherit_bindings=False):
         return [(("● ", "good"), (one.name, "strong"), (" has joined", "good")) for one in new]
 
     def action_dialog(self, verb: str) -> None:
-        """`y` copies, `esc` closes."""
+        """`y` copies, arrows choose, `esc` closes."""
         if verb == "close":
             self.dismiss(None)
+        elif verb in ("up", "down"):
+            self.chosen = (self.chosen + (1 if verb == "down" else -1)) % (len(self.nearby or ()) + 1)
+            self.look()
         elif self.command:
             self.desk.copy(self.command, "the command")
 

@@ -54,6 +54,7 @@ PEERS = (
     Key("view", "v", "v", "map/table", "the same peers as a map or as a table", 30),
     Key("probe", "p", "p", "probe", "try every channel to this peer now", 25),
     Key("hold", "x", "x", "hold", "go to this peer's channels, to hold one back", 65),
+    Key("wake", "W", "W", "wake", "switch this machine on over its network; asks first", 82),
     Key("revoke", "X", "X", "revoke", "put this machine out of the fleet; asks first", 85),
 )
 CHANNELS = (
@@ -90,6 +91,8 @@ COMPOSE = (
 )
 INVITE = (
     Key("copy", "y", "y", "copy", "copies the command for the other machine"),
+    Key("up", "up,k", "↑ k", "up", "the machine above", priority=True),
+    Key("down", "down,j", "↓ j", "down", "the machine below", priority=True),
     Key("close", "escape,q,enter", "esc", "close", "closes; the code stays good until it is used or over"),
 )
 PROMPT = (Key("close", "escape", "esc", "cancel", "closes; nothing happens"),)

@@ -7,6 +7,8 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widget import Widget
 
+from engine.model.peer import Peer, Standing
+from engine.model.wayside import Woken
 from engine.state import Fleet
 from screens import peer_lines
 from screens.chart import FOLD, Drawing, Seen, alone, cards, shown_members
@@ -119,7 +121,7 @@ class Peers(Room):
 
     def refusal(self, verb: str) -> str:
         asked = super().refusal(verb)
-        if asked or verb not in ("open", "probe", "hold", "revoke", "why", "mark", "copy", "message", "sort"):
+        if asked or verb not in ("open", "probe", "hold", "revoke", "wake", "why", "mark", "copy", "message", "sort"):
             return asked
         return _refused(self.fleet, self.peer(), verb, self.table)
 
@@ -146,6 +148,24 @@ class Peers(Room):
         """The peer's name and id."""
         peer = self.peer()
         self.desk.copy(f"{self.fleet.name_of(peer)} {peer}", "name and id")
+
+    def do_wake(self) -> None:
+        """Switch a machine on, after a second key; what came of it is said, and "sent" is not "awake"."""
+        name = self.title_of_item()
+        text = (
+            f"Magic packets go to every network of this node, and whoever sits on {name}'s is asked to send them too. "
+            "They switch a sleeping machine on; whether it came is said within a minute."
+        )
+
+        def done(answer: bool | None) -> None:
+            if answer:
+                self.desk.note(f"waking {name} …")
+                self.desk.ask(self.app, lambda engine: engine.wake(name), self._woken)
+
+        self.app.push_screen(Confirm(f"wake {name}", text), done)
+
+    def _woken(self, one: Woken) -> None:
+        self.desk.note(f"{one.name} is awake", "good")
 
     def do_revoke(self) -> None:
         """Put a machine out, after its name was typed."""
@@ -184,7 +204,19 @@ def _refused(fleet: Fleet, peer: str, verb: str, table: bool) -> str:
     reasons = {
         "probe": "this is the node you are on: it has no channel to itself",
         "hold": "this is the node you are on: it has no channel to itself",
+        "wake": "this is the node you are on: it is awake",
         "revoke": "a node does not revoke itself; `fleet leave` takes it out",
         "mark": "this is the node you are on: nothing to send to it",
     }
+    if verb == "wake" and not own:
+        return _unwakable(fleet, peer)
     return reasons.get(verb, "") if own else ""
+
+
+def _unwakable(fleet: Fleet, peer: str) -> str:
+    """Why a machine cannot be woken."""
+    if fleet.peers.get(peer, Peer(peer)).standing is Standing.ALIVE:
+        return "it is awake: it was heard a moment ago"
+    ways = fleet.ways_of(peer)
+    known = ways.nics or (ways.ssh and ways.ssh.start)
+    return "" if known else "no network card of its is known"

@@ -13,8 +13,11 @@ from msgspec.structs import replace
 from engine.errors import FleetError
 from engine.model.channel import Channel
 from engine.model.envelope import Kind, Rung, Urgency
+from engine.model.peer import Standing
 from engine.model.roster import Role
 from engine.model.story import Invite, Letter, Line, Page, Query, Story, TryLine
+from engine.model.suggestion import Suggestion
+from engine.model.wayside import Woken
 from engine.state import Fleet
 from fleet_tui.bridge import Bridge, Done, as_error
 from screens.desk import Engine, Reach
@@ -57,6 +60,11 @@ class Scripted:
         self.calls: list[tuple[Any, ...]] = []
         self.refuse: dict[str, FleetError] = {}
         self.rungs: dict[str, Rung] = {}
+        self.nearby = [
+            Suggestion("attic", "attic", "ssh, mdns", "ann@192.168.1.31, peer port 8856"),
+            Suggestion("phoenix", "phoenix.tail1234.ts.net", "tailscale", "linux, offline"),
+            Suggestion("mac2", "mac2", "ssh", known_member="mac2"),
+        ]
 
     @property
     def fleet(self) -> Fleet:
@@ -151,6 +159,14 @@ class Scripted:
 
     async def check(self, peer: str) -> dict[str, Any]:
         return {}
+
+    async def wake(self, peer: str, wait_s: float = 60.0) -> Woken:
+        self._called("wake", peer)
+        return Woken(peer, True, Standing.ALIVE, ("it is offline", "magic packet sent to 2 networks"), 34.0)
+
+    async def discover(self, seconds: float = 2.0) -> list[Suggestion]:
+        self._called("discover")
+        return self.nearby
 
 
 def matches(line: Line, query: Query, fleet: Fleet) -> bool:

@@ -75,6 +75,7 @@ EFFECTS: dict[str, Callable[[FleetApp], bool]] = {
     "peers.hold": lambda app: room(app).name_of_room == "channels" and room(app).peer() == "id-mac2",
     "channels.hold": lambda app: asked(app, "hold") == [("id-linux1", "nats", True)] and "is held back" in said(app),
     "peers.revoke": on_top(Confirm),
+    "peers.wake": on_top(Confirm),
     "messages.follow": follows,
     "messages.resend": lambda app: bool(asked(app, "resend")) and "under the same id" in said(app),
 }
