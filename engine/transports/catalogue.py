@@ -13,6 +13,8 @@ from engine.model.channel import Channel
 from engine.signals import Signal
 from engine.state import Fleet
 from engine.transports.base import Transport
+from engine.transports.cloud import Cloud
+from engine.transports.git import Git
 from engine.transports.http import Http
 from engine.transports.nats import Nats
 from engine.transports.peerport import PeerPort
@@ -47,4 +49,8 @@ CATALOGUE: dict[Channel, Callable[[Parts], Transport]] = {
     Channel.HTTP: lambda parts: Http(parts.port, parts.fellow),
     Channel.RELAY: lambda parts: Relay(parts.candidates, parts.carry),
     Channel.WOL: lambda parts: Wake(parts.config.wake, parts.neighbours),
+    Channel.GIT: lambda parts: Git(
+        parts.me, parts.home / "git", parts.config.git, parts.eager, parts.fleet, parts.post
+    ),
+    Channel.CLOUD: lambda parts: Cloud(parts.me, parts.config.cloud),
 }

@@ -1,92 +1,22 @@
-"""One rig a channel: a sender, a receiver with the real other end, and the ways in which that end can fail. A channel
-that carries no bytes has a `Way` only."""
+"""One rig a channel, in one table; `ALSO`: other ways in which a channel of the table is used."""
 
 import asyncio
 import os
 import signal
-from abc import ABC, abstractmethod
 
 from engine.config import WakeConfig
 from engine.model.channel import Channel, Outcome, Verdict
 from engine.model.roster import Address
 from engine.model.ways import Nic, Ways
-from engine.transports.base import Transport
 from engine.transports.http import Http
 from engine.transports.nats import Nats
 from engine.transports.relay import Relay
 from engine.transports.wake import Wake
+from tests.contract.rig import Rig, Way
+from tests.contract.rigs_cloud import CloudRig
+from tests.contract.rigs_git import GitRig, GitSshRig
 from tests.lan import Lan
-from tests.nodes import LOOPBACK, Inbox, Node, Target, cluster
-
-
-class Way(ABC):
-    """What the suite asks of every channel. `best`: how a good delivery ends, and `budget_s` in what time on a busy
-    machine. `system`: the programs it needs, and root with them."""
-
-    best = Verdict.CONFIRMED
-    budget_s = 3.0
-    system: tuple[str, ...] = ()
-
-    sender: Transport
-    target: Target
-
-    @abstractmethod
-    async def open(self) -> None:
-        """Both ends are up and the way between them works."""
-
-    @abstractmethod
-    def unknown(self) -> Target:
-        """A peer that this channel has no way to."""
-
-    @abstractmethod
-    async def close(self) -> None:
-        """Nothing is left."""
-
-
-class Rig(Way):
-    """What it asks besides of a channel that carries bytes. `answers`: the peer's own words come back; `word`: what a
-    delivery brings back. `stores`: the bytes are left somewhere, and nothing at all comes back. `proves`: the other end
-    shows who it is. `inbox`: the receiver. `gate`: whoever takes the bytes first, which is the receiver but for a
-    relay."""
-
-    answers = True
-    word = b"got question"
-    stores = False
-    proves = True
-
-    def __init__(self) -> None:
-        self.inbox = Inbox()
-        self.gate = self.inbox
-        self.nodes = [Node(number) for number in (1, 2, 3)]
-
-    @abstractmethod
-    async def vanish(self) -> None:
-        """The receiver ends; the network says so."""
-
-    @abstractmethod
-    async def swallow(self) -> None:
-        """From now on the other end takes connections and bytes, and says nothing."""
-
-    @abstractmethod
-    async def impersonate(self) -> Inbox:
-        """A stranger stands where the peer was; what it gets is kept."""
-
-    async def clog(self) -> None:
-        """From now on no delivery ends, until `free`."""
-        self.gate.answer, self._answer = None, self.gate.answer
-        self.gate.came = asyncio.Queue()
-
-    async def under_way(self) -> None:
-        """Returns once a delivery is held up."""
-        await self.gate.came.get()
-
-    async def free(self) -> None:
-        """What is delivered now ends again."""
-        self.gate.answer = self._answer
-
-    async def close(self) -> None:
-        for node in self.nodes:
-            await node.close()
+from tests.nodes import LOOPBACK, Inbox, Target, cluster
 
 
 class NatsRig(Rig):
@@ -137,6 +67,8 @@ class NatsRig(Rig):
 class HttpRig(Rig):
     """Two peer ports."""
 
+    pins = True
+
     async def open(self) -> None:
         here, there, _ = self.nodes
         self.sender = Http(here.port())
@@ -182,6 +114,7 @@ class RelayRig(HttpRig):
     best = Verdict.LANDED
     answers = False
     word = b"relay has it"
+    pins = False
 
     async def open(self) -> None:
         here, _, there = self.nodes
@@ -254,4 +187,7 @@ RIGS: dict[Channel, type[Way]] = {
     Channel.HTTP: HttpRig,
     Channel.RELAY: RelayRig,
     Channel.WOL: WakeWay,
+    Channel.GIT: GitRig,
+    Channel.CLOUD: CloudRig,
 }
+ALSO: tuple[type[Way], ...] = (GitSshRig,)

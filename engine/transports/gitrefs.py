@@ -1,0 +1,228 @@
+"""How mail lies in a git hub, and what git says about it: names, limits, and the reading of its output.
+
+    refs/fleet/inbox/<to>/<from>  ->  one commit without parents  ->  one tree  ->  00000001, 00000002, ... frames
+
+One ref for each (receiver, sender), so two senders can never conflict. A ref is the queue itself: the sender replaces
+its commit by one that holds the old frames and the new, the receiver takes them all and deletes it, and each does so
+only if the ref is still as it last saw it. Whatever is found there may have been put there by anybody who can push, so
+nothing is read before its name, kind, number and size are within bounds. Pure: what git printed is an argument.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from engine.model.envelope import CARRIAGE_LIMIT
+from engine.model.ways import Word
+
+INBOX = "refs/fleet/inbox"
+# What one ref may hold for a receiver that is away: two of the largest deliveries, or what a busy minute brings. What
+# is beyond goes, the oldest first: their messages are in the outbox still.
+FILES, BYTES = 256, 2 * CARRIAGE_LIMIT
+
+_NODE = "[a-z2-7]{16}"
+_REF = re.compile(rf"([0-9a-f]{{40,64}})\t{INBOX}/({_NODE})/({_NODE})")
+_FILE = re.compile(r"100644 blob ([0-9a-f]{40,64}) +(\d{1,12})\t(\d{8})")
+_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:(?P<user>[^/@:]*)(?P<password>:[^/@]*)?@)?(?P<rest>.+)", re.I)
+_SCP = re.compile(r"[^/:]+:.+")
+
+Refs = dict[tuple[str, str], str]
+
+
+class Poison(Exception):
+    """What lies in a ref is no mail. `code` is one of `wire.REFUSALS`."""
+
+    def __init__(self, code: str):
+        super().__init__(code)
+        self.code = code
+
+
+class Blob(msgspec.Struct, frozen=True):
+    """One delivery at the hub: its object's name, its size, and its place in the order."""
+
+    sha: str
+    size: int
+    number: int
+
+
+def ref(to: str, frm: str) -> str:
+    """Where mail from one node to another lies."""
+    return f"{INBOX}/{to}/{frm}"
+
+
+def flaw(hub: str) -> str:
+    """Why this cannot be the name of a hub, in six words or fewer; empty when it can."""
+    if not hub:
+        return "no hub configured"
+    try:
+        msgspec.convert(hub, Word)
+    except msgspec.ValidationError:
+        return "the hub's name cannot be used"
+    url = _URL.fullmatch(hub)
+    if url:
+        # It would stand in the list of processes, where everybody on this machine reads it.
+        return "the hub's name holds a password" if url["password"] else ""
+    return "" if hub.startswith(("/", "~/")) or _SCP.fullmatch(hub) else "the hub's path is not absolute"
+
+
+def name(hub: str) -> str:
+    """The hub as it is told to peers, for them to find that it is theirs too: one repository, however it is written."""
+    url = _URL.fullmatch(hub)
+    if url and url["scheme"].lower() == "file":
+        hub = url["rest"]
+    elif url and url["scheme"].lower() in ("http", "https"):
+        hub = f"{url['scheme'].lower()}://{url['rest']}"
+    return hub.rstrip("/") or "/"
+
+
+# ------------------------------------------------------------------------------------------------------ what git said
+
+
+def listed(text: str) -> Refs:
+    """{(to, from): commit} of what `ls-remote` printed; whatever is not named as ours is passed over."""
+    found = (_REF.fullmatch(line) for line in text.splitlines())
+    return {(one[2], one[3]): one[1] for one in found if one}
+
+
+def contents(text: str) -> list[Blob]:
+    """The deliveries in a commit, oldest first, of what `ls-tree -l` printed. Raises `Poison`."""
+    lines = text.splitlines()
+    if len(lines) > FILES:
+        raise Poison("oversized")
+    found = [_FILE.fullmatch(line) for line in lines]
+    blobs = [Blob(one[1], int(one[2]), int(one[3])) for one in found if one]
+    if len(blobs) < len(lines):
+        raise Poison("garbage")
+    if any(one.size > CARRIAGE_LIMIT for one in blobs) or sum(one.size for one in blobs) > BYTES:
+        raise Poison("oversized")
+    return sorted(blobs, key=lambda one: one.number)
+
+
+def bodies(data: bytes, blobs: Iterable[Blob]) -> list[bytes]:
+    """The bytes of these, of what `cat-file --batch` printed for them in this order. Raises `Poison`."""
+    found, at = [], 0
+    for blob in blobs:
+        head = f"{blob.sha} blob {blob.size}\n".encode()
+        if not data.startswith(head, at):
+            raise Poison("garbage")
+        at += len(head)
+        found.append(data[at : at + blob.size])
+        at += blob.size + 1
+    return found
+
+
+def pushed(text: str) -> dict[str, str]:
+    """{ref: why it was not taken, or nothing} of what `push --porcelain` printed."""
+    ended = {}
+    for line in text.splitlines():
+        flag, tab, rest = line.partition("\t")
+        if tab and len(flag) == 1:
+            names, _, said = rest.partition("\t")
+            ended[names.partition(":")[2]] = said if flag == "!" else ""
+    return ended
+
+
+def stale(said: str) -> bool:
+    """Whether a push was turned down because the ref was not as we had last seen it."""
+    return any(word in said for word in _STALE)
+
+
+# The first is git's own look before it sends anything; the others are the hub's, when it changed in that very moment.
+_STALE = (
+    *("stale info", "fetch first", "remote ref updated", "incorrect old value", "already exists"),
+    *("failed to update ref", "failed to lock", "cannot lock ref"),
+)
+
+
+# ------------------------------------------------------------------------------------------------------- what we write
+
+
+def kept(old: Sequence[Blob], new: Iterable[bytes]) -> list[Blob]:
+    """What of the old deliveries is carried along: the newest, as far as there is room beside the new ones."""
+    sizes = [len(data) for data in new]
+    files, size = FILES - len(sizes), BYTES - sum(sizes)
+    found: list[Blob] = []
+    for blob in reversed(old):
+        size -= blob.size
+        if len(found) >= files or size < 0:
+            break
+        found.append(blob)
+    return found[::-1]
+
+
+def stream(mail: Mapping[str, tuple[Sequence[Blob], Sequence[bytes]]]) -> bytes:
+    """What `fast-import` makes a commit of for each receiver: {its ref here: (carried along, new)}. It prints the names
+    of all it made, in this order."""
+    parts: list[bytes] = []
+    mark = 0
+    for here, (old, new) in mail.items():
+        first, number = mark + 1, _next(old)
+        for data in new:
+            mark += 1
+            parts += [b"blob\nmark :%d\ndata %d\n" % (mark, len(data)), data, b"\nget-mark :%d\n" % mark]
+        mark += 1
+        parts.append(b"commit %s\nmark :%d\n%s\ndata 0\n" % (here.encode(), mark, _HAND))
+        parts += [b"M 100644 %s %08d\n" % (blob.sha.encode(), blob.number) for blob in old]
+        parts += [b"M 100644 :%d %08d\n" % (first + place, number + place) for place in range(len(new))]
+        parts.append(b"\nget-mark :%d\n" % mark)
+    return b"".join([*parts, b"done\n"])
+
+
+def made(text: str, mail: Mapping[str, tuple[Sequence[Blob], Sequence[bytes]]]) -> dict[str, tuple[str, list[Blob]]]:
+    """{ref here: (its commit, what is in it)} of what `fast-import` printed for such a stream."""
+    names = iter(text.split())
+    found = {}
+    for here, (old, new) in mail.items():
+        number = _next(old)
+        blobs = [Blob(next(names), len(data), number + place) for place, data in enumerate(new)]
+        found[here] = (next(names), [*old, *blobs])
+    return found
+
+
+# Always the same hand and hour: a commit tells nobody who works here, and when.
+_HAND = b"committer Fleet <fleet@localhost> 0 +0000"
+
+
+def _next(old: Sequence[Blob]) -> int:
+    return old[-1].number + 1 if old else 1
+
+
+# ---------------------------------------------------------------------------------------------------------- what failed
+
+
+def plain(said: str) -> str:
+    """What git's complaint comes to, for a person; never an address, which may hold what is nobody's business."""
+    return next((words for sign, words in _COMPLAINTS if sign in said), UNKNOWN)
+
+
+UNKNOWN = "git could not do it"
+
+_COMPLAINTS = (
+    ("Could not resolve host", "the hub's host has no address"),
+    ("Name or service not known", "the hub's host has no address"),
+    ("Connection refused", "the hub's host refuses connections"),
+    ("No route to host", "no route to the hub's host"),
+    ("Host key verification failed", "the hub's host shows an unknown key"),
+    ("REMOTE HOST IDENTIFICATION HAS CHANGED", "the hub's host shows another key"),
+    ("Permission denied (", "the hub's host does not let us in"),
+    ("terminal prompts disabled", "the hub asks for a password"),
+    ("could not read Username", "the hub asks for a password"),
+    ("Authentication failed", "the hub does not let us in"),
+    ("dubious ownership", "the hub belongs to another user: git needs safe.directory"),
+    ("No space left on device", "the hub's disk is full"),
+    ("Disk quota exceeded", "the hub's disk is full"),
+    ("does not appear to be a git repository", "there is no repository at the hub"),
+    ("not found", "there is no repository at the hub"),
+    ("Permission denied", "the hub does not let us write"),
+    ("Read-only file system", "the hub does not let us write"),
+    ("insufficient permission", "the hub does not let us write"),
+    ("hash algorithm", "the hub uses another kind of names than SHA-1"),
+    ("pre-receive hook declined", "the hub's own rules turn it down"),
+    ("hook declined", "the hub's own rules turn it down"),
+    (".lock", "the hub's ref is locked: an old .lock file?"),
+    ("timed out", "the hub's host does not answer"),
+    ("Connection reset", "the hub's host hung up"),
+    ("Connection closed", "the hub's host hung up"),
+    ("hung up unexpectedly", "the hub hung up"),
+)
