@@ -77,6 +77,19 @@ class Place(msgspec.Struct, frozen=True):
     word_at: float = float("-inf")
 
 
+class Allowed(msgspec.Struct, frozen=True):
+    """A session that was opted in to text, by its owner. `kind`: tmux, or on macOS terminal or iterm2. `socket`: of the
+    tmux server, `pane`: `%3`, or the tty of a tab. `stamp`: the server and the pane's first process, because pane
+    numbers begin anew with a server. `prompt`: what its empty prompt looks like, where it is none that is known."""
+
+    session: str
+    kind: str
+    pane: str
+    socket: str = ""
+    stamp: str = ""
+    prompt: str = ""
+
+
 class Addressee(msgspec.Struct, frozen=True):
     """A message that names a session: its id, who sent it, and the session."""
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.model.hop import TEXT_ONLY, Hop
-from engine.model.story import Unread
+from engine.model.story import Letter, Unread
 from engine.store.rows import HOP, IS_OPEN, IS_PUBLIC, hop_of, letter_of
 
 
@@ -39,6 +39,15 @@ class Sessions:
         )
         total = (await self._all(f"SELECT count(*) {which}", values))[0][0]
         return tuple(Unread(row[0], letter_of(*row[3:]), row[1], row[2] or "") for row in rows), total - len(rows)
+
+    async def letter(self, msg_id: str, src: str) -> Letter | None:
+        """One letter, with its body."""
+        rows = await self._all(
+            "SELECT i.msg_id, i.src, i.kind, b.body, i.at_ms FROM inbox AS i JOIN bodies AS b USING (row) "
+            "WHERE i.msg_id = ? AND i.src = ?",
+            [msg_id, src],
+        )
+        return letter_of(*rows[0]) if rows else None
 
     async def hops(self, session: str, limit: int) -> tuple[tuple[Hop, ...], int]:
         """The oldest open hops of a session, and the wall millisecond at which something was typed into it last."""
