@@ -181,3 +181,46 @@ def entry(one: dict[str, Any]) -> tuple[str, ...]:
     """A row of the ledger."""
     said = " ".join(f"{key}={value}" for key, value in one["facts"].items())
     return str(one["seq"]), format.day(one["ts"]), one["actor"], one["verb"], one["subject"], said
+
+
+def woken(one: dict[str, Any]) -> Iterator[str]:
+    """`fleet wake`: what was done and seen, and how it ended."""
+    yield from (INDENT + step for step in one["steps"])
+    look = glyphs.STANDING[Standing(one["standing"])]
+    ended = "awake" if one["awake"] else "not heard yet; it was not waited for"
+    yield f"{look.glyph} {one['name']} is {ended}   {format.age(one['waited_s'])}"
+
+
+def suggestions(found: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """`fleet discover`: a row each, and how one of them joins."""
+    if not found:
+        yield "Nobody was found: no beacon on this network, no host in ~/.ssh/config, no tailnet."
+        return
+    rows = ((one["name"], one["host"], one["source"], one["known_member"] or "–", one["note"]) for one in found)
+    yield from table(rows, ("machine", "ssh host", "told by", "member", "note"))
+    if any(not one["known_member"] for one in found):
+        yield ""
+        yield "To bring one in: `fleet invite` prints a code, `ssh HOST fleet join CODE` uses it there."
+
+
+def tunnels(kept: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """`fleet tunnel list`: a row each."""
+    if not kept:
+        yield "No tunnel is kept. `fleet tunnel add PEER` keeps one."
+        return
+    rows = (
+        (
+            one["peer"],
+            one["state"],
+            format.stamp(one["since_ms"]),
+            one["ssh"] or "its own sshd",
+            _near(one),
+            one["reason"],
+        )
+        for one in kept
+    )
+    yield from table(rows, ("peer", "state", "since", "through", "near end", "why"))
+
+
+def _near(one: dict[str, Any]) -> str:
+    return " ".join(f"{name} {one[name]}" for name in ("http", "nats") if one[name]) or "–"

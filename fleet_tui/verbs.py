@@ -64,6 +64,11 @@ def duration(text: str) -> float:
     return found
 
 
+def waiting(text: str) -> float:
+    """Seconds from 0."""
+    return 0.0 if text == "0" else duration(text)
+
+
 def words(of: Any) -> list[str]:
     """The words of an enumeration, as choices."""
     return [word.value for word in of]
@@ -77,7 +82,13 @@ FOLLOW = arg("-f", "--follow", action="store_true", help="go on with what comes,
 CHANNEL = {"choices": words(Channel), "metavar": "CHANNEL"}
 
 VERBS: tuple[Verb, ...] = (
-    Verb("up", "node:up", "start this machine's node in the background", changes=True),
+    Verb(
+        "up",
+        "node:up",
+        "start this machine's node in the background",
+        (arg("--unless-stopped", action="store_true", help="not if a person stopped it: what a peer or a timer asks"),),
+        changes=True,
+    ),
     Verb(
         "down",
         "node:down",
@@ -93,6 +104,7 @@ VERBS: tuple[Verb, ...] = (
         (
             arg("--nodes", type=count, default=3, metavar="N", help="how many (default 3)"),
             arg("--script", action="store_true", help="without a screen: the first five minutes, told"),
+            arg("--drill", action="store_true", help="faults on keys, and how they heal; --script tells them all"),
             arg("--keep", action="store_true", help="leave the nodes running at the end"),
             arg("--stop", action="store_true", help="stop the demo's nodes and remove their homes"),
         ),
@@ -184,6 +196,24 @@ VERBS: tuple[Verb, ...] = (
             YES,
         ),
         changes=True,
+    ),
+    Verb(
+        "wake",
+        "nearby:wake",
+        "switch a machine on over its network, and wait until its node is there",
+        (PEER, arg("--wait", type=waiting, default=60.0, metavar="S", help="how long (default 60; 0 only sends)")),
+        changes=True,
+    ),
+    Verb("discover", "nearby:discover", "machines nearby that could join; suggestions, trust is the invite"),
+    Verb(
+        "tunnel",
+        "nearby:tunnel",
+        "keep a way through ssh to a peer that nothing else reaches",
+        (
+            arg("what", nargs="?", choices=["add", "list", "remove"], default="list"),
+            arg("peer", nargs="?", metavar="PEER", help="a member by name or id"),
+            arg("--ssh", default="", metavar="HOST", help="as ssh knows it (default: as the peer told of its sshd)"),
+        ),
     ),
     Verb(
         "config",

@@ -116,6 +116,20 @@ class ResendAsk(msgspec.Struct, frozen=True):
     id: str
 
 
+class WakeAsk(msgspec.Struct, frozen=True):
+    """`POST /wake`. `wait`: seconds in which its node has to be heard; 0 only sends."""
+
+    name: str
+    wait: Annotated[float, msgspec.Meta(ge=0, le=WAIT_LIMIT_S)] = 60.0
+
+
+class TunnelAsk(msgspec.Struct, frozen=True):
+    """`POST /tunnels`. `ssh`: the host as ssh is to be told (empty: as the peer told of its sshd)."""
+
+    name: str
+    ssh: str = ""
+
+
 class DownAsk(msgspec.Struct, frozen=True):
     """`POST /down`. `now`: without waiting for what is under way; it stays in the outbox either way."""
 

@@ -285,6 +285,30 @@ async def mend(node: Node, request: Request) -> Response:
     return answer({"action": ask.action, "note": await node.engine.mend(ask.action)})
 
 
+async def wake(node: Node, request: Request) -> Response:
+    ask = asks.read(await body_of(request), asks.WakeAsk)
+    return answer(await node.engine.wake(ask.name, ask.wait))
+
+
+async def discover(node: Node, request: Request) -> Response:
+    return answer(await node.engine.discover())
+
+
+async def tunnels(node: Node, request: Request) -> Response:
+    return answer(node.engine.tunnels.lines())
+
+
+async def add_tunnel(node: Node, request: Request) -> Response:
+    ask = asks.read(await body_of(request), asks.TunnelAsk)
+    return answer(await node.engine.tunnels.add(ask.name, ask.ssh), 202)
+
+
+async def remove_tunnel(node: Node, request: Request) -> Response:
+    ask = asks.read(await body_of(request), asks.NameAsk)
+    await node.engine.tunnels.remove(ask.name)
+    return answer(node.engine.tunnels.lines())
+
+
 async def down(node: Node, request: Request) -> Response:
     ask = asks.read(await body_of(request), asks.DownAsk)
     if not ask.now:
@@ -324,6 +348,10 @@ ROUTES: dict[str, dict[str, Verb]] = {
     "/repair": {"POST": repair},
     "/repair/approve": {"POST": approve},
     "/mend": {"POST": mend},
+    "/wake": {"POST": wake},
+    "/discover": {"GET": discover},
+    "/tunnels": {"GET": tunnels, "POST": add_tunnel},
+    "/tunnels/remove": {"POST": remove_tunnel},
     "/down": {"POST": down},
 }
 

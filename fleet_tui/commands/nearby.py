@@ -1,0 +1,47 @@
+"""Machines nearby, from the command line (edge): wake one, look for others, keep a tunnel to one."""
+
+from engine.errors import Fault, FleetError
+from fleet_tui import plain
+from fleet_tui.call import Call
+
+# What the node itself needs beyond the waiting that was asked for: the health check, and the packets.
+SLACK_S = 60.0
+
+
+def wake(call: Call) -> int:
+    """Switch a machine on; 5 when its node was not heard in time. A packet that was sent is no machine that is awake."""
+    wait_s = call.args.wait
+    call.tell(f"waking {call.args.peer}" + (f", up to {wait_s:g} s …" if wait_s else " …"))
+    woken = call.node.post("/wake", {"name": call.args.peer, "wait": wait_s}, wait_s + SLACK_S)
+    call.show(woken, plain.woken(woken))
+    return 0
+
+
+def discover(call: Call) -> int:
+    """Who else is there; who of them is a member already."""
+    call.tell("looking around …")
+    found = call.node.get("/discover")
+    call.show(found, plain.suggestions(found))
+    return 0
+
+
+def tunnel(call: Call) -> int:
+    """Keep a tunnel, list them, or keep one no more."""
+    args = call.args
+    if args.what == "list":
+        kept = call.node.get("/tunnels")
+        call.show(kept, plain.tunnels(kept))
+        return 0
+    if not args.peer:
+        step = f"`fleet tunnel {args.what} PEER`"
+        raise FleetError("usage.peer", "To which peer?", "no name is given", step, Fault.THEIRS)
+    if call.readonly:
+        said = f"`tunnel {args.what}` with --readonly"
+        raise FleetError("refused.readonly", "Nothing is changed here", said, "leave --readonly out")
+    if args.what == "add":
+        line = call.node.post("/tunnels", {"name": args.peer, "ssh": args.ssh})
+        call.show(line, [*plain.tunnels([line]), "", "`fleet tunnel list` shows when it is up."])
+    else:
+        kept = call.node.post("/tunnels/remove", {"name": args.peer})
+        call.show(kept, [f"No tunnel to {args.peer} is kept.", "", *plain.tunnels(kept)])
+    return 0
