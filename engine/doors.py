@@ -20,6 +20,7 @@ from engine import exposure
 from engine.broker.config import Files, Spec, planned
 from engine.broker.supervise import Broker, files_in
 from engine.core import Core
+from engine.daemon.rundir import make_run_dir
 from engine.errors import FleetError
 from engine.health.cascade import reached
 from engine.membership import waking
@@ -33,17 +34,23 @@ from engine.security.gossip import GossipSeal
 from engine.security.identity import Identity
 from engine.signals import BrokerChanged, Found, Listening, Reachable, WakeWanted
 from engine.state import Fleet
+from engine.transports.base import Transport
 from engine.transports.cards import cards
 from engine.transports.catalogue import CATALOGUE, Parts
 from engine.transports.nats import Nats
 from engine.transports.peerport import Joining, PeerPort
+from engine.transports.seedbed import NAME as SEEDS
+from engine.transports.slot import NAME as SLOT
+from engine.transports.sshlines import SshLines
+from engine.transports.sshway import SshHerald
 from engine.transports.wake import Wake
 
 log = logging.getLogger(__name__)
 
 
 class Doors:
-    """What this node listens on. `spawn` holds a task until it ends; `now_ms` is the wall clock."""
+    """What this node listens on. `spawn` holds a task until it ends; `now_ms` is the wall clock; `start`: the command
+    that starts this node, for peers that reach its machine by ssh."""
 
     def __init__(
         self,
@@ -53,6 +60,7 @@ class Doors:
         core: Core,
         spawn: Callable[[Coroutine[Any, Any, Any]], None],
         now_ms: Callable[[], int],
+        start: tuple[str, ...] = (),
     ):
         fleet = core.loop.fleet
         self._home = home
@@ -68,6 +76,10 @@ class Doors:
         self._following = asyncio.Lock()
         self._joining: Joining | None = None
         self._beacon = Beacon()
+        loop, self._lines, self._slot = core.loop, SshLines(self._config.ssh), make_run_dir(home) / SLOT
+        self._herald = SshHerald(
+            self._config.ssh, self._slot, home / SEEDS, start, lambda: loop.fleet, loop.post, loop.until
+        )
 
     async def open(self) -> None:
         """Listen. Raises `FleetError` when the peer port or the gossip socket cannot be opened at all."""
@@ -75,12 +87,14 @@ class Doors:
         await asyncio.gather(self._port.rebind((bind,)), self._datagrams.bind(bind, net.udp_port), self._open_broker())
         await self._connect()
         self._tell_where(bind)
+        self._spawn(self._herald.run())
 
     async def close(self) -> None:
         """Stop listening, last of all the broker."""
         dark = asyncio.create_task(self._beacon.tell(None))
         for transport in self._core.hands.transports.values():
             await transport.close()
+        await self._lines.close()
         await self._port.close()
         self._datagrams.close()
         await self._broker.stop()
@@ -138,6 +152,7 @@ class Doors:
     async def renew_links(self) -> str:
         """What is kept open to others, built anew: the client's link to its broker, streams and watches."""
         renewed = []
+        await self._lines.close()
         for channel, transport in self._core.hands.transports.items():
             if channel in (Channel.SEED, Channel.SSH, Channel.GIT):
                 await transport.close()
@@ -169,6 +184,8 @@ class Doors:
             config=self._config,
             eager=self._is_eager,
             neighbours=self._neighbours,
+            lines=self._lines,
+            slot=self._slot,
             fleet=lambda: self._core.loop.fleet,
             post=self._core.loop.post,
         )
@@ -178,7 +195,14 @@ class Doors:
                 self._nats = transport
                 self._spawn(self._reach_broker(transport))
             else:
-                await transport.listen(self._core.door.arrived)
+                await self._open_one(transport)
+
+    async def _open_one(self, transport: Transport) -> None:
+        """A channel that cannot take mail is a finding; the node has others."""
+        try:
+            await transport.listen(self._core.door.arrived)
+        except FleetError as error:
+            self._core.loop.post(Found(_finding(error)))
 
     def _is_eager(self) -> bool:
         """Whether some peer can be reached by no hot channel now: then mail in cold places is looked for often."""

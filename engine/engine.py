@@ -65,10 +65,17 @@ DAY_MS = 86_400_000
 class Engine:
     """One node. Made and run on one asyncio loop; `fleet` may be read from any thread."""
 
-    def __init__(self, home: Path, resolved: Resolved, version: str, key_file: Path | None = None):
+    def __init__(
+        self,
+        home: Path,
+        resolved: Resolved,
+        version: str,
+        key_file: Path | None = None,
+        start_command: tuple[str, ...] = (),
+    ):
         self.home, self.resolved, self.version = home, remembered(resolved, home), version
         self.token = ""
-        self._config, self._key_file = self.resolved.config, key_file
+        self._config, self._key_file, self._start_command = self.resolved.config, key_file, start_command
         self._clock = SystemClock()
         self._looker = Looker(self._config.node.workdir or os.getcwd())
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -95,7 +102,7 @@ class Engine:
         self._store = Store(self.home, link, self._config.store)
         fleet = await self._remembered(identity)
         self.core = self._assembled(identity, fleet)
-        self._doors = Doors(self.home, identity, files, self.core, self._spawn, lambda: self._clock.now().wall_ms)
+        self._doors = Doors(self.home, identity, files, self.core, self._spawn, self._wall_ms, self._start_command)
         self.tunnels = Tunnels(self.home, self._config.ssh, self.core.loop)
         self._mender = Mender(
             self.home,
@@ -201,6 +208,9 @@ class Engine:
             program=(sys.executable, "-m", "fleet_tui", "--home", str(self.home)),
         )
         return first(restored, roster, me, self._config, now)
+
+    def _wall_ms(self) -> int:
+        return self._clock.now().wall_ms
 
     def _founded(self, identity: Identity) -> Roster:
         return found(identity, self._wanted_name(), "home", self._clock.now().wall_ms, os.urandom)

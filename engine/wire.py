@@ -43,6 +43,7 @@ REFUSALS: dict[str, str] = {
     "stale_key": "It was sealed with a key that this node no longer holds.",
     "replayed": "It was received before, bit for bit.",
     "not_carried": "It is mail for another node, and this one carries no more of it now.",
+    "foreign": "It lay in the seed folder and is none of ours to open: a link, another's file, another name.",
     "role": "Its sender's role does not allow this kind of message.",
     "unmendable": "It asks for a repair that this node does not know.",
 }

@@ -22,7 +22,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
-from engine.daemon import lock
+from engine.daemon import lock, stopped
 from engine.daemon.rundir import make_run_dir
 from engine.errors import Fault, FleetError
 from fleet_tui import interpreter
@@ -187,6 +187,7 @@ class Node:
             log.error("the screen crashed: %s", path)
             loan.end(End.CRASHED, log=str(path))
         elif result == STOP:
+            stopped.mark(self._home)
             self._asked.put(None)
             loan.end(End.STOPPED)
         loan.end(End.DETACHED)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.api.client import SOCKET
 from engine.api.server import Server
+from engine.daemon import stopped
 from engine.daemon.rundir import make_run_dir
 from engine.engine import Engine
 from engine.model.channel import Channel
@@ -26,6 +27,7 @@ from engine.state import Fleet
 from fleet_tui import __version__, node
 from fleet_tui.again import become
 from fleet_tui.commands.home import configured
+from fleet_tui.place import start_command
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -43,7 +45,7 @@ class Running:
         resolved = configured(home)
         self.home, self.config = home, resolved.config
         key_file = os.environ.get("FLEET_KEY_FILE")
-        self.engine = Engine(home, resolved, __version__, Path(key_file) if key_file else None)
+        self.engine = Engine(home, resolved, __version__, Path(key_file) if key_file else None, start_command(home))
         api = resolved.config.api
         port = api.tcp_port if api.tcp else None
         origins = self.engine.resolved.origins
@@ -66,6 +68,7 @@ class Running:
 
     def start(self) -> None:
         """Return when the API answers. Raises `FleetError`: what the engine or the API could not do."""
+        stopped.clear(self.home)
         self._thread.start()
         self._started.result()
 
@@ -86,6 +89,7 @@ class Running:
     def _asked_to_stop(self, now: bool) -> None:
         """Somebody asked over the API: the process ends as if by signal, its screen first. `now`: without draining."""
         self._now = now
+        stopped.mark(self.home)
         os.kill(os.getpid(), signal.SIGTERM)
 
     def asked_to_restart(self) -> None:

@@ -82,6 +82,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # Arrows between two modules that the table would refuse, each with its reason.
 ARROWS = {
     ("engine.mail", "engine.health.cascade"): "which channel next is health's formula, and mail's question",
+    ("engine.doors", "engine.daemon.rundir"): "the letter slot lies where the node's other sockets do",
     ("engine.switchboard", "engine.desk"): "a peer is named the same way whatever is asked of it",
     ("engine.workbench", "engine.desk"): "a peer is named the same way whatever is asked of it",
     ("engine.rouser", "engine.desk"): "a peer is named the same way whatever is asked of it",

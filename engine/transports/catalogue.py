@@ -19,6 +19,10 @@ from engine.transports.http import Http
 from engine.transports.nats import Nats
 from engine.transports.peerport import PeerPort
 from engine.transports.relay import Candidates, Carry, Relay
+from engine.transports.seed import Seed
+from engine.transports.seedbed import NAME as SEEDS
+from engine.transports.ssh import Ssh
+from engine.transports.sshlines import SshLines
 from engine.transports.wake import Wake
 
 
@@ -26,7 +30,9 @@ class Parts(msgspec.Struct, frozen=True):
     """`home`, `config`: this node's. `me`, `fleet_id`, `nkey_seed`: who we are. `port`: our door. `candidates`,
     `carry`: what `Relay` asks of the engine. `on_link`: hears whether our broker is reached. `fellow`: whether a
     certificate is a present member's. `eager`: whether some peer can be reached by no hot channel now. `neighbours`:
-    asks those on a machine's network to wake it; their names. `fleet`: the newest value; `post`: the node hears it."""
+    asks those on a machine's network to wake it; their names. `lines`: the ssh
+    connections that P4 and P5 share; `slot`: where the socket for P5 lies. `fleet`: the newest value; `post`: the node
+    hears it."""
 
     me: str
     fleet_id: str
@@ -40,6 +46,8 @@ class Parts(msgspec.Struct, frozen=True):
     config: Config
     eager: Callable[[], bool]
     neighbours: Callable[[str], Sequence[str]]
+    lines: SshLines
+    slot: Path
     fleet: Callable[[], Fleet]
     post: Callable[[Signal], None]
 
@@ -48,6 +56,8 @@ CATALOGUE: dict[Channel, Callable[[Parts], Transport]] = {
     Channel.NATS: lambda parts: Nats(parts.me, parts.fleet_id, parts.nkey_seed, parts.on_link),
     Channel.HTTP: lambda parts: Http(parts.port, parts.fellow),
     Channel.RELAY: lambda parts: Relay(parts.candidates, parts.carry),
+    Channel.SEED: lambda parts: Seed(parts.lines, parts.home / SEEDS, parts.post),
+    Channel.SSH: lambda parts: Ssh(parts.lines, parts.slot),
     Channel.WOL: lambda parts: Wake(parts.config.wake, parts.neighbours),
     Channel.GIT: lambda parts: Git(
         parts.me, parts.home / "git", parts.config.git, parts.eager, parts.fleet, parts.post

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from engine.clock import SystemClock
 from engine.model.channel import Channel, Outcome, Verdict
 from engine.model.envelope import CARRIAGE_LIMIT
+from engine.signals import Signal
 from engine.transports.base import Arrivals, Target
 from engine.transports.seedbed import SUFFIX, Seedbed
 from engine.transports.sshfaults import Dropped, ending
@@ -35,15 +36,16 @@ _UNSYNCED = "its server cannot fsync: safe from a crash of its node, not of its 
 
 
 class Seed:
-    """Channel P4. `lines`: this node's connections; `folder`: where its own seeds arrive; `refused(why)`: counts what
-    lay there and was not taken."""
+    """Channel P4. `lines`: this node's connections; `folder`: where its own seeds arrive; `post`: hears of what lay
+    there and was not taken."""
 
     channel = Channel.SEED
 
-    def __init__(self, lines: SshLines, folder: Path, refused: "Callable[[str], None]"):
-        self._lines, self._bed = lines, Seedbed(folder, refused)
+    def __init__(self, lines: SshLines, folder: Path, post: "Callable[[Signal], None]"):
+        self._lines, self._bed = lines, Seedbed(folder, post)
         self._clock = SystemClock()
         self._sessions: dict[str, _Session] = {}
+        self._flying: set[asyncio.Timeout] = set()
         self._opening: dict[str, asyncio.Lock] = {}
         self._closed = False
 
@@ -69,17 +71,23 @@ class Seed:
         if len(data) > CARRIAGE_LIMIT:
             return Outcome(Verdict.BARRED, f"larger than {CARRIAGE_LIMIT >> 20} MiB", hard=True)
         name = self._clock.new_id(self._clock.now()) + SUFFIX
+        deadline = asyncio.timeout(budget_s)
+        self._flying.add(deadline)
         try:
-            async with asyncio.timeout(budget_s):
+            async with deadline:
                 synced = await self._put(name, data, target)
         except OSError as error:
-            return ending(error, budget_s)
+            return Outcome(Verdict.LOST, "closed", hard=True) if self._closed else ending(error, budget_s)
+        finally:
+            self._flying.discard(deadline)
         return Outcome(Verdict.LANDED, "" if synced else _UNSYNCED)
 
     async def close(self) -> None:
         """Take nothing more, and end the sessions; the connections are their owner's."""
         self._closed = True
         await self._bed.close()
+        for deadline in self._flying:
+            deadline.reschedule(0.0)
         for session in self._sessions.values():
             session.end()
         self._sessions.clear()
@@ -109,11 +117,11 @@ class Seed:
 
 
 class _Session:
-    """One SFTP session with one peer. `alive`: fit for another file."""
+    """One SFTP session with one peer. `alive`: fit for another file; `busy`: files under way."""
 
     def __init__(self, wire: "Wire", files: "Files", release: "Callable[[], None]"):
         self.wire, self._files, self._release = wire, files, release
-        self._busy, self._ended = 0, False
+        self.busy, self._ended = 0, False
         self._idle: asyncio.TimerHandle | None = None
 
     @property
@@ -123,17 +131,18 @@ class _Session:
     async def put(self, name: str, data: bytes) -> bool:
         """Leave a file; whether it is synced. Raises `Broken`."""
         way = self.wire.way
-        self._busy += 1
+        self.busy += 1
         if self._idle is not None:
             self._idle.cancel()
         try:
             return await self._files.put(way.seeds, name, data)
-        except Dropped:
+        except (Dropped, asyncio.CancelledError):
+            # Somebody stopped waiting: what is half done there ends with its session.
             self.end()
             raise
         finally:
-            self._busy -= 1
-            if not self._busy and not self._ended:
+            self.busy -= 1
+            if not self.busy and not self._ended:
                 self._idle = asyncio.get_running_loop().call_later(IDLE_S, self.end)
 
     def end(self) -> None:

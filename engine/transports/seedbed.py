@@ -21,6 +21,7 @@ from pathlib import Path
 from engine.errors import Fault, FleetError
 from engine.model.channel import Channel
 from engine.model.envelope import CARRIAGE_LIMIT
+from engine.signals import Rejected, Signal
 from engine.transports.base import Arrivals
 from engine.transports.watch import watched
 
@@ -44,10 +45,10 @@ class _Foreign(Exception):
 
 
 class Seedbed:
-    """The folder at `folder`. `refused(why)` counts what was not taken."""
+    """The folder at `folder`. `post` hears `Rejected` for each thing that was not taken."""
 
-    def __init__(self, folder: Path, refused: Callable[[str], None]):
-        self.folder, self._refused = folder, refused
+    def __init__(self, folder: Path, post: Callable[[Signal], None]):
+        self.folder, self._post = folder, post
         self._task: asyncio.Task[None] | None = None
 
     async def open(self, arrived: Arrivals) -> None:
@@ -102,7 +103,7 @@ class Seedbed:
             return
         except OSError as error:
             log.warning("a foreign file cannot be moved out of the seed folder: %s", error.strerror)
-        self._refused(why)
+        self._post(Rejected(why, Channel.SEED))
 
 
 def _look(folder: Path) -> tuple[list[str], list[str]]:

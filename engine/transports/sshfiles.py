@@ -46,14 +46,19 @@ class Files:
         self._client.exit()
 
     async def _written(self, part: str, data: bytes) -> bool:
-        attributes = asyncssh.SFTPAttrs(permissions=0o600)
-        async with self._client.open(part, "xb", attributes) as file:
+        file = await self._client.open(part, "xb", asyncssh.SFTPAttrs(permissions=0o600))
+        # Not `async with`: whoever is cancelled in there waits for one more answer, from a machine that gives none.
+        synced = True
+        try:
             await file.write(data)
-            try:
-                await file.fsync()
-            except asyncssh.SFTPOpUnsupported:
-                return False
-        return True
+            await file.fsync()
+        except asyncssh.SFTPOpUnsupported:
+            synced = False
+        except asyncssh.SFTPError:
+            await file.close()
+            raise
+        await file.close()
+        return synced
 
     async def _renamed(self, part: str, whole: str) -> None:
         try:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from engine.daemon import stopped
 from engine.daemon.lock import await_end, holder
 from engine.errors import Fault, FleetError
 from fleet_tui import plain
@@ -25,6 +26,9 @@ def up(call: Call) -> int:
         status = _awaited(call)
         call.show(status, [f"{status['node']['name']} runs already, pid {pid}."])
         return 0
+    if call.args.unless_stopped and stopped.is_marked(call.home):
+        step = "`fleet up` starts it all the same"
+        raise FleetError("refused.stopped", "It was stopped on purpose", str(call.home), step)
     status = start(call)
     call.show(status, [f"{_is_up(status)}.", f"Next: `{program(call.home)}` opens the control room."])
     return 0
@@ -67,6 +71,7 @@ def restart(call: Call) -> int:
     """Stop the node if one runs, and start it."""
     if holder(call.home):
         _stopped(call)
+    call.args.unless_stopped = False
     return up(call)
 
 
@@ -97,6 +102,7 @@ def _stopped(call: Call) -> tuple[int, int]:
     except FleetError as error:
         # A node whose API does not answer still hears a signal, and stops in the same way.
         call.tell(f"{error.title}; asked by signal instead")
+        stopped.mark(call.home)
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
     if not await_end(pid, STOP_S):

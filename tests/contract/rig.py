@@ -36,8 +36,8 @@ class Way(ABC):
 class Rig(Way):
     """What it asks besides of a channel that carries bytes. `answers`: the peer's own words come back; `word`: what a
     delivery brings back. `stores`: the bytes are left somewhere, and nothing at all comes back. `proves`: the other end
-    shows who it is; `pins`: a wrong key is known for one. `inbox`: the receiver. `gate`: whoever takes the bytes first, which is the receiver but for a
-    relay."""
+    shows who it is; `pins`: a wrong key is known for one. `inbox`: the receiver. `gate`: whoever takes the bytes first,
+    which is the receiver but for a relay."""
 
     answers = True
     word = b"got question"

@@ -15,6 +15,7 @@ from engine.transports.wake import Wake
 from tests.contract.rig import Rig, Way
 from tests.contract.rigs_cloud import CloudRig
 from tests.contract.rigs_git import GitRig, GitSshRig
+from tests.contract.rigs_ssh import SeedRig, SshRig
 from tests.lan import Lan
 from tests.nodes import LOOPBACK, Inbox, Target, cluster
 
@@ -186,6 +187,8 @@ RIGS: dict[Channel, type[Way]] = {
     Channel.NATS: NatsRig,
     Channel.HTTP: HttpRig,
     Channel.RELAY: RelayRig,
+    Channel.SEED: SeedRig,
+    Channel.SSH: SshRig,
     Channel.WOL: WakeWay,
     Channel.GIT: GitRig,
     Channel.CLOUD: CloudRig,

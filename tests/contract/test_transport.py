@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from engine.model.channel import Channel, Verdict
+from engine.model.channel import Verdict
 from engine.model.envelope import CARRIAGE_LIMIT
 from engine.transports.catalogue import CATALOGUE
 from tests.contract.rig import Rig, Way
