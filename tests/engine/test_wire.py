@@ -222,6 +222,6 @@ def test_every_refusal_is_a_sentence() -> None:
     """The table is complete and speaks to people."""
     assert set(REFUSALS) == set(
         "unsigned garbage oversized version unknown revoked left expired_member misaddressed tampered stale_key "
-        "replayed role not_carried unmendable".split()
+        "replayed role not_carried unmendable foreign".split()
     )
     assert all(sentence.startswith("It") and sentence.endswith(".") for sentence in REFUSALS.values())
