@@ -9,7 +9,7 @@ the script with its name and the reason. Times are what they were on this machin
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from engine.errors import Fault, FleetError
@@ -60,16 +60,7 @@ class Script:
 
     def run(self, told: Callable[[Done], None]) -> list[Done]:
         """Do every step. Raises `FleetError` `demo.step` naming the one that did not come true."""
-        done: list[Done] = []
-        for step in self.steps():
-            began = time.monotonic()
-            try:
-                saw = step.act()
-            except FleetError as error:
-                raise _broke(step, f"{error.title}: {error.detail}", error.code) from None
-            done.append(Done(step.title, saw, round((time.monotonic() - began) * 1_000)))
-            told(done[-1])
-        return done
+        return performed(self.steps(), told)
 
     def _start(self) -> str:
         self._demo.start()
@@ -146,6 +137,20 @@ class Script:
         if "error" in story:
             raise FleetError(**story["error"] | {"fault": Fault(story["error"]["fault"])})
         return story
+
+
+def performed(steps: Sequence[Step], told: Callable[[Done], None]) -> list[Done]:
+    """Do these, one after another. Raises `FleetError` `demo.step` naming the one that did not come true."""
+    done: list[Done] = []
+    for step in steps:
+        began = time.monotonic()
+        try:
+            saw = step.act()
+        except FleetError as error:
+            raise _broke(step, f"{error.title}: {error.detail}", error.code) from None
+        done.append(Done(step.title, saw, round((time.monotonic() - began) * 1_000)))
+        told(done[-1])
+    return done
 
 
 def _broker_up(status: Any) -> bool:

@@ -13,7 +13,9 @@ from engine.errors import FleetError
 from fleet_tui import demo as demos
 from fleet_tui import plain
 from fleet_tui.call import Call
-from fleet_tui.demo_script import Done, Script
+from fleet_tui.demo_script import Done, Script, performed
+from fleet_tui.drill import Drill
+from fleet_tui.drill_script import DrillScript
 
 
 def demo(call: Call) -> int:
@@ -23,6 +25,8 @@ def demo(call: Call) -> int:
         return _stop(call, root or demos.usual_root())
     if call.args.script:
         return _tell(call, root or Path(tempfile.mkdtemp(prefix="fleet-demo-", dir="/tmp")))
+    if call.args.drill and call.args.nodes < 3:
+        raise FleetError("usage.nodes", "The drill needs three nodes", str(call.args.nodes), "leave --nodes out")
     return _show(call, root or demos.usual_root())
 
 
@@ -34,8 +38,12 @@ def _tell(call: Call, root: Path) -> int:
     began = time.monotonic()
     with _ended(made, keep=call.args.keep):
         call.tell(f"A fleet in {root}: real processes, keys, brokers and messages.", "")
-        script = Script(made)
-        done = script.run(lambda one: None if call.as_json else call.say(*_line(one)))
+        steps = DrillScript(made) if call.args.drill else Script(made)
+        try:
+            done = performed(steps.steps(), lambda one: None if call.as_json else call.say(*_line(one)))
+        finally:
+            if isinstance(steps, DrillScript):
+                steps.heal()  # a node that stands still could not be ended in order
     if call.as_json:
         call.show({"steps": [one._asdict() for one in done]}, ())
     over = f"{time.monotonic() - began:.0f} s. All nodes stopped, their homes removed."
@@ -57,7 +65,7 @@ def _show(call: Call, root: Path) -> int:
         made.start()
         made.join()
         made.await_together()
-        code = _painted(call, made) if painted else _printed(call, made)
+        code = (_drilled if call.args.drill else _painted)(call, made) if painted else _printed(call, made)
         ends = painted and not call.args.keep and _asked("Stop the demo's nodes?")
     if ends:
         made.end()
@@ -80,6 +88,17 @@ def _painted(call: Call, made: demos.Demo) -> int:
         signal.set_wakeup_fd(-1)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _drilled(call: Call, made: demos.Demo) -> int:
+    from fleet_tui.drill_room import Room
+
+    drill = Drill(made)
+    try:
+        Room(call, drill).run()
+    finally:
+        drill.heal()
+    return 0
 
 
 def _printed(call: Call, made: demos.Demo) -> int:

@@ -1,0 +1,168 @@
+"""The drill at a terminal (edge): the demo's channels as a live grid, faults on keys, and what came of each.
+
+A plain program and not a screen of the control room: the grid of every node at once is nobody's in a fleet, and here
+one person owns them all. It redraws what changed, four times a second; `q` takes everything back and leaves.
+"""
+
+import os
+import select
+import sys
+import termios
+import time
+import tty
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from engine.errors import FleetError
+from engine.model.channel import CHANNELS, ChannelState
+from fleet_tui import plain
+from fleet_tui.call import Call
+from fleet_tui.drill import HELD, Drill, Fault, rows
+
+TICK_S = 0.25
+# A message a second, so that the grid has something to carry.
+MAIL_S = 1.0
+TOLD = 10
+# A broker is back within a moment: what has not been seen to break by now did not break for anybody.
+UNSEEN_S = 2.0
+# Mail that a fault holds up is worth no more than the drill.
+WORTH_S = 120
+CLEAR, HIDE, SHOW = "\x1b[H\x1b[J", "\x1b[?25l", "\x1b[?25h"
+
+
+class Room:
+    """The grid, the keys, and what was told."""
+
+    def __init__(self, call: Call, drill: Drill) -> None:
+        self._call, self._drill = call, drill
+        self._faults = {fault.key: fault for fault in drill.faults()}
+        self._told: deque[str] = deque(maxlen=TOLD)
+        self._waiting: tuple[str, float] | None = None
+        self._seen_broken = False
+        self._mail, self._posted_at, self._drawn = "", 0.0, ""
+        self._grid: list[str] = []
+
+    def run(self) -> None:
+        """Until `q` or the end of the terminal."""
+        with _raw():
+            while True:
+                key = _key(TICK_S)
+                if key in ("q", "Q", "\x03", "\x04", ""):
+                    return
+                try:
+                    self._act(key)
+                    self._look()
+                except FleetError as error:
+                    # A node that is just being stopped or started cannot be asked; it is asked again at once.
+                    self._mail = f"{error.title}: {error.detail}"
+                self._draw()
+
+    def _act(self, key: str) -> None:
+        if key == "h":
+            in_force = self._drill.struck()
+            self._begin("taken back", self._drill.heal())
+            self._seen_broken = in_force
+        elif key in self._faults:
+            self._strike(self._faults[key])
+
+    def _strike(self, fault: Fault) -> None:
+        self._tell(f"{fault.key}  {fault.does} …")
+        self._draw()
+        saw = fault.strike()
+        self._tell(f"   {saw}; {'h takes it back' if fault.lasts else 'it needs no taking back'}")
+        self._tell(f"   what Fleet does: {fault.then}")
+        self._begin(fault.does, "")
+
+    def _begin(self, what: str, said: str) -> None:
+        if said:
+            self._tell(f"h  {said}")
+        self._waiting, self._seen_broken = (what, time.monotonic()), False
+
+    def _look(self) -> None:
+        broken = self._drill.broken()
+        if self._waiting is not None:
+            what, began = self._waiting
+            self._seen_broken = self._seen_broken or bool(broken)
+            took = time.monotonic() - began
+            if not broken and not self._drill.struck() and (self._seen_broken or took > UNSEEN_S):
+                said = (
+                    f"HEALTHY again, {took:.1f} s after"
+                    if self._seen_broken
+                    else "HEALTHY, and nothing was seen to break"
+                )
+                self._tell(f"   all {said}: {what}")
+                self._waiting = None
+        if time.monotonic() - self._posted_at > MAIL_S:
+            self._posted_at = time.monotonic()
+            self._send()
+
+    def _send(self) -> None:
+        to = self._drill.second
+        story = self._drill.send(to, "drill", wait="on_host", timeout=0.2, ttl=WORTH_S)
+        way = story["channel"] if story.get("rung") == "on_host" else "nothing yet: it waits, safe on disk"
+        self._mail = f"{self._drill.first.name} → {to.name}, a message each second; the last one took {way}"
+
+    def _tell(self, line: str) -> None:
+        self._told.append(f"{time.strftime('%H:%M:%S')}  {line}")
+
+    # ------------------------------------------------------------------------------------------------------- to draw
+
+    def _draw(self) -> None:
+        text = "\r\n".join(self._call.drawn(line) for line in self._lines())
+        if text != self._drawn:
+            self._drawn = text
+            sys.stdout.write(CLEAR + text + "\r\n")
+            sys.stdout.flush()
+
+    def _lines(self) -> Iterator[str]:
+        yield f"The drill: {len(self._drill.demo.nodes)} real nodes in {self._drill.demo.root}"
+        yield ""
+        try:
+            self._grid = list(_grid(list(rows(self._drill))))
+        except FleetError as error:
+            self._mail = f"{error.title}: {error.detail}"
+        yield from self._grid
+        yield ""
+        yield self._mail
+        yield ""
+        for fault in self._faults.values():
+            yield f"  {fault.key}  {fault.does}"
+        yield "  h  heal: take back what was done      q  leave"
+        yield ""
+        yield from self._told
+
+
+def _grid(found: list[tuple[str, str, dict[str, str]]]) -> Iterator[str]:
+    """The channels that somebody has, a row for each pair."""
+    used = [on for on in CHANNELS if any(states.get(on, _ABSENT) != _ABSENT for _, _, states in found)]
+    cells = ((f"{node} → {peer}", *(_cell(states.get(on, _ABSENT)) for on in used)) for node, peer, states in found)
+    yield from plain.table(cells, ("", *(f"P{CHANNELS[on].number} {on}" for on in used)))
+
+
+_ABSENT = str(ChannelState.ABSENT)
+
+
+def _cell(state: str) -> str:
+    return "held" if state == HELD else plain.state(state)
+
+
+@contextmanager
+def _raw() -> Iterator[None]:
+    """The terminal gives every key at once, and is itself again afterwards."""
+    number = sys.stdin.fileno()
+    before = termios.tcgetattr(number)
+    sys.stdout.write(HIDE)
+    try:
+        tty.setraw(number)
+        yield
+    finally:
+        termios.tcsetattr(number, termios.TCSADRAIN, before)
+        sys.stdout.write(SHOW + "\n")
+        sys.stdout.flush()
+
+
+def _key(wait_s: float) -> str:
+    """The next key, a space when none came in time, nothing at the end of the terminal."""
+    ready, _, _ = select.select([sys.stdin.fileno()], [], [], wait_s)
+    return os.read(sys.stdin.fileno(), 1).decode(errors="replace") if ready else " "
