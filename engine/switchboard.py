@@ -46,6 +46,9 @@ class Switchboard:
 
     async def _round_trip(self, node: str, channel: Channel) -> dict[str, Any]:
         before = self._loop.fleet.health(node, channel)
+        if not CHANNELS[channel].probed:
+            # Nobody is woken, typed at or billed by a look.
+            return {**_told(self._loop.fleet, node, channel, "barred", None), "reason": before.reason or UNTRIED}
         began = asyncio.get_running_loop().time()
         self._loop.post(ProbeAsked(node, channel))
 
@@ -65,6 +68,9 @@ class Switchboard:
 
     def _id(self, peer: str) -> str:
         return recipients(self._loop.fleet, peer)[0].id
+
+
+UNTRIED = "not tried unasked: each try costs something"
 
 
 def _told(fleet: Fleet, node: str, channel: Channel, outcome: str, ms: float | None) -> dict[str, Any]:

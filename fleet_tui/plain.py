@@ -14,6 +14,8 @@ from screens import format, glyphs
 
 GAP = "   "
 INDENT = "  "
+# The columns that every list of peers has; the other channels have one where they are in use.
+SPOKEN = ("nats", "http", "relay")
 
 
 def table(rows: Iterable[Sequence[str]], head: Sequence[str] = ()) -> Iterator[str]:
@@ -62,8 +64,13 @@ def peers(listed: Sequence[dict[str, Any]]) -> Iterator[str]:
     if not listed:
         yield "No peers yet. `fleet invite` prints a code; run `fleet join CODE` on the other machine."
         return
-    channels = list(listed[0]["channels"])
+    channels = [name for name in listed[0]["channels"] if name in SPOKEN or any(_usable(one, name) for one in listed)]
     yield from table((_peer(one, channels) for one in listed), ("peer", "role", "standing", "seen", "best", *channels))
+
+
+def _usable(one: dict[str, Any], channel: str) -> bool:
+    """Whether a column for this channel would say anything."""
+    return one["channels"][channel] not in (ChannelState.UNKNOWN, ChannelState.ABSENT)
 
 
 def _peer(one: dict[str, Any], channels: Sequence[str]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ graded by the age of its last stored word, and never ALIVE, because that was not
 message would take is the cascade's to say, and comes in as an argument.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import median
 
 from engine.api.views import (
@@ -30,8 +30,8 @@ from engine.model.roster import Member
 from engine.security.identity import fingerprint
 from engine.state import Fleet
 
-# What this version can carry messages on; the others are not shown before they exist.
-BUILT = (Channel.NATS, Channel.HTTP, Channel.RELAY)
+# Shown wherever there are peers; the others where this node has them set up for anybody.
+ALWAYS = (Channel.NATS, Channel.HTTP, Channel.RELAY)
 LOUD = (Severity.CRITICAL, Severity.HIGH)
 
 
@@ -54,14 +54,16 @@ def status(fleet: Fleet, now: Moment, doors: DoorsView, home: str, best: Best) -
 
 def peers(fleet: Fleet, now: Moment, best: Best) -> list[PeerView]:
     """Every other member the roster has ever had, by name; those that left or were revoked stand as LEFT."""
-    others = (member for member in fleet.roster.members if member.id != fleet.me.id)
-    return [_peer(fleet, member, now, best.get(member.name)) for member in sorted(others, key=lambda one: one.name)]
+    others = sorted((one for one in fleet.roster.members if one.id != fleet.me.id), key=lambda one: one.name)
+    shown = built(fleet)
+    return [_peer(fleet, member, now, best.get(member.name), shown) for member in others]
 
 
 def channels(fleet: Fleet, only: str = "") -> dict[str, dict[Channel, ChannelView]]:
     """`GET /channels`: peer name -> channel -> health, for the present members, or for one of them by name or id."""
+    shown = built(fleet)
     return {
-        member.name: {channel: _channel(fleet.health(member.id, channel)) for channel in BUILT}
+        member.name: {channel: _channel(fleet.health(member.id, channel)) for channel in shown}
         for member in sorted(fleet.roster.members, key=lambda one: one.name)
         if member.id != fleet.me.id and member.present and only in ("", member.name, member.id)
     }
@@ -152,7 +154,13 @@ def _uptime(fleet: Fleet, now: Moment) -> float:
     return round(now.mono - fleet.me.started_mono, 3)
 
 
-def _peer(fleet: Fleet, member: Member, now: Moment, best: Channel | None) -> PeerView:
+def built(fleet: Fleet) -> list[Channel]:
+    """The channels that there are, by their P."""
+    known = {channel for _, channel in fleet.channels}
+    return [channel for channel in Channel if channel in known or channel in ALWAYS]
+
+
+def _peer(fleet: Fleet, member: Member, now: Moment, best: Channel | None, shown: Sequence[Channel]) -> PeerView:
     peer = fleet.peers.get(member.id)
     beat = peer.beat if peer else None
     return PeerView(
@@ -162,7 +170,7 @@ def _peer(fleet: Fleet, member: Member, now: Moment, best: Channel | None) -> Pe
         standing(peer, member, fleet.config.membership, now),
         seen_s(peer, now),
         best if member.present else None,
-        {channel: fleet.health(member.id, channel).state for channel in BUILT},
+        {channel: fleet.health(member.id, channel).state for channel in shown},
         bool(member.revoked_ms),
         beat.version if beat else "",
         beat.branch if beat else "",

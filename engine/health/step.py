@@ -225,9 +225,11 @@ def _held(fleet: Fleet, signal: ChannelHeld, now: Moment) -> Step:
 
 
 def _asked(fleet: Fleet, signal: ProbeAsked, now: Moment) -> Step:
-    """A person wants to know now: every channel, or one, even a broken one; a quarantine is looked at again."""
+    """A person wants to know now: every channel, or one, even a broken one; a quarantine is looked at again. What
+    costs something each time is tried only by its name."""
     effects: list[Effect] = [AskReady(signal.peer)]
-    for channel in [signal.channel] if signal.channel else known(fleet, signal.peer):
+    free = [channel for channel in known(fleet, signal.peer) if CHANNELS[channel].probed]
+    for channel in [signal.channel] if signal.channel else free:
         fleet, cleared = _cleared(fleet, signal.peer, channel, now, "looked at again by hand")
         fleet, ping = probe(fleet, signal.peer, channel, now)
         effects += [*cleared, *ping]
