@@ -7,7 +7,7 @@ names every ref in full, so no branch is ever touched.
 from collections.abc import Mapping
 
 from engine.transports.gitrefs import INBOX, Refs, listed, plain, pushed, stale
-from engine.transports.gitrun import TOO_LARGE, Ran, Repository, TooMuch
+from engine.transports.gitrun import Ran, Repository, TooMuch
 
 LOOK_S, MOVE_S = 10.0, 30.0
 # Some sixty thousand refs: a hub that has more is somebody's large repository, and no place for this.
@@ -56,7 +56,7 @@ class Remote:
         words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", self._url, *moves)
         ran = await run(here, *words, within_s=MOVE_S, file_limit=FETCH_LIMIT)
         if ran.status:
-            raise Trouble(plain(ran.err), large=any(sign in ran.err for sign in TOO_LARGE))
+            raise Trouble(plain(ran.err), large=here.was_cut(FETCH_LIMIT))
 
 
 STALE = "its ref keeps changing, or is locked"

@@ -63,8 +63,6 @@ _CONFIG = """\
 """
 _TERM_S = 1.0
 _ERRORS_READ = 64 * 1024
-# How the system's refusal to let a file grow looks: SIGXFSZ, or EFBIG.
-TOO_LARGE = ("died of signal 25", "File too large")
 _BLOCK = 512  # what the shell's `ulimit -f` counts in (POSIX)
 
 
@@ -136,6 +134,15 @@ class Repository:
                 self._process = None
             errors.seek(max(0, errors.seek(0, os.SEEK_END) - _ERRORS_READ))
             return Ran(status, out, errors.read().decode(errors="replace"))
+
+    def was_cut(self, size: int) -> bool:
+        """Whether a pack that was coming in was cut off at this size. git does not say so: what unpacked it died. What
+        is left of it is taken away."""
+        left = list((self.folder / "objects" / "pack").glob("tmp_pack_*"))
+        found = any(one.stat().st_size >= size for one in left)
+        for one in left:
+            one.unlink(missing_ok=True)
+        return found
 
     def kill(self) -> None:
         """End what runs now, if anything does; whoever waits for it sees that it failed."""

@@ -73,7 +73,7 @@ class GitSshRig(GitRig):
     proves = True
 
     async def open(self) -> None:
-        # A shell that sshd starts reads its user's files, which may take as long as they like; so deep down it does not.
+        # A shell that sshd starts reads its user's files, which may take their time; so deep down it does not.
         self.sshd = Sshd(options=("SetEnv SHLVL=7",)).start()
         known = self.sshd.folder / "known"
         known.write_text(f"[{self.sshd.host}]:{self.sshd.port} {self.sshd.announced[0]}\n")
