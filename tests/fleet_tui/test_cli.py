@@ -232,7 +232,7 @@ def test_no_node_is_status_3(nobody: Fleet) -> None:
 def test_readonly_refuses_every_verb_that_changes_something(nobody: Fleet, verb: str) -> None:
     """Before anything is asked of the node: exit status 4."""
     words = {"revoke": ["b"], "role": ["b", "worker"], "send": ["b", "hi"], "resend": ["i"], "join": ["c"]}
-    words |= {"probe": ["b"], "hold": ["b", "nats"]}
+    words |= {"probe": ["b"], "wake": ["b"], "hold": ["b", "nats"]}
     assert nobody("--readonly", verb, *words.get(verb, [])).status == 4
 
 
