@@ -23,6 +23,8 @@ MODULES = {
     "T8": "blackhole",
     "T9": "broker",
     "T10": "broker",
+    "T11": "crowd",
+    "T12": "crowd",
     "T13": "throughput",
     "T14": "accepting",
     "T15": "killed",
