@@ -10,15 +10,13 @@ import shlex
 import signal
 from contextlib import suppress
 
-import msgspec
-
 from engine.desk import recipients
 from engine.errors import Fault, FleetError
 from engine.hands import Hands
 from engine.health.remedies import opens_at
 from engine.loop import Loop
 from engine.model.channel import Channel, ChannelState
-from engine.model.repair import Action, Command, Level, Repair
+from engine.model.repair import Action, Command, Level, Ran, Repair
 from engine.signals import MendWanted, PlanApproved, PlanRan, RepairAsked
 from engine.state import Fleet
 
@@ -32,15 +30,6 @@ ACTION_S = 40.0
 SHORT_S = 0.2
 # The worst first: what a repair without a named channel is about.
 GRAVITY = (ChannelState.QUARANTINED, ChannelState.BROKEN, ChannelState.HEALING, ChannelState.DEGRADED)
-
-
-class Ran(msgspec.Struct, frozen=True):
-    """One command of a plan, done: its exit status (None: it did not end in time) and what it said."""
-
-    command: str
-    does: str
-    status: int | None
-    output: str
 
 
 class Workbench:

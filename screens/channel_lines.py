@@ -8,6 +8,7 @@ from engine.state import Fleet
 from screens import format as say
 from screens.glyphs import CHANNEL
 from screens.peer_lines import flow
+from screens.repair_lines import ladder
 from screens.roll import Plan, health_of, no_plan, reading
 from screens.spans import Span, Spans, cells, fit, sides, wrap
 
@@ -63,6 +64,7 @@ def panel(fleet: Fleet, peer: str, channel: Channel, now: Moment, size: int, zon
     lines = [title(fleet, peer, channel, now, size), machine(health.state, size)]
     if health.held:
         lines += wrap("held back by you: the cascade passes it over; x lets it back in", size, "warn")
+    lines += ladder(fleet, peer, channel, now, size)
     lines += flow(facts(fleet, peer, channel, now), size)
     return [*lines, (), *changes(health.changes, size, zone)] if health.changes else lines
 

@@ -16,6 +16,7 @@ from screens import format as say
 from screens.census import Census
 from screens.fuzzy import matching
 from screens.glyphs import CHANNEL, small
+from screens.repair_lines import level_of
 from screens.roll import ALIVE, WORST, Condition, Plan, best, health_of, members, natural, no_plan, reading, spoken
 from screens.spans import Span, Spans, cell, cells, clip, fit
 from screens.widgets.line_grid import Rows
@@ -124,6 +125,10 @@ class ChannelRows(Rows):
         glyph, value, ink = self.says(peer, channel, wide)
         lit = "cell " if column == CHANNELS[channel].number else ""
         place = small(order.index(channel) + 1) if column >= 0 and channel in order else ""
+        rung = level_of(self.fleet, peer, channel) if lit else 0
+        if rung:
+            # The age is in the panel; the rung is what one cell can add.
+            value = f"{value} L{rung}" if wide > 10 else f" L{rung}"
         room = wide - 1 - cells(glyph) - cells(place)
         # The value is cut before the glyph and the place are: they are the state and the order.
         text = clip(value, room)

@@ -1,26 +1,33 @@
 """Room 2: every channel to every peer, and why the cell under the cursor is as it is."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from engine.model.channel import CHANNELS, Channel
+from engine.model.repair import Ran, Repair
 from engine.model.story import Page, Query
 from screens import channel_lines
+from screens import format as say
 from screens.channel_rows import SORTS, ChannelRows
+from screens.confirm import Confirm
+from screens.glyphs import CHANNEL
 from screens.keymap import ROOMS, bindings
 from screens.message_rows import brief
+from screens.repair_lines import ILL, outputs, plan_text, repair_of, steps
 from screens.roll import NOT_SPOKEN, health_of
 from screens.room import Room
+from screens.rungs import Rungs
 from screens.sheet import Sheet
 from screens.spans import Spans
 from screens.widgets.line_grid import LineGrid
 from screens.widgets.lines import TextLines
 
 NAMES = tuple(CHANNELS)
-FOR_A_CHANNEL = ("probe", "hold")
-FOR_A_PEER = ("open", "probe", "hold", "why", "mark", "copy", "message")
+FOR_A_CHANNEL = ("probe", "hold", "repair", "rung", "approve")
+FOR_A_PEER = ("open", *FOR_A_CHANNEL, "why", "mark", "copy", "message")
 
 
 class Channels(Room):
@@ -97,6 +104,18 @@ class Channels(Room):
             return "no peer matches; esc shows all again" if self.query_text else "no peers yet; i prints an invite"
         if verb in FOR_A_CHANNEL and health_of(self.fleet, self.peer(), self.channel) is NOT_SPOKEN:
             return f"{self.channel} is {NOT_SPOKEN.reason}"
+        return self._unrepairable(verb)
+
+    def _unrepairable(self, verb: str) -> str:
+        """Why the channel under the cursor cannot be repaired, or has nothing to approve."""
+        if verb == "approve":
+            found = repair_of(self.fleet, self.peer(), self.channel)
+            if found is not None and found.working:
+                return "its commands run already"
+            return "" if found is not None and found.plan else "no commands wait for you here"
+        state = health_of(self.fleet, self.peer(), self.channel).state
+        if verb in ("repair", "rung") and state not in ILL:
+            return f"it is {CHANNEL[state].word}: there is nothing to repair"
         return ""
 
     def do_open(self) -> None:
@@ -111,7 +130,9 @@ class Channels(Room):
 
         def lines(size: int) -> list[Spans]:
             panel = channel_lines.panel(self.fleet, peer, channel, self.desk.moment(), size, self.desk.zone)
-            return [*panel, (), (("deliveries", "title"),), *found]
+            repair = repair_of(self.fleet, peer, channel)
+            done = [(), (("repair", "title"),), *steps(repair, size, self.desk.zone)] if repair else []
+            return [*panel, *done, (), (("deliveries", "title"),), *found]
 
         sheet = Sheet(f"history: {self.title_of_item()}", lines)
         self.app.push_screen(sheet)
@@ -121,6 +142,42 @@ class Channels(Room):
         """Try the channel under the cursor now."""
         peer, channel, name = self.peer(), self.channel, self.title_of_item()
         self.desk.ask(self, lambda engine: engine.probe(peer, channel), lambda _: self.desk.note(f"probing {name}"))
+
+    def do_repair(self) -> None:
+        """Begin a repair at its first rung; it goes on by itself."""
+        self._repair(1)
+
+    def do_rung(self) -> None:
+        """Begin it at the rung that is chosen."""
+        self.app.push_screen(Rungs(self.peer(), self.channel), lambda level: self._repair(level) if level else None)
+
+    def _repair(self, level: int) -> None:
+        peer, channel, name = self.peer(), self.channel, self.title_of_item()
+
+        def begun(repair: Repair) -> None:
+            held = repair.held_until > self.desk.moment().mono
+            told = "is held: the hour's limit is reached" if held else f"is at L{repair.level:d}"
+            self.desk.note(f"the repair of {name} {told}", "warn" if held else "heal")
+
+        self.desk.ask(self, lambda engine: engine.repair(peer, channel, level), begun)
+
+    def do_approve(self) -> None:
+        """Show the commands of the plan, ask, run them, and show what they said."""
+        repair = repair_of(self.fleet, self.peer(), self.channel)
+        if repair is None:
+            return
+        name = "this node" if repair.ours else self.fleet.name_of(repair.peer)
+        question = Confirm(f"repair {name}", plan_text(self.fleet, repair))
+
+        def done(answer: bool | None) -> None:
+            if answer:
+                self.desk.note(f"running {say.count(len(repair.plan), 'command')} …", "accent")
+                self.desk.ask(self.app, lambda engine: engine.approve(repair.peer, repair.channel), self._ran)
+
+        self.app.push_screen(question, done)
+
+    def _ran(self, ran: Sequence[Ran]) -> None:
+        self.app.push_screen(Sheet("what the commands said", lambda size: outputs(ran, size)))
 
     def do_hold(self) -> None:
         """Hold the channel back, or let it in again."""

@@ -5,7 +5,7 @@ to ask the engine for a verb; the answer comes back on the screen's own thread. 
 a fleet), a verb is answered with that reason.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import tzinfo
 from typing import Any, Protocol, TypeVar
 
@@ -13,6 +13,7 @@ from engine.errors import FleetError
 from engine.model.channel import Channel
 from engine.model.envelope import Kind, Urgency
 from engine.model.moment import Moment
+from engine.model.repair import Ran, Repair
 from engine.model.roster import Role
 from engine.model.story import Invite, Letter, Page, Query, Story
 from engine.model.suggestion import Suggestion
@@ -68,6 +69,10 @@ class Engine(Protocol):
     async def hold(self, peer: str, channel: Channel, held: bool) -> object: ...
 
     async def check(self, peer: str) -> dict[str, Any]: ...
+
+    async def repair(self, peer: str, channel: Channel | None = None, level: int = 1) -> Repair: ...
+
+    async def approve(self, peer: str, channel: Channel | None = None) -> Sequence[Ran]: ...
 
     async def wake(self, peer: str, wait_s: float = 60.0) -> Woken: ...
 

@@ -80,6 +80,19 @@ def offset(ms: float) -> str:
     return f"{sign}{seconds:.1f} s" if seconds < 60 else sign + age(seconds)
 
 
+def trace(points: Sequence[tuple[int, float]], now_slot: int, slots: int, size: int) -> str:
+    """The last `slots` slots as a curve of `size` cells, the newest at its end: of the slots behind one cell the
+    highest; a gap where nothing was measured."""
+    low = now_slot - slots + 1
+    highest: dict[int, float] = {}
+    for slot, value in points:
+        if low <= slot <= now_slot:
+            at = (slot - low) * size // slots
+            highest[at] = max(value, highest.get(at, 0.0))
+    signs = dict(zip(sorted(highest), spark([highest[at] for at in sorted(highest)], size), strict=True))
+    return "".join(signs.get(at, " ") for at in range(size)).rstrip()
+
+
 def spark(values: Sequence[float], size: int) -> str:
     """The last `size` values as a curve, lowest at the bottom line. All alike are a flat line."""
     last = list(values)[-size:]

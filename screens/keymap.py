@@ -53,12 +53,16 @@ PEERS = (
     Key("open", "enter", "enter", "open", "all that is known of this peer", 10),
     Key("view", "v", "v", "map/table", "the same peers as a map or as a table", 30),
     Key("probe", "p", "p", "probe", "try every channel to this peer now", 25),
+    Key("repair", "r", "r", "repair", "repair this peer's worst channel", 22),
     Key("hold", "x", "x", "hold", "go to this peer's channels, to hold one back", 65),
     Key("wake", "W", "W", "wake", "switch this machine on over its network; asks first", 82),
     Key("revoke", "X", "X", "revoke", "put this machine out of the fleet; asks first", 85),
 )
 CHANNELS = (
     Key("open", "enter", "enter", "history", "the changes and the deliveries of this channel", 10),
+    Key("repair", "r", "r", "repair", "repair this channel: note it, then ask its machine, then go on", 22),
+    Key("rung", "R", "R", "rung", "choose the rung a repair begins at", 28),
+    Key("approve", "A", "A", "approve", "run the commands that wait for you; shows them and asks first", 12),
     Key("probe", "p", "p", "probe", "try this channel now", 25),
     Key("hold", "x", "x", "hold", "keep this channel out of the cascade, or let it back in", 30),
 )
@@ -94,6 +98,16 @@ INVITE = (
     Key("up", "up,k", "↑ k", "up", "the machine above", priority=True),
     Key("down", "down,j", "↓ j", "down", "the machine below", priority=True),
     Key("close", "escape,q,enter", "esc", "close", "closes; the code stays good until it is used or over"),
+)
+RUNGS = (
+    *(
+        Key(f"level{level}", str(level), str(level), f"L{level}", f"begins the repair at rung {level}")
+        for level in range(1, 5)
+    ),
+    Key("up", "up,k", "↑ k", "up", "the rung before", priority=True),
+    Key("down", "down,j", "↓ j", "down", "the rung after", priority=True),
+    Key("begin", "enter", "enter", "begin", "begins at the marked rung"),
+    Key("close", "escape,q", "esc", "close", "closes; nothing happens"),
 )
 PROMPT = (Key("close", "escape", "esc", "cancel", "closes; nothing happens"),)
 LEAVING = (

@@ -1,16 +1,19 @@
 """What the panel and `w` say of one peer. Pure: a fleet, a moment and a width in, lines out."""
 
-from engine.model.channel import ChannelState
+from datetime import tzinfo
+
+from engine.model.channel import SLOT_S, SLOTS, Change, Channel, ChannelState
 from engine.model.finding import Finding
 from engine.model.moment import Moment
 from engine.model.packets import Heartbeat
 from engine.model.peer import Peer, Standing
+from engine.model.repair import Level
 from engine.state import Fleet
 from screens import format as say
 from screens.glyphs import CHANNEL, SEVERITY
 from screens.needs import causes, subject_peer
 from screens.roll import NOT_SPOKEN, Condition, Link, Plan, condition, links, no_plan, peer_of
-from screens.spans import Span, Spans, cell, cells, sides, wrap
+from screens.spans import Span, Spans, cell, cells, fit, sides, wrap
 
 MEANING = {
     Standing.ALIVE: "It answers.",
@@ -22,19 +25,23 @@ MEANING = {
     Standing.LEFT: "It left the fleet.",
 }
 SPARK = 10
+# The last things that happened to a peer.
+STORY = 6
 
 
-def panel(fleet: Fleet, node_id: str, now: Moment, size: int, plan: Plan = no_plan) -> list[Spans]:
+def panel(
+    fleet: Fleet, node_id: str, now: Moment, size: int, plan: Plan = no_plan, zone: tzinfo | None = None
+) -> list[Spans]:
     """All that is known of a peer, the state first."""
     if not node_id:
         return []
     lines = [*head(fleet, node_id, now, size), ()]
     if node_id != fleet.me.id:
-        lines += [*_channels(fleet, node_id, size, plan), ()]
+        lines += [*_channels(fleet, node_id, now, size, plan), ()]
     beat = _beat(fleet, node_id)
     lines += [*_work(beat, size), *_machine(fleet, node_id, beat, now, size), ()]
     lines += _addresses(fleet, node_id, size)
-    return lines + _findings(fleet, node_id, size)
+    return [*lines, *_findings(fleet, node_id, size), *_story(fleet, node_id, size, zone)]
 
 
 def head(fleet: Fleet, node_id: str, now: Moment, size: int) -> list[Spans]:
@@ -59,25 +66,53 @@ def heard(peer: Peer, now: Moment) -> str:
     return f"{say.age((now.wall_ms - peer.heard_ms) / 1_000)} ago" if peer.heard_ms else say.NEVER
 
 
-def _channels(fleet: Fleet, node_id: str, size: int, plan: Plan) -> list[Spans]:
+def _channels(fleet: Fleet, node_id: str, now: Moment, size: int, plan: Plan) -> list[Spans]:
     order = plan(node_id)
     found = links(fleet, node_id)
-    lines = [_link(fleet, node_id, one, size, one.channel in order[:1]) for one in found if _is_used(one)]
+    lines = [_link(fleet, node_id, one, now, size, one.channel in order[:1]) for one in found if _is_used(one)]
     return [*lines, *_unused([one for one in found if not _is_used(one)], size, "faint")]
+
+
+def _story(fleet: Fleet, node_id: str, size: int, zone: tzinfo | None) -> list[Spans]:
+    """What happened between us lately, over all channels, newest first: what broke, what was done, what healed."""
+    told: list[tuple[int, Spans]] = []
+    for (peer, channel), health in fleet.channels.items():
+        if peer == node_id:
+            told += [(one.at_ms, _change(channel, one)) for one in health.changes[-STORY:] if _matters(one)]
+    for repair in fleet.repairs.values():
+        if repair.peer == node_id:
+            steps = (one for one in repair.steps if one.level > Level.NOTED)
+            told += [(one.at_ms, ((f"{repair.channel} L{one.level:d} {one.what}", "heal"),)) for one in steps]
+    lines: list[Spans] = []
+    for at_ms, what in sorted(told, key=lambda one: one[0], reverse=True)[:STORY]:
+        lines.append(fit((((f"{say.stamp(at_ms, zone)}  ", "dim")), *what), size))
+    return [(), *lines] if lines else []
+
+
+def _change(channel: Channel, one: Change) -> Spans:
+    look = CHANNEL[one.new]
+    return ((f"{look.glyph} ", look.ink), (f"{channel} ", ""), (one.reason or look.word, "dim"))
+
+
+def _matters(one: Change) -> bool:
+    """The steps of finding out and of healing are in the channel's own history; here it is well, or it is not."""
+    first = one.old is ChannelState.UNKNOWN and one.new is ChannelState.HEALTHY
+    return one.new in (ChannelState.HEALTHY, ChannelState.BROKEN, ChannelState.QUARANTINED) and not first
 
 
 def _is_used(one: Link) -> bool:
     return one.state not in (ChannelState.ABSENT, ChannelState.UNKNOWN)
 
 
-def _link(fleet: Fleet, node_id: str, one: Link, size: int, first: bool) -> Spans:
+def _link(fleet: Fleet, node_id: str, one: Link, now: Moment, size: int, first: bool) -> Spans:
     look = CHANNEL[one.state]
     name: Spans = ((one.channel, "under" if first else ""), (" " * (6 - cells(one.channel)), ""))
     if one.held:
         return (*name, (" – held back by you", "dim"))
     if one.ms is None or one.state in (ChannelState.BROKEN, ChannelState.QUARANTINED):
         return (*name, (f" {look.glyph} ", look.ink), (f"{look.word} {one.why}"[: size - 9], look.ink))
-    curve = say.spark(fleet.health(node_id, one.channel).latencies, min(SPARK, size - 18))
+    points = fleet.health(node_id, one.channel).curve
+    curve = say.trace(points, int(now.mono // SLOT_S), SLOTS, max(1, min(SPARK, size - 18)))
     value = cell(say.latency(one.ms), 7, right=True)
     return (*name, (f" {look.glyph} ", look.ink), (value, ""), (f"  {curve}", "dim"))
 

@@ -8,6 +8,7 @@ from textual.containers import Vertical
 from textual.widget import Widget
 
 from engine.model.peer import Peer, Standing
+from engine.model.repair import Repair
 from engine.model.wayside import Woken
 from engine.state import Fleet
 from screens import peer_lines
@@ -17,7 +18,7 @@ from screens.confirm import Confirm
 from screens.fuzzy import matching
 from screens.keymap import ROOMS, bindings
 from screens.peer_rows import SORTS, PeerRows, words
-from screens.roll import condition
+from screens.roll import condition, worst
 from screens.room import Room
 from screens.spans import Spans
 from screens.widgets.chart_view import ChartView
@@ -104,7 +105,7 @@ class Peers(Room):
             self._draw_map()
 
     def panel_lines(self, size: int) -> list[Spans]:
-        return peer_lines.panel(self.fleet, self.peer(), self.desk.moment(), size, self.desk.plan)
+        return peer_lines.panel(self.fleet, self.peer(), self.desk.moment(), size, self.desk.plan, self.desk.zone)
 
     def why_lines(self, size: int) -> list[Spans]:
         return peer_lines.why(self.fleet, self.peer(), self.desk.moment(), size, self.desk.plan)
@@ -121,7 +122,19 @@ class Peers(Room):
 
     def refusal(self, verb: str) -> str:
         asked = super().refusal(verb)
-        if asked or verb not in ("open", "probe", "hold", "revoke", "wake", "why", "mark", "copy", "message", "sort"):
+        if asked or verb not in (
+            "open",
+            "probe",
+            "repair",
+            "hold",
+            "revoke",
+            "wake",
+            "why",
+            "mark",
+            "copy",
+            "message",
+            "sort",
+        ):
             return asked
         return _refused(self.fleet, self.peer(), verb, self.table)
 
@@ -138,6 +151,15 @@ class Peers(Room):
         self.sort = SORTS[(SORTS.index(self.sort) + 1) % len(SORTS)]
         self.desk.note(f"sorted by {self.sort}")
         self.look()
+
+    def do_repair(self) -> None:
+        """Repair the channel in the worst state; the ladder goes on by itself."""
+        peer, name = self.peer(), self.title_of_item()
+
+        def begun(repair: Repair) -> None:
+            self.desk.note(f"the repair of {repair.channel} to {name} is at L{repair.level:d}", "heal")
+
+        self.desk.ask(self, lambda engine: engine.repair(peer), begun)
 
     def do_hold(self) -> None:
         """Go where a channel can be held."""
@@ -197,12 +219,15 @@ def _refused(fleet: Fleet, peer: str, verb: str, table: bool) -> str:
     own = peer == fleet.me.id
     if verb == "message":
         return "" if len([one for one in fleet.roster.members if one.present]) > 1 else "nobody to write to; i invites"
+    if verb == "repair" and peer and not own:
+        return "" if worst(fleet, peer) else "no channel to it is broken"
     if verb == "sort":
         return "" if table else "the map has one order; v shows the table"
     if not peer:
         return "no peer matches; esc shows all again"
     reasons = {
         "probe": "this is the node you are on: it has no channel to itself",
+        "repair": "this is the node you are on: `fleet repair --local` mends it",
         "hold": "this is the node you are on: it has no channel to itself",
         "wake": "this is the node you are on: it is awake",
         "revoke": "a node does not revoke itself; `fleet leave` takes it out",

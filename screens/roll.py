@@ -141,15 +141,15 @@ def condition(fleet: Fleet, node_id: str) -> Condition:
     peer = peer_of(fleet, node_id)
     if peer.standing is not Standing.ALIVE:
         return Condition(STANDING[peer.standing], _silence(fleet, node_id), peer.since_ms)
-    worst = _worst(fleet, node_id)
-    if worst is None:
+    channel = worst(fleet, node_id)
+    if channel is None:
         return Condition(ALIVE, "", peer.since_ms)
-    health = fleet.health(node_id, worst)
-    return Condition(DEGRADED, said(link(worst, health)), health.since_ms)
+    health = fleet.health(node_id, channel)
+    return Condition(DEGRADED, said(link(channel, health)), health.since_ms)
 
 
-def _worst(fleet: Fleet, node_id: str) -> Channel | None:
-    """The channel in the gravest trouble. Asked of every peer at every change, so it builds nothing."""
+def worst(fleet: Fleet, node_id: str) -> Channel | None:
+    """The channel to a peer in the gravest trouble. Asked of every peer at every change, so it builds nothing."""
     found, gravity = None, len(TROUBLE)
     get = fleet.channels.get
     for channel in NINE:

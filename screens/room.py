@@ -31,7 +31,7 @@ from screens.widgets.one_line import OneLine
 # From this width on the panel stands beside the body; below it opens with enter.
 PANEL_FROM = 100
 READONLY = "this control room is read-only; start it without --readonly"
-CHANGING = ("message", "invite", "hold", "revoke", "wake", "resend", "leave", "join")
+CHANGING = ("message", "invite", "hold", "revoke", "wake", "resend", "leave", "join", "repair", "rung", "approve")
 
 
 class Room(Screen[None], inherit_bindings=False):

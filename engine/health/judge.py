@@ -8,7 +8,7 @@ from engine.config import HealthConfig
 from engine.effects import Arm, Effect
 from engine.health.pairs import move, probe
 from engine.health.table import Event
-from engine.model.channel import Channel, ChannelHealth, ChannelState
+from engine.model.channel import SLOT_S, SLOTS, Channel, ChannelHealth, ChannelState
 from engine.model.moment import Moment
 from engine.state import Fleet
 
@@ -28,6 +28,7 @@ def succeed(fleet: Fleet, peer: str, channel: Channel, health: ChannelHealth, no
         overtaken=0,
         good=good,
         latencies=(*health.latencies[-KEPT_LATENCIES + 1 :], latency_ms),
+        curve=_drawn(health.curve, now.mono, latency_ms),
     )
     if health.state is ChannelState.HEALING and good >= fleet.config.health.heal_probes:
         health = msgspec.structs.replace(health, fails=(), good=0, backoff_s=fleet.config.health.backoff_s)
@@ -37,6 +38,14 @@ def succeed(fleet: Fleet, peer: str, channel: Channel, health: ChannelHealth, no
         return fleet, effects
     fleet, ping = probe(fleet, peer, channel, now)
     return fleet, [*effects, *ping]
+
+
+def _drawn(curve: tuple[tuple[int, float], ...], now_mono: float, ms: float) -> tuple[tuple[int, float], ...]:
+    """The curve with one more round trip: of each slot the slowest, because that is what a person would feel."""
+    slot = int(now_mono // SLOT_S)
+    if not curve or curve[-1][0] != slot:
+        return (*(point for point in curve if point[0] > slot - SLOTS), (slot, ms))
+    return (*curve[:-1], (slot, ms)) if ms > curve[-1][1] else curve
 
 
 def fail(

@@ -90,6 +90,10 @@ class Change(msgspec.Struct, frozen=True):
     reason: str
 
 
+# A point of a channel's curve stands for this long; thirty of them are five minutes.
+SLOT_S, SLOTS = 10.0, 30
+
+
 class ChannelHealth(msgspec.Struct, frozen=True):
     """What is known of one (peer, channel) pair. Times are monotonic seconds unless they say `_ms`.
 
@@ -97,7 +101,7 @@ class ChannelHealth(msgspec.Struct, frozen=True):
     probes in a row while HEALING, `latencies` the last round trips in milliseconds, newest last. `held`: a person took
     it out of the cascade. `overtaken`: how often in a row another channel was faster by more than the hedge.
     `owed_at`: since when a relay owes us the peer's own receipt. `barred`: the last failure was on our side, before
-    anything left.
+    anything left. `curve`: the slowest round trip of each `SLOT_S` of the last five minutes, as (slot, ms).
     """
 
     state: ChannelState = ChannelState.UNKNOWN
@@ -116,6 +120,7 @@ class ChannelHealth(msgspec.Struct, frozen=True):
     overtaken: int = 0
     owed_at: float | None = None
     barred: bool = False
+    curve: tuple[tuple[int, float], ...] = ()
 
 
 class Verdict(StrEnum):

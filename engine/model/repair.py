@@ -94,6 +94,15 @@ class Repair(msgspec.Struct, frozen=True):
     ours: bool = False
 
 
+class Ran(msgspec.Struct, frozen=True):
+    """One command of a plan, done: its exit status (None: it did not end in time) and what it said."""
+
+    command: str
+    does: str
+    status: int | None
+    output: str
+
+
 class Asker(msgspec.Struct, frozen=True):
     """Who asked this node for an action. `frm`: a peer's id; empty for this node itself or a person at it, whose verb
     waits under `ticket`."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from immutables import Map
 
 from engine.config import Config
-from engine.model.channel import Change, Channel, ChannelHealth, ChannelState
+from engine.model.channel import SLOT_S, Change, Channel, ChannelHealth, ChannelState
 from engine.model.envelope import Envelope, Kind
 from engine.model.finding import Finding, Severity
 from engine.model.mail import Lane, Waiting
@@ -54,7 +54,9 @@ def health(
     state: ChannelState = H, ms: Sequence[float] = (), reason: str = "", since_s: float = 3_600, **more: object
 ) -> ChannelHealth:
     """One (peer, channel) pair."""
-    return ChannelHealth(state, ago(since_s), reason, latencies=tuple(ms), **more)  # type: ignore[arg-type]
+    slot = int(NOW.mono // SLOT_S)
+    curve = tuple((slot - 3 * (len(ms) - 1 - at), one) for at, one in enumerate(ms))
+    return ChannelHealth(state, ago(since_s), reason, latencies=tuple(ms), curve=curve, **more)  # type: ignore[arg-type]
 
 
 def ways(**known: ChannelHealth) -> dict[Channel, ChannelHealth]:

@@ -14,6 +14,7 @@ from engine.errors import FleetError
 from engine.model.channel import Channel
 from engine.model.envelope import Kind, Rung, Urgency
 from engine.model.peer import Standing
+from engine.model.repair import Level, Ran, Repair
 from engine.model.roster import Role
 from engine.model.story import Invite, Letter, Line, Page, Query, Story, TryLine
 from engine.model.suggestion import Suggestion
@@ -156,6 +157,15 @@ class Scripted:
 
     async def hold(self, peer: str, channel: Channel, held: bool) -> object:
         return self._called("hold", peer, channel, held)
+
+    async def repair(self, peer: str, channel: Channel | None = None, level: int = 1) -> Repair:
+        self._called("repair", peer, channel, level)
+        found = self._fleet.repairs.get((peer, channel or N))
+        return found or Repair(peer, channel or N, Level(level), NOW.wall_ms, NOW.mono, NOW.mono + 5)
+
+    async def approve(self, peer: str, channel: Channel | None = None) -> list[Ran]:
+        self._called("approve", peer, channel)
+        return [Ran("fleet repair linux1", "asks linux1 once more", 0, "done: its broker is up again")]
 
     async def check(self, peer: str) -> dict[str, Any]:
         return {}

@@ -16,6 +16,7 @@ from screens.leaving import Leaving
 from screens.messages import Messages
 from screens.peers import Peers
 from screens.room import Room
+from screens.rungs import Rungs
 from screens.sheet import Sheet
 from tests.screens.control_room import SIZES, asked, control_room, press, room, said, script, settle, told
 
@@ -74,6 +75,10 @@ EFFECTS: dict[str, Callable[[FleetApp], bool]] = {
     ),
     "peers.hold": lambda app: room(app).name_of_room == "channels" and room(app).peer() == "id-mac2",
     "channels.hold": lambda app: asked(app, "hold") == [("id-linux1", "nats", True)] and "is held back" in said(app),
+    "peers.repair": lambda app: asked(app, "repair") == [("id-mac2", None, 1)] and "is at L1" in said(app),
+    "channels.repair": lambda app: asked(app, "repair") == [("id-linux1", "nats", 1)] and "is at L1" in said(app),
+    "rung": on_top(Rungs, "L3 agent"),
+    "approve": on_top(Confirm),
     "peers.revoke": on_top(Confirm),
     "peers.wake": on_top(Confirm),
     "messages.follow": follows,
