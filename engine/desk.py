@@ -16,6 +16,7 @@ from engine.errors import Fault, FleetError
 from engine.hands import Hands
 from engine.health.cascade import choose
 from engine.loop import Loop
+from engine.mail.naming import named
 from engine.mail.outbox import DISK_FULL
 from engine.mail.story import tell
 from engine.model.channel import Channel
@@ -43,6 +44,8 @@ from engine.state import Fleet
 ID_LENGTH, TAIL_LENGTH = 26, 6
 # Addresses of several at once: everybody, or by role.
 ALL = "all"
+# No letter has this id, so every one comes after it.
+BEFORE_ALL = "0"
 BY_ROLE = "role:"
 
 
@@ -53,6 +56,7 @@ class Reader(Protocol):
     async def lines(self, query: Query, names: Mapping[str, str]) -> Page: ...
     async def letters(self, limit: int, after: str, session: str) -> tuple[Letter, ...]: ...
     async def body(self, msg_id: str) -> bytes | None: ...
+    async def came(self, msg_id: str) -> int: ...
     async def ending(self, tail: str) -> tuple[str, ...]: ...
 
 
@@ -73,6 +77,7 @@ class Desk:
         ttl_s: int | None = None,
         urgency: Urgency | None = None,
         thread: str = "",
+        session: str = "",
     ) -> list[Story]:
         """Accept a message for each recipient; durable when this returns. `ttl_s` 0 lives for ever."""
         if self._loop.fleet.mail.full:
@@ -81,6 +86,7 @@ class Desk:
         fleet = self._hands.visible
         payload = _checked(fleet, kind, body)
         members = recipients(fleet, to)
+        thread, via = named(fleet, members, session, thread, via)
         lives_s = KINDS[kind].ttl_s if ttl_s is None else ttl_s
         _check_header(lives_s, thread)
         self._check_channel(via)
@@ -135,7 +141,8 @@ class Desk:
             except TimeoutError:
                 pass
         story = await self.story(msg_id)
-        why = f"after {timeout_s:g} s it is {story.rung}, not {rung}; it goes on by itself"
+        reached = f"{story.rung} ({story.reason})" if story.reason else story.rung
+        why = f"after {timeout_s:g} s it is {reached}, not {rung}; it goes on by itself"
         raise FleetError("timeout.rung", "The receipt did not come yet", why, f"fleet why {msg_id}", Fault.WORLD)
 
     async def story(self, msg_id: str) -> Story:
@@ -179,7 +186,12 @@ class Desk:
         return await self._reader.lines(query, _names(self._hands.visible))
 
     async def inbox(self, limit: int = 100, after: str = "", session: str = "") -> list[Letter]:
-        """Letters to this node, oldest first, after the letter with id `after`."""
+        """Letters to this node, oldest first, after the letter with id `after` (`BEFORE_ALL`: from the first). Raises
+        `FleetError` `unknown.message` for one that is not there."""
+        after = await self._whole(after)
+        if after and after != BEFORE_ALL and not await self._reader.came(after):
+            step = "`fleet inbox` lists them; without --after it shows the newest"
+            raise FleetError("unknown.message", "No letter has this id", after, step, Fault.THEIRS)
         names = _names(self._hands.visible)
         letters = await self._reader.letters(limit, after, session)
         return [msgspec.structs.replace(one, sender=names.get(one.sender, one.sender)) for one in letters]
@@ -266,7 +278,9 @@ def _told(fleet: Fleet, story: Story, node: str) -> Story:
 
 
 def _settled(rung: Rung, wanted: Rung) -> bool:
-    return rung in FAILED or HEIGHT[rung] >= HEIGHT.get(wanted, 0)
+    """Held back and given to it stand on one height, and only the second is what it says."""
+    held_only = rung is Rung.HELD and wanted is Rung.POSTED
+    return rung in FAILED or (HEIGHT[rung] >= HEIGHT.get(wanted, 0) and not held_only)
 
 
 def _names(fleet: Fleet) -> dict[str, str]:

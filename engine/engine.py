@@ -32,6 +32,7 @@ from engine.effects import ApplyRoster, Dismiss, Look, SendDatagram, SendMagic, 
 from engine.errors import Fault, FleetError
 from engine.evidence.ledger import link
 from engine.first import first
+from engine.lasthop import LastHop
 from engine.membership.look import Looker
 from engine.mending import Mender
 from engine.model.records import PutMeta, PutRoster
@@ -101,6 +102,7 @@ class Engine:
         self.token = _token(self.home / TOKEN)
         self._store = Store(self.home, link, self._config.store)
         fleet = await self._remembered(identity)
+        self.last_hop = LastHop(self.home, self._config.text.limit, self._reader, self._spawn)
         self.core = self._assembled(identity, fleet)
         self._doors = Doors(self.home, identity, files, self.core, self._spawn, self._wall_ms, self._start_command)
         self.tunnels = Tunnels(self.home, self._config.ssh, self.core.loop)
@@ -121,6 +123,7 @@ class Engine:
         await self._doors.open()
         self.tunnels.open()
         self.heard(Started())
+        await self.last_hop.open(self.core)
         for signal in self._early:
             self.heard(signal)
         self._spawn(self._pulse())
@@ -158,6 +161,7 @@ class Engine:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.last_hop.close()
         await self.tunnels.close()
         await self._doors.close()
         self._runner.cancel()
@@ -231,6 +235,7 @@ class Engine:
             Dismiss: lambda effect: self._spawn(self._admission.dismiss(effect.node)),
             Look: lambda effect: self._spawn(self._look()),
             Undertake: lambda effect: self._mender.undertake(effect),
+            **self.last_hop.deeds,
             SendDatagram: lambda effect: self._doors.send(effect.host, effect.port, effect.packet),
             SendMagic: lambda effect: self._doors.magic(effect.node),
         }

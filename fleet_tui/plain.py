@@ -231,3 +231,9 @@ def tunnels(kept: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 def _near(one: dict[str, Any]) -> str:
     return " ".join(f"{name} {one[name]}" for name in ("http", "nats") if one[name]) or "–"
+
+
+def seats(listed: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """`fleet text list`: a row each, with why nothing can be typed now."""
+    rows = ((one["session"], f"{one['kind']} {one['pane']}", one["state"], one["why"]) for one in listed)
+    return table(rows, ("session", "terminal", "state", ""))

@@ -39,6 +39,7 @@ VERBS = (
     "engine.doors",
     "engine.workbench",
     "engine.rouser",
+    "engine.lasthop",
     "engine.scout",
     "engine.tunnels",
 )

@@ -32,7 +32,8 @@ class Payload(msgspec.Struct, frozen=True):
 
 class MessageAsk(msgspec.Struct, frozen=True):
     """`POST /message`. `any`: any channel may carry it. `ttl`: seconds it is worth something (null: the kind's own).
-    `wait`: answer when it is on this rung, or after `timeout` seconds."""
+    `session`: the
+    one it is for. `wait`: answer when it is on this rung, or after `timeout` seconds."""
 
     to: str
     payload: Payload
@@ -42,6 +43,7 @@ class MessageAsk(msgspec.Struct, frozen=True):
     ttl: int | None = None
     urgency: Urgency | None = None
     thread: str = ""
+    session: str = ""
     wait: Rung | None = None
     timeout: float = 30.0
 

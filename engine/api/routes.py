@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from engine.api import asks, metrics, repair_shapes, shapes, sse, stream
+from engine.api import asks, metrics, repair_shapes, sessions, shapes, sse, stream
 from engine.api.faults import http_status
 from engine.api.http import Gone, Handler, Request, Response
 from engine.api.node import Node
@@ -173,7 +173,7 @@ async def messages(node: Node, request: Request) -> Response:
 
 async def inbox(node: Node, request: Request) -> Response:
     params = request.query
-    # The newest `limit`, or those next after an id; an id that no letter has stands before the first.
+    # The newest `limit`, or those next after an id; `0` stands before the first.
     limit = asks.number(params, "limit", INBOX_PAGE, 1, INBOX_PAGE)
     return answer(await node.engine.inbox(limit, params.get("after", ""), params.get("session", "")))
 
@@ -317,6 +317,15 @@ async def down(node: Node, request: Request) -> Response:
     return Response(202, body=msgspec.json.encode(left), after=lambda: node.stop(ask.now))
 
 
+def _plain(verb: Callable[[Node, Request, bytes], Awaitable[Any]]) -> Verb:
+    """A verb whose answer is what it returns."""
+
+    async def answered(node: Node, request: Request) -> Response:
+        return answer(await verb(node, request, await body_of(request) if request.method == "POST" else b""))
+
+    return answered
+
+
 ROUTES: dict[str, dict[str, Verb]] = {
     "/status": {"GET": status},
     "/peers": {"GET": peers},
@@ -353,6 +362,7 @@ ROUTES: dict[str, dict[str, Verb]] = {
     "/tunnels": {"GET": tunnels, "POST": add_tunnel},
     "/tunnels/remove": {"POST": remove_tunnel},
     "/down": {"POST": down},
+    **{path: {method: _plain(verb) for method, verb in verbs.items()} for path, verbs in sessions.PATHS.items()},
 }
 
 

@@ -41,6 +41,7 @@ async def sent(engine: "Engine", ask: asks.MessageAsk) -> list[Story]:
         ttl_s=ask.ttl,
         urgency=ask.urgency,
         thread=ask.thread,
+        session=ask.session,
     )
 
 

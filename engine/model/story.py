@@ -22,7 +22,8 @@ class TryLine(msgspec.Struct, frozen=True):
 
 class Story(msgspec.Struct, frozen=True):
     """A message of ours: where it is on the ladder, over which channel that was proved, what was tried. `to`: the
-    name. `reason`: why it is not further. `at`, `expires_at`: wall milliseconds (0: never). `story`: one sentence."""
+    name. `reason`: why it is not further. `at`, `expires_at`: wall milliseconds (0: never). `story`: one sentence.
+    `session`: the one it names there."""
 
     id: str
     to: str
@@ -34,6 +35,7 @@ class Story(msgspec.Struct, frozen=True):
     at: int = 0
     expires_at: int = 0
     story: str = ""
+    session: str = ""
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -73,6 +75,31 @@ class Unread(msgspec.Struct, frozen=True):
     def text_only(self) -> bool:
         """Whether it is to be typed and to come no other way."""
         return self.thread.startswith(TEXT_ONLY)
+
+
+class SessionMail(msgspec.Struct, frozen=True):
+    """What waits for a session. `row`: what to say once it was handed over, `left`: so many more wait. `text`: the
+    letters as its agent is to read them."""
+
+    session: str
+    row: int
+    letters: tuple[Letter, ...]
+    left: int
+    text: str = ""
+
+
+class SeatLine(msgspec.Struct, frozen=True):
+    """A session that may be typed into. `state`: idle, busy, asking, half_typed or unknown; `why`: why nothing can be
+    typed now. `waiting`: at least so many messages are to be typed. `typed_ms`: when something last was (0: never)."""
+
+    session: str
+    kind: str
+    pane: str
+    socket: str
+    state: str
+    why: str
+    waiting: int
+    typed_ms: int
 
 
 class Query(msgspec.Struct, frozen=True):

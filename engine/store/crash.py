@@ -9,6 +9,8 @@ may run afterwards: no handler, no `finally`, no flush.
     after_send      a frame left a moment ago, no answer is in
     before_mark     the receipt came, the rung is not saved yet
     before_ack      an arrival is durable, its receipt has not left
+    before_type     that something will be typed is durable, nothing is typed yet
+    after_type      it was typed and seen, and nobody was told
 """
 
 import asyncio
@@ -21,7 +23,9 @@ from engine.errors import FleetError
 VARIABLE = "FLEET_CRASH_AT"
 # Longer than a write to a local socket, shorter than the commit the answer waits for.
 MOMENT_S = 0.001
-POINTS = frozenset({"before_commit", "after_commit", "after_send", "before_mark", "before_ack"})
+POINTS = frozenset(
+    {"before_commit", "after_commit", "after_send", "before_mark", "before_ack", "before_type", "after_type"}
+)
 
 
 def armed(env: Mapping[str, str]) -> tuple[str, int]:

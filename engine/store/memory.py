@@ -11,7 +11,7 @@ import msgspec
 from immutables import Map
 
 from engine.model.envelope import FAILED, KINDS, Kind, Rung
-from engine.model.hop import OPEN, TEXT_ONLY, Hop
+from engine.model.hop import OPEN, TEXT_ONLY, Hop, session_of
 from engine.model.ledger import LedgerRow
 from engine.model.mail import Lane, Stream, Waiting
 from engine.model.records import AddInbox, Record
@@ -159,7 +159,8 @@ class MemoryStore:
         of = one.envelope
         ends = of.created_ms + 1000 * of.ttl_s if of.ttl_s else 0
         to = names.get(of.dst, of.dst)
-        return Story(msg_id, to, of.kind, one.rung, one.channel, one.tries, one.reason, of.created_ms, ends)
+        facts = (msg_id, to, of.kind, one.rung, one.channel, one.tries, one.reason, of.created_ms, ends)
+        return Story(*facts, session=session_of(of.thread))
 
     def waiting(self, dst: str, limit: int) -> tuple[tuple[Waiting, ...], int]:
         """Messages to `dst` without a number, urgent first, then oldest; and how many are left."""

@@ -14,7 +14,7 @@ import msgspec
 
 from engine.model.channel import Channel
 from engine.model.envelope import FAILED, Kind, Rung
-from engine.model.hop import TEXT_ONLY
+from engine.model.hop import TEXT_ONLY, session_of
 from engine.model.ledger import LedgerRow
 from engine.model.mail import Waiting
 from engine.model.story import Letter, Line, Page, Query, Story, TryLine
@@ -90,14 +90,26 @@ class Reader(Sessions):
     async def story(self, msg_id: str, names: Mapping[str, str]) -> Story | None:
         """All that is known of a message of ours; its sentence is left to who tells it."""
         rows = await self._all(
-            "SELECT row, dst, kind, rung, channel, reason, created_ms, ttl_s FROM outbox WHERE msg_id = ?", [msg_id]
+            "SELECT row, dst, kind, rung, channel, reason, created_ms, ttl_s, thread FROM outbox WHERE msg_id = ?",
+            [msg_id],
         )
-        for row, dst, kind, rung, channel, reason, created_ms, ttl_s in rows:
+        for row, dst, kind, rung, channel, reason, created_ms, ttl_s, thread in rows:
             tries = (await self._paths([row], notes=True)).get(row, ())
             expires_at = created_ms + 1000 * ttl_s if ttl_s else 0
             to = names.get(dst, dst)
             return Story(
-                msg_id, to, Kind(kind), Rung(rung), channel_of(channel), tuple(tries), reason, created_ms, expires_at
+                *(
+                    msg_id,
+                    to,
+                    Kind(kind),
+                    Rung(rung),
+                    channel_of(channel),
+                    tuple(tries),
+                    reason,
+                    created_ms,
+                    expires_at,
+                ),
+                session=session_of(thread),
             )
         return None
 

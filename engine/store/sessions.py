@@ -6,7 +6,7 @@ Part of `Reader`; apart from it because it is asked by other people for other re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.model.hop import TEXT_ONLY, Hop
+from engine.model.hop import TEXT_ONLY, Hop, HopState
 from engine.model.story import Letter, Unread
 from engine.store.rows import HOP, IS_OPEN, IS_PUBLIC, hop_of, letter_of
 
@@ -63,6 +63,15 @@ class Sessions:
         """The last hop of one message; None when it names no session."""
         rows = await self._all(f"SELECT {HOP} FROM hops WHERE msg_id = ? AND src = ?", [msg_id, src])
         return hop_of(rows[0]) if rows else None
+
+    async def unproved(self, session: str, limit: int) -> tuple[Hop, ...]:
+        """The newest hops of a session that were given to it and not seen."""
+        given = ", ".join(repr(str(state)) for state in (HopState.POSTED, HopState.FETCHED, HopState.UNKNOWN))
+        rows = await self._all(
+            f"SELECT {HOP} FROM hops WHERE session = ? AND state IN ({given}) ORDER BY id DESC LIMIT ?",
+            [session, limit],
+        )
+        return tuple(hop_of(row) for row in rows)
 
     async def sessions(self, limit: int) -> tuple[str, ...]:
         """Sessions that messages have named, by name."""

@@ -23,6 +23,7 @@ from engine.transports.seed import Seed
 from engine.transports.seedbed import NAME as SEEDS
 from engine.transports.ssh import Ssh
 from engine.transports.sshlines import SshLines
+from engine.transports.text import Text
 from engine.transports.wake import Wake
 
 
@@ -62,5 +63,6 @@ CATALOGUE: dict[Channel, Callable[[Parts], Transport]] = {
     Channel.GIT: lambda parts: Git(
         parts.me, parts.home / "git", parts.config.git, parts.eager, parts.fleet, parts.post
     ),
+    Channel.TEXT: lambda parts: Text(),
     Channel.CLOUD: lambda parts: Cloud(parts.me, parts.config.cloud),
 }

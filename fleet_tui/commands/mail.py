@@ -9,12 +9,13 @@ from engine.api.client import PAGE
 from engine.errors import Fault, FleetError, exit_code
 from fleet_tui import plain
 from fleet_tui.call import Call
+from fleet_tui.commands import sessions
 
 SHOWN = 50
 # Beyond what it was asked to wait, a node may take this long to answer.
 MARGIN_S = 30.0
 GROUPS = ("all", "role:")
-# Letters come after the one with an id; no letter has this one, so the first comes after it.
+# Letters come after the one with an id; the first comes after this.
 BEFORE_ALL = "0"
 
 
@@ -69,7 +70,12 @@ def messages(call: Call) -> int:
 
 
 def inbox(call: Call) -> int:
-    """The messages for this machine, oldest of those shown first; with `--follow`, on and on."""
+    """The messages for this machine, oldest of those shown first; with `--follow`, on and on. With `--session` those of
+    one session, as far as it has not read them."""
+    if call.args.hook:
+        return sessions.hook(call)
+    if call.args.session:
+        return sessions.inbox(call)
     events = call.node.events() if call.args.follow else None
     if events:
         next(events)  # the snapshot: from here on nothing is missed
@@ -117,6 +123,7 @@ def _ask(call: Call, body: str) -> dict[str, Any]:
         "any": args.any,
         "ttl": args.ttl,
         "thread": args.thread,
+        "session": args.session,
         "wait": args.wait,
         "timeout": args.timeout,
     }
