@@ -18,27 +18,54 @@ _ENDED = {
 _REACHED = {
     Rung.ACCEPTED: "It is accepted here and not proved at {to} yet",
     Rung.ON_HOST: "It is on {to}'s disk",
-    Rung.POSTED: "It was given to the session on {to}",
-    Rung.HELD: "The session on {to} holds it back",
-    Rung.QUEUED: "It waits in the session on {to}",
-    Rung.SEEN: "The session on {to} saw it",
-    Rung.ANSWERED: "The session on {to} answered it",
+    Rung.POSTED: "It was given to {session} on {to}",
+    Rung.HELD: "It is on {to}'s disk and held back from {session}",
+    Rung.QUEUED: "It waits in {session} on {to}",
+    Rung.SEEN: "It was seen in {session} on {to}",
+    Rung.ANSWERED: "It was answered in {session} on {to}",
     Rung.EXPIRED: "Its time to live ended before {to} was reached",
     Rung.REFUSED: "{to} refused it",
     Rung.DEAD: "It was given up",
 }
 
 
+# What a machine did with it in its session's terminal, as tries over P8; how it came there is another matter.
+_TYPED = {
+    Rung.HELD: "held back",
+    Rung.POSTED: "typed into {session}",
+    Rung.QUEUED: "typed into {session} as a pointer",
+    Rung.SEEN: "seen",
+}
+# Where the channel is the one that proved it.
+_CARRIED = frozenset({Rung.ON_HOST, Rung.EXPIRED, Rung.REFUSED, Rung.DEAD})
+
+
 def tell(story: Story, standing: Standing) -> str:
     """One or two sentences on a message of ours; `standing` is its recipient's now."""
-    told = [_attempts(story.tries)] if story.tries else []
-    proved = f", proved over {_named(story.channel)}" if story.channel and story.rung is not Rung.ACCEPTED else ""
-    told.append(f"{_REACHED[story.rung].format(to=story.to)}{proved}")
+    carried = tuple(one for one in story.tries if one.outcome not in _TYPED)
+    typed = tuple(one for one in story.tries if one.outcome in _TYPED)
+    told = [_attempts(carried)] if carried else []
+    told += [_hop(typed, story.session)] if typed else []
+    proved = f", proved over {_named(story.channel)}" if story.channel and story.rung in _CARRIED else ""
+    reached = _REACHED[story.rung].format(to=story.to, session=story.session or "its session")
+    told.append(f"{reached}{proved}")
     if story.rung is Rung.ACCEPTED:
         told[-1] += f"; {_waits(story, standing)}"
     elif story.reason:
         told[-1] += f": {story.reason}"
     return ". ".join(told) + "."
+
+
+def _hop(typed: tuple[TryLine, ...], session: str) -> str:
+    """What became of it in its session's terminal, each counted from the moment it was on that machine's disk."""
+    said: list[str] = []
+    before_ms = 0.0
+    for one in typed:
+        text = f"{_TYPED[one.outcome].format(session=session or 'its session')} {_took(one.ms - before_ms)} later"
+        said.append(f"{text} ({one.note})" if one.note else text)
+        before_ms = one.ms
+    told = ", then ".join(said)
+    return told[0].upper() + told[1:]
 
 
 def _attempts(tries: tuple[TryLine, ...]) -> str:

@@ -8,11 +8,11 @@ from engine.model.envelope import Kind, Rung
 from engine.model.peer import Standing
 from engine.model.story import Story, TryLine
 
-P1, P2, P3 = Channel.NATS, Channel.HTTP, Channel.RELAY
+P1, P2, P3, P8 = Channel.NATS, Channel.HTTP, Channel.RELAY, Channel.TEXT
 
 
-def story(rung: Rung, *tries: TryLine, channel: Channel | None = None, reason: str = "") -> Story:
-    return Story("m1", "berlin", Kind.TASK, rung, channel, tries, reason)
+def story(rung: Rung, *tries: TryLine, channel: Channel | None = None, reason: str = "", session: str = "") -> Story:
+    return Story("m1", "berlin", Kind.TASK, rung, channel, tries, reason, session=session)
 
 
 @pytest.mark.parametrize(
@@ -54,12 +54,28 @@ def story(rung: Rung, *tries: TryLine, channel: Channel | None = None, reason: s
             "Its time to live ended before berlin was reached: its time to live ended.",
         ),
         (
+            story(
+                Rung.SEEN,
+                *[TryLine(P1, "confirmed", 3.25), TryLine(P8, "posted", 7.0), TryLine(P8, "seen", 2_007.0)],
+                channel=P1,
+                session="work",
+            ),
+            Standing.ALIVE,
+            "P1 nats answered in 3.2 ms. Typed into work 7.0 ms later, then seen 2.0 s later. "
+            "It was seen in work on berlin.",
+        ),
+        (
+            story(Rung.HELD, TryLine(P1, "confirmed", 3.25), reason="the session is busy", session="work"),
+            Standing.ALIVE,
+            "P1 nats answered in 3.2 ms. It is on berlin's disk and held back from work: the session is busy.",
+        ),
+        (
             story(Rung.REFUSED, reason="no such session"),
             Standing.ALIVE,
             "berlin refused it: no such session.",
         ),
         (story(Rung.DEAD, reason="berlin was revoked"), Standing.LEFT, "It was given up: berlin was revoked."),
-        (story(Rung.SEEN, channel=P1), Standing.ALIVE, "The session on berlin saw it, proved over P1 nats."),
+        (story(Rung.SEEN, channel=P1), Standing.ALIVE, "It was seen in its session on berlin."),
     ],
 )
 def test_sentence(told: Story, standing: Standing, sentence: str) -> None:
