@@ -30,7 +30,7 @@ _REACHED = {
 
 
 # What a machine did with it in its session's terminal, as tries over P8; how it came there is another matter.
-_TYPED = {
+_TYPED: dict[str, str] = {
     Rung.HELD: "held back",
     Rung.POSTED: "typed into {session}",
     Rung.QUEUED: "typed into {session} as a pointer",

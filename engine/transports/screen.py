@@ -100,7 +100,7 @@ def _state(prompt: Prompt, look: Look, rows: Sequence["Row"], row: int, typed: s
     near = _plain(rows[max(0, row - NEAR) : row]) + "\n" + _plain(rows[row + 1 :])
     if ASKING.search(_plain(rows[row + 1 :])):
         return ASKS
-    if typed.strip() or row != look.y or not _empty(prompt, rows, row, look.x):
+    if typed or row != look.y or not _empty(prompt, rows, row, look.x):
         return ASKS if ASKING.search(near) else HALF_TYPED
     return BUSY if prompt.busy and prompt.busy.search(near) else IDLE
 
