@@ -118,10 +118,11 @@ class SshConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class GitConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """P7. `hub`: a repository that this machine and its peers can push to (empty: none). `poll_s`: how often it is
-    looked into while another channel works; `eager_s`: while none does."""
+    looked into while another channel works (well within the thirty seconds that a receipt is given); `eager_s`: while
+    none does."""
 
     hub: str = ""
-    poll_s: Period = 30.0
+    poll_s: Period = 15.0
     eager_s: Period = 2.0
 
 
