@@ -20,6 +20,7 @@ MODULES = {
     "T1": "sealed",
     "T2": "durable",
     "T3": "posted",
+    "T6": "hub",
     "T8": "blackhole",
     "T9": "broker",
     "T10": "broker",

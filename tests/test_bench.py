@@ -13,7 +13,7 @@ from bench.figures import Line, percentile, ratio, ratio_at_most, row, tail_at_m
 from tests.house import ROOT
 
 # One of each kind: two nodes and a disk, a broker killed, a program on a terminal, a screen, a store.
-TASTED = ("T2", "T9", "T10", "T20", "T21", "T22")
+TASTED = ("T2", "T6", "T9", "T10", "T20", "T21", "T22")
 
 
 def line(**facts: object) -> Line:
