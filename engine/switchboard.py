@@ -11,6 +11,7 @@ from engine.loop import Loop
 from engine.model.channel import CHANNELS, Channel
 from engine.signals import ChannelHeld, ProbeAsked
 from engine.state import Fleet
+from engine.transports.base import Forgiving
 
 
 class Switchboard:
@@ -21,7 +22,7 @@ class Switchboard:
 
     async def probe(self, peer: str, channel: Channel | None = None) -> None:
         """Ask for a round trip on one channel, or on every one, and do not wait for it."""
-        self._loop.post(ProbeAsked(self._id(peer), channel))
+        self._ask(self._id(peer), channel)
 
     async def hold(self, peer: str, channel: Channel, held: bool) -> None:
         """Take a channel out of the cascade, or put it back; returns once it is so."""
@@ -50,7 +51,7 @@ class Switchboard:
             # Nobody is woken, typed at or billed by a look.
             return {**_told(self._loop.fleet, node, channel, "barred", None), "reason": before.reason or UNTRIED}
         began = asyncio.get_running_loop().time()
-        self._loop.post(ProbeAsked(node, channel))
+        self._ask(node, channel)
 
         def answered(fleet: Fleet) -> bool:
             return (fleet.health(node, channel).ok_at or 0.0) >= began
@@ -65,6 +66,12 @@ class Switchboard:
         if answered(self._loop.fleet):
             return _told(self._loop.fleet, node, channel, "confirmed", now.latencies[-1])
         return _told(self._loop.fleet, node, channel, "lost", None)
+
+    def _ask(self, node: str, channel: Channel | None) -> None:
+        for transport in self._hands.transports.values():
+            if isinstance(transport, Forgiving) and channel in (None, transport.channel):
+                transport.forgive(node)
+        self._loop.post(ProbeAsked(node, channel))
 
     def _id(self, peer: str) -> str:
         return recipients(self._loop.fleet, peer)[0].id

@@ -25,11 +25,12 @@ USER = "root" if os.geteuid() == 0 else os.environ.get("USER", "")
 
 class Sshd:
     """One sshd, not started yet. `host`: where it listens. `options`: lines of its configuration, which overrule the
-    usual ones. `port`: kept over its restarts. `key`: the private key that it lets in, for this user."""
+    usual ones; `sftp`: its subsystem of that name. `port`: kept over its restarts. `key`: the private key that it lets
+    in, for this user."""
 
-    def __init__(self, host: str = LOOPBACK, options: Iterable[str] = (), port: int = 0):
+    def __init__(self, host: str = LOOPBACK, options: Iterable[str] = (), port: int = 0, sftp: str = "internal-sftp"):
         self.folder = Path(tempfile.mkdtemp(prefix="fl", dir="/tmp"))
-        self.host, self.options = host, tuple(options)
+        self.host, self.options, self.sftp = host, tuple(options), sftp
         self.port = port or free_port(host)
         self.key = self.folder / "client"
         self._host_key = self.folder / "host"
@@ -67,7 +68,7 @@ class Sshd:
 
     def way(self, **more: Any) -> SshWay:
         """What a node on its machine tells of it."""
-        return SshWay(user=USER, port=self.port, host_keys=self.announced, **more)
+        return SshWay(**{"user": USER, "port": self.port, "host_keys": self.announced, **more})
 
     def start(self) -> "Sshd":
         """Listen; returns once it greets."""
@@ -85,8 +86,10 @@ class Sshd:
             "PermitRootLogin prohibit-password",
             "PasswordAuthentication no",
             "KbdInteractiveAuthentication no",
-            "Subsystem sftp internal-sftp",
+            f"Subsystem sftp {self.sftp}",
             "MaxStartups 200",
+            # A shell reads its user's files, which may take their time; one so deep down does not (bash).
+            "SetEnv SHLVL=7",
             "LogLevel VERBOSE",
         ]
         config = self.folder / "sshd_config"
@@ -136,11 +139,11 @@ class Sshd:
         assert self._process is not None
         return len(psutil.Process(self._process.pid).children())
 
-    def rekey(self) -> None:
+    def rekey(self, kind: str = "ed25519") -> None:
         """Another host key; in force from its next start."""
         for path in (self._host_key, self._host_key.with_suffix(".pub")):
             path.unlink()
-        keygen(self._host_key)
+        keygen(self._host_key, kind)
 
     def refuse(self, refuses: bool = True) -> None:
         """Let our key in no more, or again."""
@@ -178,9 +181,9 @@ def sshd(**how: Any) -> Iterator[Sshd]:
         made.end()
 
 
-def keygen(path: Path) -> None:
-    """A fresh key without a passphrase."""
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(path)], check=True)
+def keygen(path: Path, kind: str = "ed25519", passphrase: str = "") -> None:
+    """A fresh key."""
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", "test", "-f", str(path)], check=True)
 
 
 def free_port(host: str = LOOPBACK) -> int:

@@ -6,7 +6,7 @@ only when the peer itself answered, LANDED when something on the way took it. It
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from engine.model.channel import Channel, Outcome
 from engine.model.roster import Address
@@ -54,4 +54,13 @@ class Transport(Protocol):
 
     async def close(self) -> None:
         """Stop receiving and sending; idempotent."""
+        ...
+
+
+@runtime_checkable
+class Forgiving(Protocol):
+    """A transport that leaves alone for a while whoever turned it away."""
+
+    def forgive(self, peer: str) -> None:
+        """Try this peer again all the same: a person asks."""
         ...

@@ -44,10 +44,11 @@ class NoRoom(Broken):
 
 
 class NodeAbsent(Broken):
-    """Nobody listens on the peer's letter slot: its machine is there, its node is not."""
+    """Nobody at the peer's letter slot: its machine is there, its node is not. OpenSSH says the same in the same words
+    where AllowStreamLocalForwarding is off."""
 
     def __init__(self) -> None:
-        super().__init__(Outcome(Verdict.LOST, "its node does not run: nobody at its socket", hard=True))
+        super().__init__(Outcome(Verdict.LOST, "nobody at its socket: its node is away, or its sshd forwards none", hard=True))
 
 
 def lost(why: str) -> Broken:
