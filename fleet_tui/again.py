@@ -4,7 +4,7 @@
 
 A node that is to restart ends in order, and its process then becomes this: same pid, same environment, same descriptors
 for its output, so that whoever supervises it (systemd, launchd, a container, nobody) sees no end. A terminal that was
-lent to it has been given back by then, with that word.
+lent to it has been given back by then, as at any stop; `fleet` opens the control room again.
 """
 
 import os

@@ -110,7 +110,8 @@ def test_without_level_two_the_repair_agent_does_it(pair: Callable[..., Pair], t
 @pytest.mark.needs("sshd", "ssh")
 def test_with_both_off_a_person_approves_the_commands(pair: Callable[..., Pair]) -> None:
     """L4: the exact commands are there, over ssh with the announced host key, and approving them mends it."""
-    sshd = Sshd().start()
+    # A shell that believes it is a child of another leaves out what this user has it do at every start.
+    sshd = Sshd(options=("SetEnv SHLVL=5",)).start()
     try:
         asker, target = pair({"FLEET_REPAIR_LEVELS": "1,4", **sshd.environ}, sshd.environ)
         until(lambda: asker.peer("birch")["channels"].get("ssh") == "HEALTHY", "P5 to birch")
