@@ -238,6 +238,10 @@ _RECORDED: dict[type, Callable[[Any], str]] = {
     r.PutRoster: lambda one: f"roster {one.roster.version}",
     r.PutMeta: lambda one: f"meta {one.key}",
     r.AddEntry: lambda one: f"entry {one.verb} {one.subject}",
+    r.AddHop: lambda one: f"hop {one.letter.msg_id} to {one.letter.session} {one.state}",
+    r.MoveHop: lambda one: f"{one.msg_id} {one.state}",
+    r.SetCursor: lambda one: f"{one.session} read to {one.row}",
+    r.ClimbRung: lambda one: f"{one.msg_id} at {one.dst} climbs to {one.rung}",
 }
 
 _SAID: dict[type, Callable[[Any], str]] = {
@@ -257,4 +261,8 @@ _SAID: dict[type, Callable[[Any], str]] = {
     e.Look: lambda effect: "look",
     e.Undertake: lambda effect: f"undertake {effect.action}",
     e.SendMagic: lambda effect: f"magic for {effect.node}",
+    e.LoadHops: lambda effect: f"load hops of {effect.session}, turn {effect.turn}",
+    e.Type: lambda effect: f"type {effect.hop.msg_id} into {effect.session}",
+    e.Seek: lambda effect: f"seek {effect.hop.msg_id} in {effect.session}",
+    e.WriteSeed: lambda effect: f"seed {effect.session}",
 }
