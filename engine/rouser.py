@@ -48,11 +48,11 @@ class Rouser:
         assert target is not None  # recipients are present members
         sent = await self._sent(target)
         steps.append(sent.note)
-        started = self._starter(target)
-        if sent.verdict is not Verdict.LANDED and started is None:
+        starter = self._starter(target) if wait_s > 0 else None
+        if sent.verdict is Verdict.REFUSED or (sent.verdict is Verdict.BARRED and starter is None):
             raise _unsent(member.name, sent)
         if wait_s > 0:
-            await self._awaited(target, started, wait_s, steps)
+            await self._awaited(target, starter, wait_s, steps)
         return self._told(member.id, steps, began)
 
     async def _answers(self, node: str, steps: list[str]) -> bool:
