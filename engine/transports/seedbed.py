@@ -135,15 +135,16 @@ def _read(path: Path) -> bytes:
         raise
     except OSError:
         raise _Foreign("foreign") from None  # ELOOP: a link; ENXIO: a socket
-    with os.fdopen(file, "rb") as opened:
+    try:
         found = os.fstat(file)
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid():
             raise _Foreign("foreign")
-        if found.st_size > CARRIAGE_LIMIT:
-            raise _Foreign("oversized")
-        # It may grow under our eyes.
-        data = opened.read(CARRIAGE_LIMIT + 1)
-    if len(data) > CARRIAGE_LIMIT:
+        with open(file, "rb", closefd=False) as opened:
+            # One more, for it may grow under our eyes.
+            data = opened.read(CARRIAGE_LIMIT + 1) if found.st_size <= CARRIAGE_LIMIT else None
+    finally:
+        os.close(file)
+    if data is None or len(data) > CARRIAGE_LIMIT:
         raise _Foreign("oversized")
     return data
 
