@@ -115,6 +115,13 @@ def _lost(fleet: Fleet, signal: Tried, health: ChannelHealth, now: Moment) -> St
     return fail(fleet, signal.peer, signal.channel, health, now, signal.outcome.note, signal.outcome.hard)
 
 
+def _refused(fleet: Fleet, signal: Tried, health: ChannelHealth, now: Moment) -> Step:
+    """What carries nothing is refused by a limit, woken or typed at often enough: that says nothing of the way."""
+    if not CHANNELS[signal.channel].carries:
+        return put(fleet, signal.peer, signal.channel, health), []
+    return _lost(fleet, signal, health, now)
+
+
 def _known_already(health: ChannelHealth, signal: Tried, now: Moment) -> bool:
     """A try that began before the channel broke, or before the last probe of its healing, tells nothing new: a burst
     that times out together must not double the back-off once for each of its messages."""
@@ -251,7 +258,7 @@ def _broker(fleet: Fleet, signal: BrokerChanged, now: Moment) -> Step:
 _JUDGED: dict[Verdict, Callable[[Fleet, Tried, ChannelHealth, Moment], Step]] = {
     Verdict.CONFIRMED: _confirmed,
     Verdict.LANDED: _landed,
-    Verdict.REFUSED: _lost,
+    Verdict.REFUSED: _refused,
     Verdict.LOST: _lost,
     Verdict.BARRED: _lost,
 }
