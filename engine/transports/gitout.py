@@ -1,8 +1,8 @@
 """The sending half of P7: what we left at the hub, and how more is put beside it (edge).
 
-    post --[what lies there?]--> fast-import: old frames and new, one commit a receiver --> push, a lease on each ref
-              ^                                                                               |
-              +--------------- the ref was not as believed: look, and once more --------------+
+    post --[what lies there?]--> one commit a receiver: old frames and new --> one push, a lease on each ref
+              ^                                                                          |
+              +-------------- the ref was not as believed: look, and once more ----------+
 
 What was pushed and not fetched yet is carried along by the next push, because that replaces it. Whether it is still
 there is believed from the last push or look, and a lease makes a wrong belief a refusal, never a loss. A receiver that
@@ -11,9 +11,10 @@ took the last push in time will take the next one too: then an absent ref is wha
 The repository here holds copies only. It is cleaned when it has grown, and begun anew when it is damaged.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from engine.transports.gitrefs import UNKNOWN, Blob, Poison, Refs, contents, kept, made, ref, stream
+from engine.transports.gitrefs import DAMAGED, UNKNOWN, Blob, Poison, Refs, commit, contents, kept, numbered, ref, tree
 from engine.transports.gitremote import STALE, Remote, Trouble, run
 from engine.transports.gitrun import Repository
 
@@ -82,7 +83,7 @@ class Outgoing:
         try:
             said = await self._hub.push(self._here, {ref(to, self._me): (commits[to], was[to]) for to in mail})
         except Trouble as trouble:
-            if str(trouble) == UNKNOWN:
+            if str(trouble) in (UNKNOWN, DAMAGED):
                 self._begin_anew()
             raise
         ended = {to: said[ref(to, self._me)] for to in mail}
@@ -92,22 +93,28 @@ class Outgoing:
 
     async def _commit(self, mail: Mapping[str, Sequence[bytes]], was: Mapping[str, str]) -> dict[str, str]:
         held = {to: kept(await self._held(was[to]), new) for to, new in mail.items()}
-        found = await self._imported({_here(to): (held[to], new) for to, new in mail.items()})
-        if not found:
-            # Whatever it was, another start costs what was to be carried along; that is in the outbox.
-            self._begin_anew()
-            found = await self._imported({_here(to): ([], new) for to, new in mail.items()})
-        if not found:
-            raise Trouble("our copy cannot be written")
+        try:
+            found = await asyncio.to_thread(self._written, mail, held)
+        except OSError as error:
+            raise Trouble(f"our copy cannot be written: {error.strerror}") from None
         self._bytes += sum(len(data) for new in mail.values() for data in new)
         self._posts += 1
         self._blobs |= dict(found.values())
-        return {to: found[_here(to)][0] for to in mail}
+        return {to: name for to, (name, _) in found.items()}
 
-    async def _imported(self, what: dict[str, tuple[list[Blob], Sequence[bytes]]]) -> dict[str, tuple[str, list[Blob]]]:
-        words = ("fast-import", "--quiet", "--done", "--force", "--depth=0")
-        ran = await run(self._here, *words, stdin=stream(what))
-        return {} if ran.status else made(ran.out.decode(), what)
+    def _written(
+        self, mail: Mapping[str, Sequence[bytes]], held: Mapping[str, list[Blob]]
+    ) -> dict[str, tuple[str, list[Blob]]]:
+        """{receiver: (the commit, what is in it)}, kept here."""
+        found = {}
+        for to, new in mail.items():
+            blobs = [*held[to], *numbered(held[to], new)]
+            for data in new:
+                self._here.store("blob", data)
+            name = self._here.store("commit", commit(self._here.store("tree", tree(blobs))))
+            self._here.point(f"refs/fleet/out/{to}", name)
+            found[to] = name, blobs
+        return found
 
     async def _held(self, commit: str) -> list[Blob]:
         """The deliveries in a commit of ours; none where it is not ours, or our copy is gone."""
@@ -138,7 +145,3 @@ class Outgoing:
             self._here.begin()
         except OSError as error:
             raise Trouble(f"our copy cannot be written: {error.strerror}") from None
-
-
-def _here(to: str) -> str:
-    return f"refs/fleet/out/{to}"

@@ -8,8 +8,9 @@ only if the ref is still as it last saw it. Whatever is found there may have bee
 nothing is read before its name, kind, number and size are within bounds. Pure: what git printed is an argument.
 """
 
+import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -151,41 +152,27 @@ def kept(old: Sequence[Blob], new: Iterable[bytes]) -> list[Blob]:
     return found[::-1]
 
 
-def stream(mail: Mapping[str, tuple[Sequence[Blob], Sequence[bytes]]]) -> bytes:
-    """What `fast-import` makes a commit of for each receiver: {its ref here: (carried along, new)}. It prints the names
-    of all it made, in this order."""
-    parts: list[bytes] = []
-    mark = 0
-    for here, (old, new) in mail.items():
-        first, number = mark + 1, _next(old)
-        for data in new:
-            mark += 1
-            parts += [b"blob\nmark :%d\ndata %d\n" % (mark, len(data)), data, b"\nget-mark :%d\n" % mark]
-        mark += 1
-        parts.append(b"commit %s\nmark :%d\n%s\ndata 0\n" % (here.encode(), mark, _HAND))
-        parts += [b"M 100644 %s %08d\n" % (blob.sha.encode(), blob.number) for blob in old]
-        parts += [b"M 100644 :%d %08d\n" % (first + place, number + place) for place in range(len(new))]
-        parts.append(b"\nget-mark :%d\n" % mark)
-    return b"".join([*parts, b"done\n"])
+def numbered(old: Sequence[Blob], new: Iterable[bytes]) -> list[Blob]:
+    """The new deliveries behind the old ones."""
+    first = old[-1].number + 1 if old else 1
+    return [Blob(whole("blob", data)[0], len(data), number) for number, data in enumerate(new, first)]
 
 
-def made(text: str, mail: Mapping[str, tuple[Sequence[Blob], Sequence[bytes]]]) -> dict[str, tuple[str, list[Blob]]]:
-    """{ref here: (its commit, what is in it)} of what `fast-import` printed for such a stream."""
-    names = iter(text.split())
-    found = {}
-    for here, (old, new) in mail.items():
-        number = _next(old)
-        blobs = [Blob(next(names), len(data), number + place) for place, data in enumerate(new)]
-        found[here] = (next(names), [*old, *blobs])
-    return found
+def whole(kind: str, data: bytes) -> tuple[str, bytes]:
+    """An object's name and its bytes as git hashes and keeps them (gitformat-loose)."""
+    found = b"%s %d\0%s" % (kind.encode(), len(data), data)
+    return hashlib.sha1(found, usedforsecurity=False).hexdigest(), found
 
 
-# Always the same hand and hour: a commit tells nobody who works here, and when.
-_HAND = b"committer Fleet <fleet@localhost> 0 +0000"
+def tree(blobs: Iterable[Blob]) -> bytes:
+    """A tree of these, which are in their order."""
+    return b"".join(b"100644 %08d\0%s" % (one.number, bytes.fromhex(one.sha)) for one in blobs)
 
 
-def _next(old: Sequence[Blob]) -> int:
-    return old[-1].number + 1 if old else 1
+def commit(tree_name: str) -> bytes:
+    """A commit without parents. Always the same hand and hour: it tells nobody who works here, and when."""
+    hand = "Fleet <fleet@localhost> 0 +0000"
+    return f"tree {tree_name}\nauthor {hand}\ncommitter {hand}\n\n".encode()
 
 
 # ---------------------------------------------------------------------------------------------------------- what failed
@@ -196,7 +183,7 @@ def plain(said: str) -> str:
     return next((words for sign, words in _COMPLAINTS if sign in said), UNKNOWN)
 
 
-UNKNOWN = "git could not do it"
+UNKNOWN, DAMAGED = "git could not do it", "our copy is damaged"
 
 _COMPLAINTS = (
     ("Could not resolve host", "the hub's host has no address"),
@@ -212,6 +199,10 @@ _COMPLAINTS = (
     ("dubious ownership", "the hub belongs to another user: git needs safe.directory"),
     ("No space left on device", "the hub's disk is full"),
     ("Disk quota exceeded", "the hub's disk is full"),
+    ("object file", DAMAGED),
+    ("loose object", DAMAGED),
+    ("bad object", DAMAGED),
+    ("pack-objects died", DAMAGED),
     ("does not appear to be a git repository", "there is no repository at the hub"),
     ("not found", "there is no repository at the hub"),
     ("Permission denied", "the hub does not let us write"),

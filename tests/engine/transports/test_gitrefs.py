@@ -16,13 +16,14 @@ from engine.transports.gitrefs import (
     flaw,
     kept,
     listed,
-    made,
     name,
+    numbered,
     plain,
     pushed,
     ref,
     stale,
-    stream,
+    tree,
+    whole,
 )
 
 A, B, SHA = "a" * 16, "b" * 16, "0" * 40
@@ -126,18 +127,16 @@ def test_what_is_carried_along_fits(old: list[int], new: list[int]) -> None:
 
 
 def test_new_numbers_follow_the_old() -> None:
-    """What is made is told by the names that `fast-import` printed, in the order of the stream."""
-    mail = {"refs/fleet/out/a": ([Blob(SHA, 1, 7)], [b"x", b"yz"]), "refs/fleet/out/b": ([], [b"w"])}
-    said = stream(mail)
-    assert said.count(b"get-mark") == 5
-    assert b"M 100644 :2 00000009" in said
-    names = [str(number) * 40 for number in range(1, 6)]
-    found = made("\n".join(names), mail)
-    assert found["refs/fleet/out/a"] == (
-        names[2],
-        [Blob(SHA, 1, 7), Blob(names[0], 1, 8), Blob(names[1], 2, 9)],
-    )
-    assert found["refs/fleet/out/b"] == (names[4], [Blob(names[3], 1, 1)])
+    """Deliveries are numbered on behind what is carried along, from one where nothing is."""
+    assert [(one.number, one.size) for one in numbered([Blob(SHA, 1, 7)], [b"x", b"yz"])] == [(8, 1), (9, 2)]
+    assert [one.number for one in numbered([], [b"x"])] == [1]
+
+
+def test_objects_have_the_names_that_git_gives_them() -> None:
+    """The empty blob, the empty tree, and a blob from git's own documentation."""
+    assert whole("blob", b"")[0] == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+    assert whole("tree", tree([]))[0] == "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+    assert whole("blob", b"what is up, doc?")[0] == "bd9dbf5aae1a3862dd1526723246b20206e5fc37"
 
 
 def test_each_ref_of_a_push_has_its_own_ending() -> None:
