@@ -43,7 +43,7 @@ from engine.security.seal import Sealer
 from engine.signals import Loaded, Rang, Readied, Signal, Tried
 from engine.state import Fleet
 from engine.store.crash import crash_at, crash_soon
-from engine.target import Target, target
+from engine.target import Target, parting, target
 from engine.transports.base import Transport
 from engine.wire import frames, peek
 
@@ -230,7 +230,7 @@ class Hands:
 
     def _part(self, effect: Deliver) -> None:
         """A roster leaves in this breath: the next effect may be that its reader is trusted no more."""
-        reader, transport = target(self.visible, effect.peer), self.transports.get(effect.channel)
+        reader, transport = parting(self.visible, effect.peer), self.transports.get(effect.channel)
         frame = self._seal(effect.envelope, ())
         if reader is None or transport is None or frame is None:
             return

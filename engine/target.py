@@ -19,6 +19,12 @@ class Target(msgspec.Struct, frozen=True):
 def target(fleet: Fleet, peer: str) -> Target | None:
     """The peer, unless it is not a member any more."""
     member = fleet.member(peer)
-    if member is None or not member.present:
+    return parting(fleet, peer) if member is not None and member.present else None
+
+
+def parting(fleet: Fleet, peer: str) -> Target | None:
+    """The peer, also where it is a member no more: it is told so."""
+    member = fleet.member(peer)
+    if member is None:
         return None
     return Target(peer, fleet.called_at(peer), member.bundle.tls_cert, fleet.ways_of(peer))
