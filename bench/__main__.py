@@ -20,6 +20,8 @@ MODULES = {
     "T1": "sealed",
     "T2": "durable",
     "T3": "posted",
+    "T4": "overssh",
+    "T5": "overssh",
     "T6": "hub",
     "T8": "blackhole",
     "T9": "broker",

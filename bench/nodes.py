@@ -58,10 +58,10 @@ def environ(name: str, **more: str) -> dict[str, str]:
 
 
 class Remote:
-    """A node in a process of its own. `client` asks it."""
+    """A node in a process of its own. `client` asks it; `more`: what its environment has besides."""
 
-    def __init__(self, home: Path, name: str):
-        self.home, self.name = home, name
+    def __init__(self, home: Path, name: str, **more: str):
+        self.home, self.name, self.more = home, name, more
         self.client = Client(api_socket(home))
         self.command = ("-m", "fleet_tui", "--home", str(home), "--daemon")
         self._process: subprocess.Popen[bytes] | None = None
@@ -73,7 +73,7 @@ class Remote:
 
     def begin(self) -> None:
         """Start it, and do not wait."""
-        self._process = child(sys.executable, *self.command, env=environ(self.name))
+        self._process = child(sys.executable, *self.command, env=environ(self.name, **self.more))
 
     def start(self) -> "Remote":
         """Start it; returns once its API answers."""
@@ -139,10 +139,10 @@ async def soon(look: Callable[[], Any], what: str, limit_s: float = READY_S) -> 
 
 
 @asynccontextmanager
-async def here(home: Path, name: str = "aa") -> AsyncIterator[Engine]:
+async def here(home: Path, name: str = "aa", **more: str) -> AsyncIterator[Engine]:
     """An engine on this loop, in an interpreter set as a node's is."""
     interpreter.tuned()
-    engine = Engine(home, resolve("", {**ENVIRONMENT, "FLEET_NODE_NAME": name}), fleet_tui.__version__)
+    engine = Engine(home, resolve("", {**ENVIRONMENT, "FLEET_NODE_NAME": name, **more}), fleet_tui.__version__)
     await engine.start()
     interpreter.settled()
     try:
@@ -152,9 +152,9 @@ async def here(home: Path, name: str = "aa") -> AsyncIterator[Engine]:
 
 
 @contextmanager
-def remote(home: Path, name: str = "bb") -> Iterator[Remote]:
+def remote(home: Path, name: str = "bb", **more: str) -> Iterator[Remote]:
     """A node in a process of its own, started."""
-    node = Remote(home, name)
+    node = Remote(home, name, **more)
     try:
         yield node.start()
     finally:
@@ -168,10 +168,10 @@ def joined(issuer: Remote, *others: Remote) -> None:
 
 
 @asynccontextmanager
-async def pair() -> AsyncIterator[tuple[Engine, Remote, str]]:
-    """An engine here, a node elsewhere and its id, joined, with P1 and P2 healthy."""
-    with folder() as place, remote(place / "b") as there:
-        async with here(place / "a") as engine:
+async def pair(**more: str) -> AsyncIterator[tuple[Engine, Remote, str]]:
+    """An engine here, a node elsewhere and its id, joined, with P1 and P2 healthy. `more`: settings of both."""
+    with folder() as place, remote(place / "b", **more) as there:
+        async with here(place / "a", **more) as engine:
             code = (await engine.invite()).code
             await asyncio.to_thread(there.client.post, "/join", {"code": code})
             peer = (await soon(lambda: engine.fleet.roster.named(there.name), "the roster")).id
