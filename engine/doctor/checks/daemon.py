@@ -1,0 +1,56 @@
+"""The node's process: does it run, as what, and where does it answer (edge)."""
+
+import stat
+
+from engine.doctor.check import Check, Saw
+from engine.doctor.scene import Scene
+from engine.model.exam import judged, unused
+from engine.model.finding import Finding, Severity
+
+
+def look(scene: Scene) -> Saw:
+    """Pid, version, and the folder of its sockets."""
+    if not scene.pid:
+        return unused("no node runs here (`fleet up` starts it); what only a running one can tell was not looked at")
+    said = f"pid {scene.pid}, version {scene.running or scene.version}"
+    return judged(said, [*judge(scene.running, scene.version, bool(scene.fleet)), *_folder(scene)])
+
+
+def judge(running: str, program: str, answers: bool) -> list[Finding]:
+    """A node that does not answer, or that is another version than the program that asks."""
+    if not answers and not running:
+        what = "its process lives, but its API does not answer"
+        step = "`fleet log` tells what it is doing; `fleet restart` starts it anew"
+        return [Finding("daemon.deaf", "The node does not answer", Severity.CRITICAL, what, next_step=step)]
+    if running and running != program:
+        what = f"it runs {running}, this program is {program}"
+        step = "fleet restart"
+        return [Finding("daemon.version", "The node is another version", Severity.MEDIUM, what, next_step=step)]
+    return []
+
+
+def _folder(scene: Scene) -> list[Finding]:
+    """The folder of its sockets must be closed to others; it may be a link to one that is shorter to name."""
+    folder = scene.home / "run"
+    try:
+        seen = folder.stat()
+    except OSError as error:
+        what = f"{folder}: {error.strerror}"
+        step = "fleet restart"
+        return [Finding("daemon.run", "The socket folder is gone", Severity.HIGH, what, next_step=step)]
+    if stat.S_IMODE(seen.st_mode) & 0o077:
+        what = f"{folder} has mode {stat.S_IMODE(seen.st_mode):04o}; it must be 0700"
+        step = f"chmod 700 {folder}"
+        title = "Others can reach the sockets"
+        return [Finding("daemon.run", title, Severity.HIGH, what, next_step=step, fixable=True)]
+    return []
+
+
+def fix(scene: Scene, finding: Finding) -> str:
+    """Close the folder of the sockets."""
+    folder = scene.home / "run"
+    folder.chmod(0o700)
+    return f"chmod 700 {folder}"
+
+
+CHECK = Check("daemon", "the node itself", look, fix)

@@ -1,0 +1,126 @@
+"""The order in which a person should read what was found: causes before symptoms, each symptom under its cause.
+
+A finding explains another when the other names it, by its whole code or by the check it belongs to, and both speak of
+the same subject or the cause of the whole machine. Of several causes the gravest counts. What has not lasted as long as
+it must is not shown, and explains nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from engine.model.exam import Exam, Health
+from engine.model.finding import Finding, Severity
+
+ORDER = list(Severity)
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """A finding in its place. `depth`: 0 is a cause, 1 its symptom, and so on."""
+
+    finding: Finding
+    depth: int = 0
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A line of the report, for programs: a finding, or a check that found none. `check`: the check it is from (empty:
+    the node found it by itself). `depth`: as of `Placed`. `health`: of the check."""
+
+    code: str
+    title: str
+    severity: Severity
+    detail: str
+    subject: str
+    next_step: str
+    fixable: bool
+    depends_on: tuple[str, ...]
+    ok: bool
+    check: str
+    depth: int
+    health: Health
+
+
+def found(exams: Iterable[Exam], live: Iterable[Finding]) -> list[Finding]:
+    """Everything that is wrong, once: what the checks saw, and what the node has noticed since."""
+    all_of_them = {(one.code, one.subject): one for one in live}
+    for exam in exams:
+        for one in exam.findings:
+            full = msgspec.structs.replace(one, depends_on=(*one.depends_on, *exam.under))
+            before = all_of_them.get((one.code, one.subject))
+            at_ms = min(filter(None, (full.at_ms, before.at_ms if before else 0)), default=0)
+            all_of_them[one.code, one.subject] = msgspec.structs.replace(full, at_ms=at_ms)
+    return list(all_of_them.values())
+
+
+def arranged(findings: Iterable[Finding], now_ms: int) -> list[Placed]:
+    """What is to be shown, in reading order."""
+    shown = sorted((one for one in findings if lasted(one, now_ms)), key=_gravity)
+    above = {id(one): _cause(one, shown) for one in shown}
+    placed: list[Placed] = []
+    for one in shown:
+        if above[id(one)] is None:
+            _place(one, 0, shown, above, placed)
+    # A circle of causes has no first: it is shown all the same.
+    for one in shown:
+        if not any(one is known.finding for known in placed):
+            placed.append(Placed(one))
+    return placed
+
+
+def _place(
+    one: Finding, depth: int, shown: Sequence[Finding], above: dict[int, Finding | None], placed: list[Placed]
+) -> None:
+    placed.append(Placed(one, depth))
+    for symptom in shown:
+        if above[id(symptom)] is one:
+            _place(symptom, depth + 1, shown, above, placed)
+
+
+def lasted(finding: Finding, now_ms: int) -> bool:
+    """Whether it has lasted as long as it must."""
+    return not finding.at_ms or now_ms - finding.at_ms >= finding.visible_after_s * 1_000
+
+
+def explains(cause: Finding, symptom: Finding) -> bool:
+    """Whether the one is why there is the other."""
+    if cause is symptom or not any(_named(cause.code, name) for name in symptom.depends_on):
+        return False
+    return cause.subject in ("", symptom.subject) or symptom.subject.startswith(f"{cause.subject}/")
+
+
+def _named(code: str, name: str) -> bool:
+    return code == name or code.startswith(f"{name}.")
+
+
+def _cause(symptom: Finding, shown: Sequence[Finding]) -> Finding | None:
+    return next((one for one in shown if explains(one, symptom)), None)
+
+
+def _gravity(one: Finding) -> tuple[int, int, str, str]:
+    return ORDER.index(one.severity), one.at_ms, one.code, one.subject
+
+
+def is_ill(finding: Finding) -> bool:
+    """Whether it is more than advice."""
+    return finding.severity is not Severity.INFO
+
+
+def entries(exams: Sequence[Exam], live: Iterable[Finding], now_ms: int) -> list[Entry]:
+    """The report for programs: the findings in reading order, then the checks that found nothing."""
+    whose = {(one.code, one.subject): exam.code for exam in exams for one in exam.findings}
+    health = {exam.code: exam.health for exam in exams}
+    lines = [
+        _entry(placed, check := whose.get((placed.finding.code, placed.finding.subject), ""), health.get(check))
+        for placed in arranged(found(exams, live), now_ms)
+    ]
+    quiet = (exam for exam in exams if not any(lasted(one, now_ms) for one in exam.findings))
+    return lines + [
+        Entry(one.code, one.title, Severity.INFO, one.said, "", "", False, one.under, True, one.code, 0, one.health)
+        for one in quiet
+    ]
+
+
+def _entry(placed: Placed, check: str, health: Health | None) -> Entry:
+    one = placed.finding
+    facts = (one.code, one.title, one.severity, one.detail, one.subject, one.next_step, one.fixable, one.depends_on)
+    return Entry(*facts, not is_ill(one), check, placed.depth, health or Health.ILL)
