@@ -1,5 +1,5 @@
 # Short names for what the scripts do; nothing is decided here.
-.PHONY: run test fast lint types bench snapshots wheel clean
+.PHONY: run test fast lint types bench faults snapshots wheel clean
 
 PY = .venv/bin/python
 
@@ -20,6 +20,10 @@ types:
 
 bench:
 	$(PY) -m bench
+
+# The fault laboratory with its long variants: an hour or less, as root. FLEET_FAULT_SEED repeats a failure.
+faults:
+	FLEET_FAULTS=long $(PY) -m pytest tests/faults --timeout 1800 --durations=20
 
 # Redraws every picture in snapshots/: look at the diff before committing it.
 snapshots:
