@@ -116,6 +116,13 @@ class Look(msgspec.Struct, frozen=True):
     """Look at this machine: load and git state."""
 
 
+class StartPeer(msgspec.Struct, frozen=True):
+    """Start a peer's node over ssh, by the command it announced; what came of it answers `ask`."""
+
+    peer: str
+    ask: str
+
+
 class Undertake(msgspec.Struct, frozen=True):
     """Do one action of the closed table to this node; its end comes back. `prompt`: what an agent is to be told."""
 
@@ -174,6 +181,7 @@ Effect = (
     | Look
     | SendMagic
     | Undertake
+    | StartPeer
     | LoadHops
     | Type
     | Seek

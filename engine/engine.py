@@ -28,13 +28,13 @@ from engine.core import Core
 from engine.desk import Desk
 from engine.door import SEEN_LIMIT
 from engine.doors import Doors
-from engine.effects import ApplyRoster, Dismiss, Look, SendDatagram, SendMagic, Undertake
+from engine.effects import ApplyRoster, Dismiss, Look, SendDatagram, SendMagic, StartPeer, Undertake
 from engine.errors import Fault, FleetError
 from engine.evidence.ledger import link
 from engine.first import first
 from engine.lasthop import LastHop
 from engine.membership.look import Looker
-from engine.mending import Mender
+from engine.mending import Mender, start_peer
 from engine.model.records import PutMeta, PutRoster
 from engine.model.roster import Roster
 from engine.ports import remembered
@@ -235,6 +235,7 @@ class Engine:
             Dismiss: lambda effect: self._spawn(self._admission.dismiss(effect.node)),
             Look: lambda effect: self._spawn(self._look()),
             Undertake: lambda effect: self._mender.undertake(effect),
+            StartPeer: lambda effect: self._spawn(self._start_peer(effect)),
             **self.last_hop.deeds,
             SendDatagram: lambda effect: self._doors.send(effect.host, effect.port, effect.packet),
             SendMagic: lambda effect: self._doors.magic(effect.node),
@@ -251,6 +252,9 @@ class Engine:
         """Keys on the disk and in memory as they should be, for a peer that was shown others."""
         keyfile.write_tls(self.home, identity)
         self._trust(self.fleet.roster)
+
+    async def _start_peer(self, effect: StartPeer) -> None:
+        self.heard(await start_peer(self.core.hands, effect))
 
     async def _look(self) -> None:
         self.heard(await self._looker.look())

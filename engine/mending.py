@@ -14,17 +14,22 @@ from typing import Any
 
 from engine.config import RepairConfig
 from engine.doors import Doors
-from engine.effects import Undertake
+from engine.effects import StartPeer, Undertake
 from engine.errors import Fault, FleetError
+from engine.hands import Hands
+from engine.model.channel import Channel, Outcome, Verdict
+from engine.model.packets import Mended
 from engine.model.repair import Action, Ended
 from engine.repairman import work
-from engine.signals import MendEnded
+from engine.signals import MendAnswered, MendEnded
+from engine.transports.ssh import Ssh
 
 log = logging.getLogger(__name__)
 
 # A broker that is asked to end has two seconds, to start five; nothing else takes as long.
 DEED_S = 30.0
 RESTART_S = 0.5
+START_S = 30.0
 # A line about an outcome, in the ledger and at the peer that asked.
 NOTE_LIMIT = 200
 
@@ -107,3 +112,16 @@ class Mender:
 
     async def _agent(self, effect: Undertake) -> str:
         return await work(self._config.agent, effect.prompt, self._home / "repairs", effect.ask, self._config.agent_s)
+
+
+async def start_peer(hands: Hands, effect: StartPeer) -> MendAnswered:
+    """A peer's node started over ssh: what came of it, as its own answer would have it."""
+    target, ssh = hands.target(effect.peer), hands.transports.get(Channel.SSH)
+    outcome = Outcome(Verdict.BARRED, "no ssh to it")
+    if target is not None and isinstance(ssh, Ssh):
+        outcome = await ssh.start_node(target, START_S)
+    ended = _STARTED.get(outcome.verdict, Ended.FAILED)
+    return MendAnswered(effect.peer, Mended(effect.ask, Action.RESTART_DAEMON, ended, outcome.note[:NOTE_LIMIT]))
+
+
+_STARTED = {Verdict.CONFIRMED: Ended.DONE, Verdict.REFUSED: Ended.REFUSED}

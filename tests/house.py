@@ -72,7 +72,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         | {"engine.core", "engine.hands", "engine.loop", "engine.exposure", "engine.ports", "engine.target"},
     ),
     "engine.repairman": WORDS,
-    "engine.mending": WORDS | ROOMS | {"engine.doors", "engine.repairman"},
+    "engine.mending": WORDS | ROOMS | {"engine.doors", "engine.hands", "engine.repairman"},
     "engine.engine": WORDS
     | ROOMS
     | set(VERBS)

@@ -18,7 +18,18 @@ import msgspec
 from engine.effects import Arm, Effect
 from engine.errors import Fault, FleetError
 from engine.health import rungs
-from engine.health.remedies import BROKEN, FIRST, above, at_home, brokerless, is_away, is_there, others, remedy
+from engine.health.remedies import (
+    BROKEN,
+    FIRST,
+    above,
+    at_home,
+    brokerless,
+    is_away,
+    is_stopped,
+    is_there,
+    others,
+    remedy,
+)
 from engine.model.channel import CHANNELS, Channel, ChannelState
 from engine.model.moment import Moment
 from engine.model.repair import Level, Repair
@@ -100,8 +111,10 @@ def _tried(fleet: Fleet, signal: Tried, now: Moment) -> Step:
 
 
 def _consider(fleet: Fleet, peer: str, now: Moment) -> Step:
-    """Begin what has to be begun about the first two channels to a peer."""
+    """Begin what has to be begun about the first two channels to a peer, or about a node that ended."""
     effects: list[Effect] = []
+    if (peer, Channel.SSH) not in fleet.repairs and is_stopped(fleet, peer):
+        fleet, effects = _begun(fleet, peer, Channel.SSH, now, fleet.health(peer, Channel.SSH).reason)
     for channel in FIRST:
         health = fleet.channels.get((peer, channel))
         if health is None or health.state not in BROKEN or health.held or not _begins(fleet, peer, channel):
@@ -176,7 +189,8 @@ def _due(fleet: Fleet, repair: Repair, now: Moment) -> Step:
     """The next rung, if it is time for it."""
     if repair.level is Level.PERSON:
         return fleet, []
-    late = now.mono - repair.began >= fleet.config.repair.last_s and Level.PERSON in fleet.config.repair.levels
+    ends = now.mono - repair.began >= fleet.config.repair.last_s and Level.PERSON in fleet.config.repair.levels
+    late = ends and repair.due < float("inf")
     if now.mono < repair.due and not late:
         return fleet, []
     if repair.level is Level.NOTED and not repair.ours and repair.channel is Channel.NATS and at_home(fleet):
@@ -215,6 +229,8 @@ def _answered(fleet: Fleet, signal: MendAnswered, now: Moment) -> Step:
     if repair is None or not said.ask:
         return fleet, []
     fleet, repair, effects = rungs.told(fleet, repair, said, now)
+    if said.outcome == "refused" and rungs.absent(fleet, repair):
+        return rungs.left_alone(fleet, repair, effects)
     event = Event.DONE if said.outcome == "done" else Event.NO
     if event is Event.NO and (repair.level, event) in TABLE:
         fleet, more = _onward(fleet, repair, event, now)
@@ -253,7 +269,7 @@ def _over(fleet: Fleet, repair: Repair, now: Moment) -> Callable[[Fleet, Repair,
         return rungs.healed if any(_proven(one, repair) for one in pairs) else None
     if _proven(fleet.health(repair.peer, repair.channel), repair):
         return rungs.healed
-    if is_away(fleet, repair.peer):
+    if is_away(fleet, repair.peer) and not (repair.channel is Channel.SSH and rungs.absent(fleet, repair)):
         return rungs.gone
     return None
 

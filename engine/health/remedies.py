@@ -7,7 +7,7 @@ times to restart brokers that are well.
 """
 
 from engine.health.table import USABLE
-from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState
+from engine.model.channel import CHANNELS, NODE_ABSENT, Channel, ChannelHealth, ChannelState
 from engine.model.peer import Standing
 from engine.model.repair import Action, Level
 from engine.state import Fleet
@@ -58,6 +58,15 @@ def is_away(fleet: Fleet, peer: str) -> bool:
     """Whether a peer left, or is away altogether: then no channel is at fault."""
     live, member = fleet.peers.get(peer), fleet.member(peer)
     return live is None or member is None or not member.present or live.standing in AWAY
+
+
+def is_stopped(fleet: Fleet, peer: str) -> bool:
+    """Whether its machine is there and its node ended: nobody hears it, and its sshd finds nobody at its socket."""
+    health, member = fleet.channels.get((peer, Channel.SSH)), fleet.member(peer)
+    if health is None or health.held or health.state in USABLE or not health.reason.startswith(NODE_ABSENT):
+        return False
+    way = fleet.ways_of(peer).ssh
+    return member is not None and member.present and is_away(fleet, peer) and way is not None and bool(way.start)
 
 
 def others(fleet: Fleet, peer: str, channel: Channel) -> list[ChannelHealth]:

@@ -13,9 +13,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from engine.effects import Effect, Publish, Raise, Save
+from engine.effects import Effect, Publish, Raise, Save, StartPeer
 from engine.health import plan
-from engine.health.remedies import opens_at, others, remedy, spent
+from engine.health.remedies import is_stopped, opens_at, others, remedy, spent
 from engine.model.channel import Channel
 from engine.model.envelope import KINDS, Envelope, Kind
 from engine.model.event import RepairMoved
@@ -53,6 +53,9 @@ def noted(fleet: Fleet, repair: Repair, now: Moment) -> Step:
 
 def asked(fleet: Fleet, repair: Repair, now: Moment) -> Step:
     """L2: the peer is to repair itself. Where the table has nothing for its fault, the next rung is due."""
+    if absent(fleet, repair):
+        repair = msgspec.structs.replace(repair, action=Action.RESTART_DAEMON)
+        return _escalated(fleet, repair, Level.ASKED, Action.RESTART_DAEMON, fleet.config.repair.l3_s, now)
     # What is wrong may have changed since it began: a broken port may show a stranger's key by now.
     action = repair.action if repair.ours else remedy(repair.channel, fleet.health(repair.peer, repair.channel).state)
     repair = msgspec.structs.replace(repair, action=action)
@@ -65,6 +68,10 @@ def asked(fleet: Fleet, repair: Repair, now: Moment) -> Step:
 
 def agent(fleet: Fleet, repair: Repair, now: Moment) -> Step:
     """L3: the peer's own repair agent is to look."""
+    if absent(fleet, repair):
+        nobody = _rested(repair, Level.AGENT, now.mono)
+        repair, told = _said(fleet, nobody, Level.AGENT, "its node does not run: nobody to ask", now, "skipped")
+        return put(fleet, repair), told
     return _escalated(fleet, repair, Level.AGENT, Action.AGENT, fleet.config.repair.l4_s, now)
 
 
@@ -92,7 +99,8 @@ def _rested(repair: Repair, level: Level, due: float) -> Repair:
 
 def _escalated(fleet: Fleet, repair: Repair, level: Level, action: Action, wait_s: float, now: Moment) -> Step:
     """Ask for an action, if something reaches the peer and the limit allows it."""
-    if not repair.ours and not repair.by and not _reached(fleet, repair):
+    stopped = absent(fleet, repair)
+    if not repair.ours and not repair.by and not stopped and not _reached(fleet, repair):
         return put(fleet, msgspec.structs.replace(repair, due=now.mono + AGAIN_S)), []
     if not repair.ours and not _may_ask(fleet):
         repair, told = _said(fleet, _rested(repair, level, now.mono), level, "an observer asks nobody", now, "skipped")
@@ -106,15 +114,34 @@ def _escalated(fleet: Fleet, repair: Repair, level: Level, action: Action, wait_
     mend = Mend(ask, action, repair.channel, repair.why[:NOTE_LIMIT])
     repair = _rested(repair, level, now.mono + wait_s)
     repair = msgspec.structs.replace(repair, ask=ask, held_until=0.0)
-    whom = "this node is" if repair.ours else f"asked {fleet.name_of(repair.peer)}"
-    repair, told = _said(fleet, repair, level, f"{whom} to {DOES[action]}", now, strict=True)
+    repair, told = _said(fleet, repair, level, _wish(fleet, repair, action, stopped), now, strict=True)
     fleet = msgspec.structs.replace(
         put(fleet, repair),
         mending=msgspec.structs.replace(fleet.mending, serial=serial),
         escalations=fleet.escalations.set(repair.peer, (*spent(times, now.mono), now.mono)),
     )
+    if stopped:
+        return fleet, [*told, StartPeer(repair.peer, ask), Raise(Found(_finding(fleet, repair)))]
     sent = MendWanted(action, repair.channel, mend.why, ask) if repair.ours else _posted(fleet, repair, mend, now)
     return fleet, [*told, Raise(sent), Raise(Found(_finding(fleet, repair)))]
+
+
+def _wish(fleet: Fleet, repair: Repair, action: Action, stopped: bool) -> str:
+    if stopped:
+        return f"starts the node of {fleet.name_of(repair.peer)} over ssh"
+    return f"{'this node is' if repair.ours else f'asked {fleet.name_of(repair.peer)}'} to {DOES[action]}"
+
+
+def absent(fleet: Fleet, repair: Repair) -> bool:
+    """Whether this is about a node that does not run, on a machine whose sshd answers."""
+    return not repair.ours and repair.channel is Channel.SSH and is_stopped(fleet, repair.peer)
+
+
+def left_alone(fleet: Fleet, repair: Repair, effects: list[Effect]) -> Step:
+    """Its machine says that a person stopped it on purpose. That is remembered until it runs again."""
+    over = Finding(CODE + repair.channel, "", Severity.INFO, subject=repair.peer)
+    repair = msgspec.structs.replace(repair, due=float("inf"))
+    return put(fleet, repair), [*effects, Raise(Found(over, present=False))]
 
 
 def _may_ask(fleet: Fleet) -> bool:

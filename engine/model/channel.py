@@ -40,7 +40,8 @@ class ChannelSpec(msgspec.Struct, frozen=True):
     `stores`: it takes mail for a peer that is away, and has no way back: LANDED is the best it can say. `carries`: it
     brings bytes to the peer; one that does not can only make the others work. `probed`: rests between probes are this
     many times the configured one, because a push costs more than a ping (0: never probed). `resort`: not tried before
-    all others have failed, and only where the sender allows any channel."""
+    all others have failed, and only where the sender allows any channel. `retries`: a cascade that found nothing better
+    tries it so often again."""
 
     channel: Channel
     number: int
@@ -51,22 +52,27 @@ class ChannelSpec(msgspec.Struct, frozen=True):
     carries: bool = True
     probed: int = 1
     resort: bool = False
+    retries: int = 0
 
 
 CHANNELS: dict[Channel, ChannelSpec] = {
     spec.channel: spec
     for spec in (
-        ChannelSpec(Channel.CLOUD, 0, Class.VENDOR, 5.0, hedged=False, stores=True, probed=0, resort=True),
-        ChannelSpec(Channel.NATS, 1, Class.HOT, 3.0, hedged=True),
-        ChannelSpec(Channel.HTTP, 2, Class.HOT, 5.0, hedged=True),
+        ChannelSpec(Channel.CLOUD, 0, Class.VENDOR, 5.0, hedged=False, stores=True, probed=0, resort=True, retries=1),
+        ChannelSpec(Channel.NATS, 1, Class.HOT, 3.0, hedged=True, retries=1),
+        ChannelSpec(Channel.HTTP, 2, Class.HOT, 5.0, hedged=True, retries=1),
         ChannelSpec(Channel.RELAY, 3, Class.HOT, 5.0, hedged=True, stores=True),
         ChannelSpec(Channel.SEED, 4, Class.WARM, 10.0, hedged=True, stores=True, probed=12),
         ChannelSpec(Channel.SSH, 5, Class.WARM, 10.0, hedged=True, probed=3),
         ChannelSpec(Channel.WOL, 6, Class.WAKE, 60.0, hedged=False, carries=False, probed=0, resort=True),
-        ChannelSpec(Channel.GIT, 7, Class.COLD, 30.0, hedged=True, stores=True, probed=60),
+        ChannelSpec(Channel.GIT, 7, Class.COLD, 30.0, hedged=True, stores=True, probed=60, retries=1),
         ChannelSpec(Channel.TEXT, 8, Class.LAST, 2.0, hedged=False, carries=False, probed=0),
     )
 }
+
+
+# How P5 begins to say that a machine is there and nobody takes its letters; if nobody hears it either, its node ended.
+NODE_ABSENT = "nobody at its socket"
 
 
 class ChannelState(StrEnum):

@@ -134,6 +134,23 @@ def test_with_both_off_a_person_approves_the_commands(pair: Callable[..., Pair])
         sshd.end()
 
 
+@pytest.mark.needs("sshd", "ssh")
+def test_a_node_that_was_killed_is_started_by_a_peer(pair: Callable[..., Pair]) -> None:
+    """Its machine is there and its node is not: whoever can sign in starts it, with the command it announced."""
+    sshd = Sshd(options=("SetEnv SHLVL=5",)).start()
+    quick = {"FLEET_HEALTH_PROBE_S": "0.5", "FLEET_MEMBERSHIP_UNREACHABLE_S": "2", **sshd.environ}
+    try:
+        asker, target = pair(quick, quick)
+        until(lambda: asker.peer("birch")["channels"].get("ssh") == "HEALTHY", "P5 to birch")
+        target.kill()
+        until(lambda: target.pid, "another birch")
+        together([asker, target])
+        until(lambda: "healed by L2" in " ".join(whats(asker)), "a repair by L2")
+        assert "starts the node of birch over ssh" in whats(asker)
+    finally:
+        sshd.end()
+
+
 def test_what_is_not_in_the_table_is_refused(pair: Callable[..., Pair]) -> None:
     """A member with all its keys asks for another deed, and a stranger for one of the table: nothing is done, both are
     counted. The limit of an hour holds for what is in the table."""

@@ -13,7 +13,7 @@ from typing import Any
 from engine.config import Config
 from engine.core import Core
 from engine.desk import Desk
-from engine.effects import ApplyRoster, Dismiss, Look, SendDatagram, SendMagic, Undertake
+from engine.effects import ApplyRoster, Dismiss, Look, SendDatagram, SendMagic, StartPeer, Undertake
 from engine.evidence.ledger import link
 from engine.first import first
 from engine.model.channel import Channel
@@ -166,6 +166,7 @@ class SimNode:
             Dismiss: lambda effect: None,
             Look: lambda effect: None,
             Undertake: self._undertake,
+            StartPeer: lambda effect: None,
             SendMagic: lambda effect: None,
             SendDatagram: lambda effect: self._send(effect.host, effect.port, effect.packet),
         }

@@ -14,10 +14,11 @@ from engine.health.remedies import above, opens_at
 from engine.model.channel import Channel, ChannelState, Verdict
 from engine.model.envelope import Kind
 from engine.model.finding import Severity
-from engine.model.packets import Mend, Mended, pack, unpack
+from engine.model.packets import Heartbeat, Mend, Mended, pack, unpack
 from engine.model.peer import Peer, Standing
 from engine.model.repair import Action, Level, Repair
-from engine.model.roster import Role
+from engine.model.roster import Address, Role
+from engine.model.ways import SshWay, Ways
 from engine.signals import ChannelTurned, MendAnswered, PlanApproved, PlanRan, Rang, RepairAsked
 from engine.state import Broker, Fleet
 from tests.engine.script import T0_MONO, Script, fleet, tried, with_health
@@ -406,3 +407,60 @@ def test_mend_travels_as_it_was_asked() -> None:
     """The packet survives the wire."""
     mend = Mend("mend-1-1", Action.RESTART_NATS, "nats", "no answer")
     assert unpack(Kind.MEND, pack(mend)) == mend
+
+
+# ------------------------------------------------------------------------------------------------ a node that ended
+
+
+def ended_node() -> Script:
+    """Nobody hears B; its sshd answers, and nobody takes letters there."""
+    way = SshWay("fay", 22, ("ssh-ed25519 AAAA",), start=("fleet", "up", "--unless-stopped"))
+    beat = Heartbeat(0, "1", addresses=(Address("10.0.0.7", 1, 2, 0, 3),), ways=Ways(ssh=way))
+    value = broken(broken(three()), H)
+    value = with_health(value, "B", S, state=B, reason="nobody at its socket: its node is away", tried_at=T0_MONO)
+    value = msgspec.structs.replace(value, peers=value.peers.set("B", Peer("B", Standing.UNREACHABLE, beat=beat)))
+    script = Script(value)
+    script.hear(ChannelTurned("B", S, usable=False), at=10)
+    return script
+
+
+def test_a_node_that_ended_is_started_over_ssh() -> None:
+    """Its machine is there and its node is not: its own command starts it; P1 and P2 have no ladder of theirs."""
+    script = ended_node()
+    assert set(script.fleet.repairs) == {("B", S)}
+    rung(script, at=15)
+    assert [said for said in map(_said, script.effects) if said.startswith(("start", "deliver mend"))] == ["start B"]
+    answer_on(script, "done", "it was started")
+    script.fleet = msgspec.structs.replace(script.fleet, peers=script.fleet.peers.set("B", Peer("B", Standing.ALIVE)))
+    script.fleet = with_health(script.fleet, "B", S, state=ChannelState.HEALTHY, ok_at=T0_MONO + 20)
+    said = script.hear(ChannelTurned("B", S, usable=True), at=20)
+    assert "tell repair B ssh L0 healed by L2 in 10 s" in said
+
+
+def answer_on(script: Script, outcome: str, note: str) -> None:
+    asked = repair(script, channel=S)
+    script.hear(MendAnswered("B", Mended(asked.ask, "restart_daemon", outcome, note)))
+
+
+def test_who_was_stopped_on_purpose_stays_so() -> None:
+    """Its machine says so, and nobody is bothered any more: no finding, no other rung, not even in an hour."""
+    script = ended_node()
+    rung(script, at=15)
+    answer_on(script, "refused", "it was stopped on purpose")
+    assert not script.fleet.findings
+    for at in (16, 60, 2_000, 4_000):
+        rung(script, at=at)
+        script.hear(tried(S, Verdict.LOST, note="nobody at its socket: its node is away", hard=True), at=at + 1)
+    assert repair(script, channel=S).level is Level.ASKED
+    assert len(script.fleet.escalations["B"]) == 1
+
+
+def test_a_node_that_cannot_be_started_is_a_persons() -> None:
+    """Nobody is there to run an agent; the command that failed is theirs to look at."""
+    script = ended_node()
+    rung(script, at=15)
+    answer_on(script, "failed", "exit 1")
+    for at in (16, 17):
+        rung(script, at=at)
+    assert repair(script, channel=S).level is Level.PERSON
+    assert repair(script, channel=S).plan[0].argv[-1] == "fleet up --unless-stopped"
