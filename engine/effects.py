@@ -123,6 +123,15 @@ class StartPeer(msgspec.Struct, frozen=True):
     ask: str
 
 
+class Notify(msgspec.Struct, frozen=True):
+    """Tell whoever sits at this machine that a message to `peer`, by its `name`, was taken by nobody so far."""
+
+    peer: str
+    name: str
+    kind: str
+    msg_id: str
+
+
 class Undertake(msgspec.Struct, frozen=True):
     """Do one action of the closed table to this node; its end comes back. `prompt`: what an agent is to be told."""
 
@@ -180,6 +189,7 @@ Effect = (
     | Dismiss
     | Look
     | SendMagic
+    | Notify
     | Undertake
     | StartPeer
     | LoadHops

@@ -28,7 +28,7 @@ from engine.core import Core
 from engine.desk import Desk
 from engine.door import SEEN_LIMIT
 from engine.doors import Doors
-from engine.effects import ApplyRoster, Dismiss, Look, SendDatagram, SendMagic, StartPeer, Undertake
+from engine.effects import ApplyRoster, Dismiss, Look, Notify, SendDatagram, SendMagic, StartPeer, Undertake
 from engine.errors import Fault, FleetError
 from engine.evidence.ledger import link
 from engine.first import first
@@ -37,6 +37,7 @@ from engine.membership.look import Looker
 from engine.mending import Mender, start_peer
 from engine.model.records import PutMeta, PutRoster
 from engine.model.roster import Roster
+from engine.notice import Desktop
 from engine.ports import remembered
 from engine.rouser import Rouser
 from engine.scout import Scout
@@ -78,6 +79,7 @@ class Engine:
         self.token = ""
         self._config, self._key_file, self._start_command = self.resolved.config, key_file, start_command
         self._clock = SystemClock()
+        self._desktop = Desktop(self.heard, time.monotonic, os.environ)
         self._looker = Looker(self._config.node.workdir or os.getcwd())
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stopping = False
@@ -235,6 +237,7 @@ class Engine:
             Dismiss: lambda effect: self._spawn(self._admission.dismiss(effect.node)),
             Look: lambda effect: self._spawn(self._look()),
             Undertake: lambda effect: self._mender.undertake(effect),
+            Notify: lambda effect: self._spawn(self._desktop.tell(effect)),
             StartPeer: lambda effect: self._spawn(self._start_peer(effect)),
             **self.last_hop.deeds,
             SendDatagram: lambda effect: self._doors.send(effect.host, effect.port, effect.packet),

@@ -4,6 +4,10 @@
 
 Which channels and in which order is `engine.health.cascade`'s answer, asked anew at each step, so that a channel that
 broke on the way is not tried. Nothing here settles a message: only a receipt does (`engine.mail.outbox`).
+
+The next channel starts after the hedge of the present one only while it is of the same class: the usual tail of a hot
+channel is no reason to write files or to push commits. A colder one waits for a failure, or for `hedge_max_s` a class.
+When all were tried, those that took their time in vain are tried again, as often as the tables allow.
 """
 
 from math import floor
@@ -15,8 +19,9 @@ from engine.effects import Arm, Deliver, Effect
 from engine.health.cascade import choose, hedge_s, resorts, trusted
 from engine.mail import receipts
 from engine.mail.lanes import TIMER, with_lane
+from engine.mail.unheard import unheard
 from engine.model.channel import CHANNELS, Channel
-from engine.model.envelope import Envelope
+from engine.model.envelope import KINDS, Envelope
 from engine.model.mail import Lane, Waiting
 from engine.model.moment import Moment
 from engine.state import Fleet
@@ -49,16 +54,26 @@ def begin(fleet: Fleet, waiting: Waiting, now: Moment) -> tuple[Waiting, list[Ef
         cascades=waiting.cascades + 1,
         landed=frozenset() if _asks_again(waiting) else waiting.landed,
     )
-    order = left_to_try(fleet, waiting)
+    order = left_to_try(fleet, waiting, now)
     if not order:
-        return rested(fleet, waiting, now), []
+        return rested(fleet, waiting, now), unheard(fleet, waiting)
     first = fleet.health(waiting.envelope.dst, order[0])
-    together = 1 if trusted(first, now.mono, fleet.config.mail) else 2
+    alone = trusted(first, now.mono, fleet.config.mail)
     effects: list[Effect] = []
-    for channel in order[:together]:
+    for channel in order[:1] if alone else _together(order):
         waiting, sent = start(fleet, waiting, channel, now)
         effects += sent
     return waiting, effects
+
+
+def _together(order: tuple[Channel, ...]) -> tuple[Channel, ...]:
+    """The first two, where the second is no colder."""
+    return order[:1] if order[1:] and _colder(order[0], order[1]) else order[:2]
+
+
+def _colder(one: Channel, other: Channel) -> int:
+    """By how many classes another channel is colder than this one; 0 where it is not."""
+    return max(0, CHANNELS[other].speed - CHANNELS[one].speed)
 
 
 def _asks_again(waiting: Waiting) -> bool:
@@ -81,7 +96,7 @@ def start(fleet: Fleet, waiting: Waiting, channel: Channel, now: Moment) -> tupl
     return started, [Deliver(envelope.dst, channel, envelope, CHANNELS[channel].budget_s, acks)]
 
 
-def left_to_try(fleet: Fleet, waiting: Waiting) -> tuple[Channel, ...]:
+def left_to_try(fleet: Fleet, waiting: Waiting, now: Moment) -> tuple[Channel, ...]:
     """The channels left to try. Whoever holds the message already is not asked again; the last resorts come when
     nothing else is left or flies."""
     order = choose(
@@ -90,11 +105,24 @@ def left_to_try(fleet: Fleet, waiting: Waiting) -> tuple[Channel, ...]:
     )  # fmt: skip
     done = {*waiting.tried, *waiting.landed}
     left = tuple(channel for channel in order if channel not in done)
-    if left or not waiting.widened or waiting.via or waiting.flying:
+    if left or waiting.flying:
         return left
+    again = _again(waiting, order, now)
+    if again or not waiting.widened or waiting.via:
+        return again
     # A trigger that costs is not pulled while somebody holds the message; a machine is woken to fetch it.
     last = resorts(fleet, waiting.envelope.dst)
     return tuple(one for one in last if one not in done and not (CHANNELS[one].carries and _stored(waiting)))
+
+
+def _again(waiting: Waiting, order: tuple[Channel, ...], now: Moment) -> tuple[Channel, ...]:
+    """The channels to be tried once more. What failed at once would do so again: that is what the back-off is for."""
+    if now.mono - waiting.began_at < BUSY_S:
+        return ()
+    own = KINDS[waiting.envelope.kind].retries
+    allowed = {channel: 1 + (CHANNELS[channel].retries if own is None else own) for channel in order}
+    tried = [one for one in order if waiting.tried.count(one) < allowed[one] and one not in waiting.landed]
+    return tuple(sorted(tried, key=waiting.tried.count))
 
 
 def _stored(waiting: Waiting) -> bool:
@@ -108,12 +136,22 @@ def onward(fleet: Fleet, waiting: Waiting, now: Moment) -> tuple[Waiting, list[E
     if busy is not None:
         wait_s = hedge_s(fleet.health(waiting.envelope.dst, busy), fleet.config.mail)
         return msgspec.structs.replace(waiting, due=min(now.mono + wait_s, waiting.expires_at)), []
-    order = left_to_try(fleet, waiting) if now.mono < ends else ()
+    order = left_to_try(fleet, waiting, now) if now.mono < ends else ()
     if order:
+        early = _too_early(fleet, waiting, order[0])
+        if now.mono < early:
+            return msgspec.structs.replace(waiting, due=min(early, ends, waiting.expires_at)), []
         return start(fleet, waiting, order[0], now)
     if waiting.flying and now.mono < ends:
         return msgspec.structs.replace(waiting, due=min(ends, waiting.expires_at)), []
-    return rested(fleet, waiting, now), []
+    return rested(fleet, waiting, now), unheard(fleet, waiting)
+
+
+def _too_early(fleet: Fleet, waiting: Waiting, channel: Channel) -> float:
+    """The monotonic second before which a channel is not started beside warmer ones that still fly."""
+    bound_s = fleet.config.mail.hedge_max_s
+    waits = (since + _colder(one, channel) * bound_s for one, since in waiting.flying if _colder(one, channel))
+    return max(waits, default=0.0)
 
 
 def answering(fleet: Fleet, waiting: Waiting, channel: Channel, since: float, now: Moment) -> bool:

@@ -17,6 +17,7 @@ from engine.health.cascade import hedge_s
 from engine.mail import receipts
 from engine.mail.flight import answering, opened
 from engine.mail.lanes import counted, page, revived, uncarried, with_lane
+from engine.mail.unheard import heard_of
 from engine.model.channel import Channel
 from engine.model.envelope import OPEN_LIMIT, Kind, Rung
 from engine.model.event import MessageMoved
@@ -73,11 +74,13 @@ def _acknowledged(
     lane = fleet.mail.lanes.get(peer, Lane())
     records: list[Record] = []
     effects: list[Effect] = []
+    over: list[Waiting] = []
     open_ = lane.open.mutate()
     for number in sorted(receipts.covered(acks, lane.open)):
         waiting = open_.pop(number)
         if waiting.closing:
             continue
+        over.append(waiting)
         channel = brought.get(waiting.envelope.msg_id) or _proved_by(waiting, via)
         records.append(MoveRung(waiting.envelope.msg_id, Rung.ON_HOST, now.wall_ms, channel))
         effects.append(Publish(MessageMoved(waiting.envelope.msg_id, peer, Rung.ON_HOST, channel)))
@@ -87,6 +90,7 @@ def _acknowledged(
     if len(closed) == len(lane.open):
         return fleet, []
     fleet = with_lane(fleet, peer, msgspec.structs.replace(lane, open=closed))
+    effects += heard_of(fleet, peer, over, closed.values())
     fleet, paged = page(fleet, peer)
     saved: list[Effect] = [Save(tuple(records), lazy=True)] if records else []
     return fleet, [*saved, *effects, *paged]

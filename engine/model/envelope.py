@@ -57,17 +57,21 @@ _P1_P7 = (*_P1_P5, Channel.GIT)
 
 class KindSpec(msgspec.Struct, frozen=True):
     """The rules of one kind: its channels in order of number, `durable` (numbered, stored, retried until
-    acknowledged), `public` (a person may send it), default `ttl_s` and urgency."""
+    acknowledged), `public` (a person may send it), default `ttl_s` and urgency. `retries`: of each of its channels in one
+    cascade, instead of the channel's own. `notifies`: whoever sits at the sender's machine is told when a cascade of it
+    ended in nothing."""
 
     channels: tuple[Channel, ...]
     durable: bool = True
     public: bool = True
     ttl_s: int = 7 * DAY_S
     urgency: Urgency = Urgency.NORMAL
+    retries: int | None = None
+    notifies: bool = False
 
 
 KINDS: dict[Kind, KindSpec] = {
-    Kind.ALERT: KindSpec((Channel.NATS,), urgency=Urgency.URGENT),
+    Kind.ALERT: KindSpec((Channel.NATS,), urgency=Urgency.URGENT, retries=3, notifies=True),
     Kind.TASK: KindSpec(_P1_P3, urgency=Urgency.HIGH),
     Kind.REPLY: KindSpec(_P1_P2),
     Kind.CONTEXT: KindSpec(_P1_P4),

@@ -30,3 +30,7 @@ class Finding(msgspec.Struct, frozen=True):
     at_ms: int = 0
     visible_after_s: float = 0.0
     fixable: bool = False
+
+
+# An alert that nobody took: found at the edge, unsaid by the mail.
+ALERT_WAITS = "mail.alert_waits"

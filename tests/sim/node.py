@@ -13,7 +13,7 @@ from typing import Any
 from engine.config import Config
 from engine.core import Core
 from engine.desk import Desk
-from engine.effects import ApplyRoster, Dismiss, Look, SendDatagram, SendMagic, StartPeer, Undertake
+from engine.effects import ApplyRoster, Dismiss, Look, Notify, SendDatagram, SendMagic, StartPeer, Undertake
 from engine.evidence.ledger import link
 from engine.first import first
 from engine.model.channel import Channel
@@ -168,6 +168,7 @@ class SimNode:
             Undertake: self._undertake,
             StartPeer: lambda effect: None,
             SendMagic: lambda effect: None,
+            Notify: lambda effect: None,
             SendDatagram: lambda effect: self._send(effect.host, effect.port, effect.packet),
         }
         self.core = Core(
