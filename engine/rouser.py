@@ -17,7 +17,7 @@ from engine.loop import Loop
 from engine.model.channel import CHANNELS, Channel, Outcome, Verdict
 from engine.model.peer import Peer, Standing
 from engine.model.wayside import Woken
-from engine.signals import ProbeAsked
+from engine.signals import ProbeAsked, Tried
 from engine.state import Fleet
 from engine.transports.base import Target
 from engine.transports.ssh import Ssh
@@ -39,7 +39,8 @@ class Rouser:
     async def wake(self, peer: str, wait_s: float = WAIT_S) -> Woken:
         """Wake a machine and wait until its node is heard; `wait_s` 0 only sends.
 
-        Raises `FleetError`: `unknown.recipient`, `refused.wake` (often enough), `wake.barred`, `timeout.wake`."""
+        Raises `FleetError`: `unknown.recipient`, `refused.wake` (often enough), `refused.stopped` (by a person),
+        `wake.barred`, `timeout.wake`."""
         member = recipients(self._loop.fleet, peer)[0]
         began, steps = asyncio.get_running_loop().time(), [self._seen(member.id)]
         if self._is_alive(member.id) or await self._answers(member.id, steps):
@@ -67,7 +68,11 @@ class Rouser:
         wake = self._hands.transports.get(Channel.WOL)
         if wake is None:
             return Outcome(Verdict.BARRED, "this node has no such channel", hard=True)
-        return await wake.deliver(b"", target, CHANNELS[Channel.WOL].budget_s)
+        began = asyncio.get_running_loop().time()
+        outcome = await wake.deliver(b"", target, CHANNELS[Channel.WOL].budget_s)
+        took_ms = (asyncio.get_running_loop().time() - began) * 1000
+        self._loop.post(Tried(target.id, Channel.WOL, (), outcome, took_ms, probe=True))
+        return outcome
 
     def _starter(self, target: Target) -> Ssh | None:
         """What could start its node once its machine is up."""
@@ -84,7 +89,9 @@ class Rouser:
                     if ssh is not None:
                         outcome = await ssh.start_node(target, START_S)
                         last = f"over ssh: {outcome.note}"
-                        if outcome.verdict in (Verdict.CONFIRMED, Verdict.REFUSED):
+                        if outcome.verdict is Verdict.REFUSED:
+                            raise self._stopped(target.id, steps, outcome)
+                        if outcome.verdict is Verdict.CONFIRMED:
                             steps.append(last)
                             ssh, last = None, ""
         except TimeoutError:
@@ -108,6 +115,12 @@ class Rouser:
         return Woken(
             fleet.name_of(node), self._is_alive(node), _standing(fleet, node), tuple(steps), round(waited_s, 1)
         )
+
+    def _stopped(self, node: str, steps: Sequence[str], outcome: Outcome) -> FleetError:
+        name = self._loop.fleet.name_of(node)
+        why = f"{name}'s machine is awake and its node does not run: {outcome.note} ({'; '.join(steps)})"
+        step = "start it there: `fleet up`"
+        return FleetError("refused.stopped", "Its node was stopped on purpose", why, step, Fault.THEIRS)
 
     def _asleep(self, node: str, steps: Sequence[str], waited_s: float) -> FleetError:
         name = self._loop.fleet.name_of(node)

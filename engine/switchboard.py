@@ -8,7 +8,7 @@ from engine.desk import recipients
 from engine.errors import Fault, FleetError
 from engine.hands import Hands
 from engine.loop import Loop
-from engine.model.channel import CHANNELS, Channel
+from engine.model.channel import CHANNELS, Channel, ChannelState
 from engine.signals import ChannelHeld, ProbeAsked
 from engine.state import Fleet
 from engine.transports.base import Forgiving
@@ -49,7 +49,8 @@ class Switchboard:
         before = self._loop.fleet.health(node, channel)
         if not CHANNELS[channel].probed:
             # Nobody is woken, typed at or billed by a look.
-            return {**_told(self._loop.fleet, node, channel, "barred", None), "reason": before.reason or UNTRIED}
+            told = _told(self._loop.fleet, node, channel, "barred", None)
+            return told if before.state is ChannelState.ABSENT else {**told, "reason": UNTRIED}
         began = asyncio.get_running_loop().time()
         self._ask(node, channel)
 

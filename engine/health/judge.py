@@ -8,7 +8,7 @@ from engine.config import HealthConfig
 from engine.effects import Arm, Effect
 from engine.health.pairs import move, probe
 from engine.health.table import Event
-from engine.model.channel import SLOT_S, SLOTS, Channel, ChannelHealth, ChannelState
+from engine.model.channel import CHANNELS, SLOT_S, SLOTS, Channel, ChannelHealth, ChannelState
 from engine.model.moment import Moment
 from engine.state import Fleet
 
@@ -19,7 +19,19 @@ KEPT_LATENCIES = 60
 Step = tuple[Fleet, list[Effect]]
 
 
-def succeed(fleet: Fleet, peer: str, channel: Channel, health: ChannelHealth, now: Moment, latency_ms: float) -> Step:
+def succeed(
+    fleet: Fleet,
+    peer: str,
+    channel: Channel,
+    health: ChannelHealth,
+    now: Moment,
+    latency_ms: float,
+    why: str = "answered",
+) -> Step:
+    if not CHANNELS[channel].probed and health.state in (ChannelState.BROKEN, ChannelState.HEALING):
+        # Three good probes would never come: what is only tried for a reason is as good as its last try.
+        fleet, _ = move(fleet, peer, channel, health, Event.QUIET, now, "was tried again")
+        health = fleet.health(peer, channel)
     good = health.good + 1 if health.state in (ChannelState.HEALING, ChannelState.BROKEN) else 0
     health = msgspec.structs.replace(
         health,
@@ -33,7 +45,7 @@ def succeed(fleet: Fleet, peer: str, channel: Channel, health: ChannelHealth, no
     if health.state is ChannelState.HEALING and good >= fleet.config.health.heal_probes:
         health = msgspec.structs.replace(health, fails=(), good=0, backoff_s=fleet.config.health.backoff_s)
         return move(fleet, peer, channel, health, Event.HEALED, now, f"{good} good probes")
-    fleet, effects = move(fleet, peer, channel, health, Event.OK, now, "answered")
+    fleet, effects = move(fleet, peer, channel, health, Event.OK, now, why)
     if fleet.health(peer, channel).state is not ChannelState.HEALING:
         return fleet, effects
     fleet, ping = probe(fleet, peer, channel, now)

@@ -95,7 +95,7 @@ def _landed(fleet: Fleet, signal: Tried, health: ChannelHealth, now: Moment) -> 
     """Something on the way took it: not yet a success; the peer's own receipt is owed, since the try began. It may
     have overtaken the relay's word. What carries nothing owes nothing: a magic packet that left is all there is."""
     if not CHANNELS[signal.channel].carries:
-        return succeed(fleet, signal.peer, signal.channel, health, now, signal.latency_ms)
+        return succeed(fleet, signal.peer, signal.channel, health, now, signal.latency_ms, signal.outcome.note)
     if not signal.owed:
         return put(fleet, signal.peer, signal.channel, health), []
     began = now.mono - signal.latency_ms / 1000

@@ -12,13 +12,14 @@ to wake a machine is to command it (`engine.security.role`).
 from collections.abc import Callable
 from typing import Any
 
-from engine.effects import Effect, Raise, SendMagic
+from engine.effects import Effect, Raise, Save, SendMagic
 from engine.membership import way
 from engine.model.channel import Channel
 from engine.model.envelope import Kind
 from engine.model.moment import Moment
 from engine.model.packets import Wake, pack
 from engine.model.peer import Standing
+from engine.model.records import AddEntry
 from engine.model.ways import Ways
 from engine.security.role import may_send
 from engine.signals import Rejected, Signal, WakeCame, WakeWanted
@@ -54,7 +55,9 @@ def networks(ways: Ways) -> frozenset[str]:
 
 def _wanted(fleet: Fleet, signal: WakeWanted, now: Moment) -> Step:
     asked = neighbours(fleet, signal.node)
-    return fleet, [one for peer in asked for one in way.pulse(fleet, peer, Kind.WAKE, pack(Wake(signal.node)), now)]
+    entry = _entry(fleet, fleet.me.id, signal.node, {"asked": " ".join(map(fleet.name_of, asked))}, now)
+    pulses = (way.pulse(fleet, peer, Kind.WAKE, pack(Wake(signal.node)), now) for peer in asked)
+    return fleet, [entry, *(one for pulse in pulses for one in pulse)]
 
 
 def _came(fleet: Fleet, signal: WakeCame, now: Moment) -> Step:
@@ -62,7 +65,12 @@ def _came(fleet: Fleet, signal: WakeCame, now: Moment) -> Step:
     if member is None or not member.present or signal.node == fleet.me.id:
         return fleet, [Raise(Rejected("misaddressed", None, signal.frm))]
     shared = networks(fleet.me.ways) & networks(fleet.ways_of(signal.node))
-    return fleet, [SendMagic(signal.node)] if shared else []
+    return fleet, [_entry(fleet, signal.frm, signal.node, {}, now), SendMagic(signal.node)] if shared else []
+
+
+def _entry(fleet: Fleet, actor: str, node: str, facts: dict[str, str], now: Moment) -> Save:
+    """Who had whom woken is history: it is a command."""
+    return Save((AddEntry(now.wall_ms, actor, "wake", node, facts),), lazy=True)
 
 
 _HEARD: dict[type, Callable[[Fleet, Any, Moment], Step]] = {WakeWanted: _wanted, WakeCame: _came}

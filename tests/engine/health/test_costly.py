@@ -5,7 +5,7 @@ import pytest
 from engine.effects import Deliver
 from engine.model.channel import Channel, ChannelState, Verdict
 from engine.signals import ProbeAsked
-from tests.engine.script import Script, fleet, tried, with_health
+from tests.engine.script import T0_MONO, Script, fleet, tried, with_health
 
 COSTLY = (Channel.WOL, Channel.CLOUD, Channel.TEXT)
 
@@ -28,5 +28,14 @@ def test_a_limit_is_no_failure(channel: Channel) -> None:
     assert script.fleet.health("B", channel).state is ChannelState.UNKNOWN
     script.hear(tried(channel, Verdict.BARRED, (1, 9, "m"), note="no network to send it to", hard=True))
     assert script.fleet.health("B", channel).state is ChannelState.BROKEN
-    script.hear(tried(channel, Verdict.LANDED, (1, 9, "m")))
-    assert script.fleet.health("B", channel).state is not ChannelState.BROKEN
+
+
+@pytest.mark.parametrize("channel", [Channel.WOL, Channel.TEXT])
+def test_one_success_heals(channel: Channel) -> None:
+    """Three good probes would never come, and each would cost: it is as good as its last try, and says what that
+    was."""
+    script = Script(with_health(fleet("A", "B"), "B", channel, state=ChannelState.BROKEN, retry_at=T0_MONO + 60))
+    sent = script.asked(Deliver, tried(channel, Verdict.LANDED, (1, 9, "m"), note="magic packet sent to 2 networks"))
+    assert sent == []
+    health = script.fleet.health("B", channel)
+    assert (health.state, health.reason) == (ChannelState.HEALTHY, "magic packet sent to 2 networks")

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from engine.effects import Deliver
 from engine.membership.waking import neighbours
 from engine.model.envelope import Envelope, Kind
 from engine.model.mail import Parcel
@@ -57,8 +58,9 @@ def asking(node: str, seq: int = 1, src: str = "B") -> Arrived:
 def test_those_on_its_network_are_asked() -> None:
     """Whoever is there and has a card on the sleeper's network; nobody else, and not the sleeper."""
     script = Script(asleep(B=CELLAR, C=OFFICE))
-    assert script.hear(WakeWanted("Z")) == ["deliver wake-10000000000 to B over nats"]
-    (effect,) = script.effects
+    assert script.hear(WakeWanted("Z")) == ["save lazily entry wake Z", "deliver wake-10000000000 to B over nats"]
+    _, effect = script.effects
+    assert isinstance(effect, Deliver)
     assert unpack(Kind.WAKE, effect.envelope.body) == Wake("Z")
 
 
