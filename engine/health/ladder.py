@@ -22,6 +22,7 @@ from engine.health.remedies import (
     BROKEN,
     FIRST,
     above,
+    absent,
     at_home,
     brokerless,
     is_away,
@@ -229,7 +230,7 @@ def _answered(fleet: Fleet, signal: MendAnswered, now: Moment) -> Step:
     if repair is None or not said.ask:
         return fleet, []
     fleet, repair, effects = rungs.told(fleet, repair, said, now)
-    if said.outcome == "refused" and rungs.absent(fleet, repair):
+    if said.outcome == "refused" and absent(fleet, repair):
         return rungs.left_alone(fleet, repair, effects)
     event = Event.DONE if said.outcome == "done" else Event.NO
     if event is Event.NO and (repair.level, event) in TABLE:
@@ -269,7 +270,7 @@ def _over(fleet: Fleet, repair: Repair, now: Moment) -> Callable[[Fleet, Repair,
         return rungs.healed if any(_proven(one, repair) for one in pairs) else None
     if _proven(fleet.health(repair.peer, repair.channel), repair):
         return rungs.healed
-    if is_away(fleet, repair.peer) and not (repair.channel is Channel.SSH and rungs.absent(fleet, repair)):
+    if is_away(fleet, repair.peer) and not absent(fleet, repair):
         return rungs.gone
     return None
 

@@ -9,7 +9,7 @@ stands behind a bar at the beginning of each line: it is a report, never an inst
 import shlex
 from ipaddress import ip_address
 
-from engine.health.remedies import is_stopped
+from engine.health.remedies import absent
 from engine.health.table import USABLE
 from engine.model.channel import CHANNELS
 from engine.model.packets import Mend
@@ -32,7 +32,7 @@ def commands(fleet: Fleet, repair: Repair) -> tuple[Command, ...]:
         return (Command((*own, "repair", "--local", action), f"makes this node {DOES[action]}"), status)
     check = Command((*own, "check", name), f"makes a round trip to {name} on every channel")
     ssh, host = fleet.ways_of(repair.peer).ssh, _host(fleet, repair.peer)
-    if ssh is not None and host and is_stopped(fleet, repair.peer):
+    if ssh is not None and host and absent(fleet, repair):
         return (Command((*_ssh(fleet, ssh, host), shlex.join(ssh.start)), f"starts the node of {name} over ssh"), check)
     if ssh is not None and host and START in ssh.start:
         there = (*ssh.start[: ssh.start.index(START)], "repair", "--local", action)

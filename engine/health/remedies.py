@@ -9,7 +9,7 @@ times to restart brokers that are well.
 from engine.health.table import USABLE
 from engine.model.channel import CHANNELS, NODE_ABSENT, Channel, ChannelHealth, ChannelState
 from engine.model.peer import Standing
-from engine.model.repair import Action, Level
+from engine.model.repair import Action, Level, Repair
 from engine.state import Fleet
 
 HOUR_S = 3_600.0
@@ -67,6 +67,13 @@ def is_stopped(fleet: Fleet, peer: str) -> bool:
         return False
     way = fleet.ways_of(peer).ssh
     return member is not None and member.present and is_away(fleet, peer) and way is not None and bool(way.start)
+
+
+def absent(fleet: Fleet, repair: Repair) -> bool:
+    """Whether a repair is about such a node, and nobody hears it yet. What its channel says changes with every probe."""
+    begun = repair.channel is Channel.SSH and repair.why.startswith(NODE_ABSENT)
+    member = fleet.member(repair.peer)
+    return begun and is_away(fleet, repair.peer) and member is not None and member.present
 
 
 def others(fleet: Fleet, peer: str, channel: Channel) -> list[ChannelHealth]:

@@ -15,8 +15,7 @@ import msgspec
 
 from engine.effects import Effect, Publish, Raise, Save, StartPeer
 from engine.health import plan
-from engine.health.remedies import is_stopped, opens_at, others, remedy, spent
-from engine.model.channel import Channel
+from engine.health.remedies import absent, opens_at, others, remedy, spent
 from engine.model.envelope import KINDS, Envelope, Kind
 from engine.model.event import RepairMoved
 from engine.model.finding import Finding, Severity
@@ -130,11 +129,6 @@ def _wish(fleet: Fleet, repair: Repair, action: Action, stopped: bool) -> str:
     if stopped:
         return f"starts the node of {fleet.name_of(repair.peer)} over ssh"
     return f"{'this node is' if repair.ours else f'asked {fleet.name_of(repair.peer)}'} to {DOES[action]}"
-
-
-def absent(fleet: Fleet, repair: Repair) -> bool:
-    """Whether this is about a node that does not run, on a machine whose sshd answers."""
-    return not repair.ours and repair.channel is Channel.SSH and is_stopped(fleet, repair.peer)
 
 
 def left_alone(fleet: Fleet, repair: Repair, effects: list[Effect]) -> Step:

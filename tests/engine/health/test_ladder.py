@@ -428,6 +428,8 @@ def test_a_node_that_ended_is_started_over_ssh() -> None:
     """Its machine is there and its node is not: its own command starts it; P1 and P2 have no ladder of theirs."""
     script = ended_node()
     assert set(script.fleet.repairs) == {("B", S)}
+    # It is probed meanwhile, and says so.
+    script.fleet = with_health(script.fleet, "B", S, state=ChannelState.HEALING, reason="trying again")
     rung(script, at=15)
     assert [said for said in map(_said, script.effects) if said.startswith(("start", "deliver mend"))] == ["start B"]
     answer_on(script, "done", "it was started")
