@@ -197,8 +197,8 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The watchdog. What is wrong is shown once it has lasted, and forgotten once it has been well for `well_s`, so that
-    nothing flaps. `channel_s`: no channel that asks and answers to a peer that is alive; `beat_s`: no heartbeat of one
+    """The watchdog. What is wrong is shown once it has lasted, and forgotten once it was well for `well_s`: nothing
+    flaps. `channel_s`: no channel that asks and answers to a peer that is alive; `beat_s`: no heartbeat of one
     (four are sent meanwhile); `queue_s`: its oldest message does not move; `lasts_s`: everything else. `clock_s`: as
     far as clocks may differ; `backlog`: signals that may wait; `descriptors`: the share that may be open."""
 

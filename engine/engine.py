@@ -22,6 +22,7 @@ from typing import Any
 
 from engine.admission import Admission
 from engine.archive import Archive
+from engine.clinic import Clinic
 from engine.clock import SystemClock
 from engine.config import Resolved
 from engine.core import Core
@@ -38,6 +39,7 @@ from engine.mending import Mender, start_peer
 from engine.model.records import PutMeta, PutRoster
 from engine.model.roster import Roster
 from engine.notice import Desktop
+from engine.onboarding import Onboarding
 from engine.ports import remembered
 from engine.rouser import Rouser
 from engine.scout import Scout
@@ -148,6 +150,15 @@ class Engine:
         self.repair, self.approve, self.mend = bench.repair, bench.approve, bench.mend
         self.wake = Rouser(loop, hands).wake
         self.discover = Scout(loop, Path.home() / ".ssh" / "config").discover
+        self.clinic = Clinic(
+            *(self.home, self.resolved, self.version, loop, hands),
+            now_ms=self._wall_ms,
+            mend=bench.mend,
+            prune=lambda before_ms: self._store.prune(before_ms),
+        )
+        self.examine, self.fix, self.report = self.clinic.examine, self.clinic.fix, self.clinic.report
+        guide = Onboarding(loop, hands, self.bus, desk, self.clinic.scene)
+        self.onboard, self.onboarded = guide.onboard, guide.onboarded
         archive = Archive(self._reader)
         self.ledger, self.verify_ledger = archive.ledger, archive.verify_ledger
 
@@ -260,6 +271,7 @@ class Engine:
         self.heard(await start_peer(self.core.hands, effect))
 
     async def _look(self) -> None:
+        self.clinic.gauge()
         self.heard(await self._looker.look())
         self._doors.look_around()
         if prekeys.due(self._prekeys, self._clock.now().wall_ms):

@@ -47,6 +47,11 @@ class Loop:
         """Whether so much waits that no new mail should be taken."""
         return len(self._queue) >= QUEUE_LIMIT
 
+    @property
+    def waiting(self) -> int:
+        """How many signals wait for their turn."""
+        return len(self._queue)
+
     def post(self, signal: Signal) -> None:
         """Let something be heard, in its turn. On the loop's own thread only."""
         self._queue.append(signal)

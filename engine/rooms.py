@@ -67,6 +67,7 @@ ROOMS: dict[type, tuple[Step, ...]] = {
     s.Found: (me.step,),
     s.Measured: (watchdog.step,),
     s.Examined: (doctor.step,),
+    s.Ticked: (doctor.step,),
     s.Greeted: (welcome.step,),
     s.Refreshed: (me.step, beat.step),
     h.Addressed: (hops.step,),

@@ -8,7 +8,7 @@ import msgspec
 
 from engine.model.channel import Channel, Outcome
 from engine.model.envelope import Envelope
-from engine.model.exam import Exam
+from engine.model.exam import Exam, Tick
 from engine.model.finding import Finding
 from engine.model.hop_signals import Addressed, Climbed, Fetched, Glimpsed, HopsLoaded, Seated, Typed
 from engine.model.mail import Parcel, Waiting
@@ -320,6 +320,13 @@ class Examined(msgspec.Struct, frozen=True):
     exams: tuple[Exam, ...]
 
 
+class Ticked(msgspec.Struct, frozen=True):
+    """The onboarding of a peer is this far."""
+
+    peer: str
+    ticks: tuple[Tick, ...]
+
+
 class Greeted(msgspec.Struct, frozen=True):
     """A new machine's first message came, and wants one back. `msg_id`: its id."""
 
@@ -370,6 +377,7 @@ Signal = (
     | Found
     | Measured
     | Examined
+    | Ticked
     | Greeted
     | Refreshed
     | Overtaken

@@ -9,7 +9,7 @@ from immutables import Map
 
 from engine.config import Config
 from engine.model.channel import Channel, ChannelHealth
-from engine.model.exam import Exam
+from engine.model.exam import Exam, Tick
 from engine.model.finding import Finding
 from engine.model.hop import Place
 from engine.model.mail import Lane, Pulse, Stream
@@ -147,10 +147,12 @@ class Watch(msgspec.Struct, frozen=True):
 
 
 class Doctor(msgspec.Struct, frozen=True):
-    """The last examination of this machine, and when it ended (0: never)."""
+    """The last examination of this machine, and when it ended (0: never). `ticks`: peer -> the ten checks of its
+    onboarding, as far as they are."""
 
     exams: tuple[Exam, ...] = ()
     checked_ms: int = 0
+    ticks: Map[str, tuple[Tick, ...]] = Map()
 
 
 class Fleet(msgspec.Struct, frozen=True):

@@ -225,6 +225,19 @@ VERBS: tuple[Verb, ...] = (
         (PEER, arg("--wait", type=waiting, default=60.0, metavar="S", help="how long (default 60; 0 only sends)")),
         changes=True,
     ),
+    Verb(
+        "doctor",
+        "doctor:doctor",
+        "what is wrong here, why, and the command that mends it",
+        (arg("--fix", action="store_true", help="mend what can be mended safely, and list what is left"),),
+    ),
+    Verb(
+        "onboard",
+        "onboard:onboard",
+        "ten checks of this machine and a peer that met: keys, clock, channels, mail both ways",
+        (arg("peer", nargs="?", metavar="PEER", help="with whom (default: the chief)"),),
+        changes=True,
+    ),
     Verb("discover", "nearby:discover", "machines nearby that could join; suggestions, trust is the invite"),
     Verb(
         "tunnel",

@@ -67,6 +67,19 @@ class NameAsk(msgspec.Struct, frozen=True):
     name: str
 
 
+class FixAsk(msgspec.Struct, frozen=True):
+    """`POST /doctor/fix`: a finding that Fleet can mend itself."""
+
+    code: str
+    subject: str = ""
+
+
+class OnboardAsk(msgspec.Struct, frozen=True):
+    """`POST /onboard`: with whom; empty for the chief."""
+
+    name: str = ""
+
+
 class RoleAsk(msgspec.Struct, frozen=True):
     """`POST /role`."""
 

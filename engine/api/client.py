@@ -87,6 +87,13 @@ class Client:
             Thread(target=_feed, args=(door, asks), daemon=True).start()
             yield from map(json.loads, _Answer(door).lines())
 
+    def told(self, path: str, body: dict[str, Any], patience_s: float = PATIENCE_S) -> Iterator[Any]:
+        """What comes of doing something, value by value as it comes."""
+        with self._connected(patience_s) as door:
+            said = json.dumps(body).encode()
+            door.sendall(_head("POST", path, f"Content-Length: {len(said)}") + said)
+            yield from map(json.loads, _Answer(door).lines())
+
     def _ask(self, method: str, path: str, body: bytes | None, timeout_s: float) -> bytes:
         with self._connected(timeout_s) as door:
             with suppress(BrokenPipeError):  # a node that has read enough has answered already

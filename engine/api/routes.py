@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from engine.api import asks, metrics, repair_shapes, sessions, shapes, sse, stream
+from engine.api import asks, clinic, metrics, repair_shapes, sessions, shapes, sse, stream
 from engine.api.faults import http_status
 from engine.api.http import Gone, Handler, Request, Response
 from engine.api.node import Node
@@ -309,6 +309,11 @@ async def remove_tunnel(node: Node, request: Request) -> Response:
     return answer(node.engine.tunnels.lines())
 
 
+async def onboard(node: Node, request: Request) -> Response:
+    ask = asks.read(await body_of(request), asks.OnboardAsk)
+    return Response(type="application/x-ndjson", pieces=clinic.ticks(node, ask.name), close=True)
+
+
 async def down(node: Node, request: Request) -> Response:
     ask = asks.read(await body_of(request), asks.DownAsk)
     if not ask.now:
@@ -361,6 +366,9 @@ ROUTES: dict[str, dict[str, Verb]] = {
     "/discover": {"GET": discover},
     "/tunnels": {"GET": tunnels, "POST": add_tunnel},
     "/tunnels/remove": {"POST": remove_tunnel},
+    "/doctor": {"GET": _plain(clinic.examine)},
+    "/doctor/fix": {"POST": _plain(clinic.fix)},
+    "/onboard": {"POST": onboard},
     "/down": {"POST": down},
     **{path: {method: _plain(verb) for method, verb in verbs.items()} for path, verbs in sessions.PATHS.items()},
 }

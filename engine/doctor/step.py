@@ -1,4 +1,4 @@
-"""The last examination, as a slice of the value. What was looked at again replaces what was seen before.
+"""The last examination and the onboardings, as a slice of the value: what was looked at again replaces what was seen.
 
 A finding keeps the moment it was first made, so that what has to last before it is shown can be told from what is new.
 """
@@ -9,18 +9,21 @@ from engine.effects import Effect
 from engine.model.exam import Exam
 from engine.model.finding import Finding
 from engine.model.moment import Moment
-from engine.signals import Examined, Signal
-from engine.state import Doctor, Fleet
+from engine.signals import Examined, Signal, Ticked
+from engine.state import Fleet
 
 
 def step(fleet: Fleet, signal: Signal, now: Moment) -> tuple[Fleet, list[Effect]]:
     """The examination after the doctor has looked."""
+    if isinstance(signal, Ticked):
+        return replace(fleet, doctor=replace(fleet.doctor, ticks=fleet.doctor.ticks.set(signal.peer, signal.ticks))), []
     if not isinstance(signal, Examined):
         return fleet, []
     first = {(one.code, one.subject): one.at_ms for exam in fleet.doctor.exams for one in exam.findings}
     fresh = {exam.code: _dated(exam, first, now) for exam in signal.exams}
     kept = tuple(fresh.pop(exam.code, exam) for exam in fleet.doctor.exams)
-    return replace(fleet, doctor=Doctor((*kept, *fresh.values()), now.wall_ms)), []
+    doctor = replace(fleet.doctor, exams=(*kept, *fresh.values()), checked_ms=now.wall_ms)
+    return replace(fleet, doctor=doctor), []
 
 
 def _dated(exam: Exam, first: dict[tuple[str, str], int], now: Moment) -> Exam:

@@ -16,11 +16,11 @@ from msgspec.structs import replace
 
 from engine.effects import Effect, Raise
 from engine.model import vitals as judge
-from engine.model.channel import CHANNELS, ChannelHealth, ChannelState, Class
+from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState, Class
 from engine.model.finding import Finding, Severity
 from engine.model.moment import Moment
 from engine.model.peer import Peer, Standing
-from engine.signals import Found, Looked, LoopLagged, Measured, Signal
+from engine.signals import Found, Looked, LoopLagged, Measured, RepairAsked, Signal
 from engine.state import Fleet, Suspicion, Watch
 
 Step = tuple[Fleet, list[Effect]]
@@ -31,6 +31,7 @@ GLANCE = 64
 STALLS_S = 60.0
 KEPT_STALLS = 32
 HOT = tuple(spec.channel for spec in CHANNELS.values() if spec.speed is Class.HOT)
+DIRECT = (Channel.NATS, Channel.HTTP)
 WORKING = (ChannelState.HEALTHY, ChannelState.DEGRADED, ChannelState.HEALING)
 
 
@@ -81,7 +82,17 @@ def _held(fleet: Fleet, finding: Finding, before: Suspicion | None, now: Moment)
     after = replace(before, finding=finding, well_since=None, told=before.told or lasted)
     if not after.told or (before.told and before.finding == finding):
         return after, []
-    return after, [Raise(Found(finding))]
+    told: list[Effect] = [Raise(Found(finding))]
+    return after, told if before.told else [*told, *_repairs(fleet, finding)]
+
+
+def _repairs(fleet: Fleet, finding: Finding) -> list[Effect]:
+    """Where the fault is a channel's, the ladder begins at its first rung; one that has begun goes on as it is."""
+    member = fleet.roster.named(finding.subject) if finding.code == COLD else None
+    if member is None:
+        return []
+    ill = [one for one in DIRECT if fleet.health(member.id, one).state is ChannelState.BROKEN]
+    return [Raise(RepairAsked(member.id, one, 1, "the watchdog: no direct channel works")) for one in ill[:1]]
 
 
 def _absent(fleet: Fleet, before: Suspicion, now: Moment) -> tuple[Suspicion | None, list[Effect]]:

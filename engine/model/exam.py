@@ -27,6 +27,23 @@ class Exam(msgspec.Struct, frozen=True):
     under: tuple[str, ...] = ()
 
 
+class Tick(msgspec.Struct, frozen=True):
+    """One of the ten checks of a pair of machines that met for the first time. `done`: there is an answer (`health`,
+    `said`). `required`: without it the two cannot work together."""
+
+    code: str
+    title: str
+    required: bool = False
+    done: bool = False
+    health: Health = Health.UNKNOWN
+    said: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether it does not stand in the way."""
+        return not self.required or self.health is Health.WELL
+
+
 def well(said: str) -> tuple[Health, str, tuple[Finding, ...]]:
     """All is as it should be."""
     return Health.WELL, said, ()

@@ -2,7 +2,7 @@
 
 from fleet_tui import plain
 from fleet_tui.call import Call
-from fleet_tui.commands import home, node
+from fleet_tui.commands import home, node, onboard
 from fleet_tui.place import program
 from screens import format
 
@@ -27,12 +27,15 @@ def invite(call: Call) -> int:
 
 
 def join(call: Call) -> int:
-    """Join the fleet that a code is from; the node is started if none runs."""
+    """Join the fleet that a code is from; the node is started if none runs. A person sees the ten checks at once."""
     node.ensure(call)
     status = call.node.post("/join", {"code": call.args.code}, JOIN_S)
     done = f"{status['node']['name']} is now in {status['fleet']['name']}."
     call.show(status, [done, "", *plain.peers(status["peers"])])
-    return 0
+    if call.as_json:
+        return 0
+    call.say("", "Ten checks of the two machines:")
+    return onboard.ticked(call, "")
 
 
 def revoke(call: Call) -> int:

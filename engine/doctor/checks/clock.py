@@ -19,6 +19,8 @@ def look(scene: Scene) -> Saw:
         for one in fleet.peers.values()
         if one.offset_ms is not None and one.standing is Standing.ALIVE
     }
+    if len(fleet.roster.members) < 2:
+        return unused("it is measured against peers, and there are none")
     if not offsets:
         return unknown("no peer's clock was measured yet")
     middle = median(offsets.values()) / 1_000

@@ -1,4 +1,4 @@
-"""Programs and libraries: their versions, and those that are missing though something here needs them (edge).
+"""Programs and libraries: their versions, and those that are missing though something here needs them (edge)."""
 
 import re
 import shutil
