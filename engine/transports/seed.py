@@ -135,7 +135,8 @@ class _Session:
         if self._idle is not None:
             self._idle.cancel()
         try:
-            return await self._files.put(way.seeds, name, data)
+            with self.wire.awaited():
+                return await self._files.put(way.seeds, name, data)
         except (Dropped, asyncio.CancelledError):
             # Somebody stopped waiting: what is half done there ends with its session.
             self.end()

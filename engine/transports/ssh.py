@@ -145,7 +145,8 @@ class _Stream:
         try:
             channel.write(packed(FRAMES, token, data))
             self._wire.hasten()
-            return await answer
+            with self._wire.awaited():
+                return await answer
         finally:
             del self._flying[token]
 
