@@ -74,6 +74,7 @@ class Git:
         self._keeper: asyncio.Task[None] | None = None
         self._closed = False
         self._note = ""
+        self._quiet = 0  # looks in a row that found nothing
 
     def ready(self, target: Target) -> str | None:
         """Why not: no hub here, or not the same one there."""
@@ -150,6 +151,8 @@ class Git:
         for one in letters:
             why = said[one.to]
             one.outcome = Outcome(Verdict.LOST, why, hard=True) if why else Outcome(Verdict.LANDED)
+            # What was left there may be answered there.
+            self._quiet = min(self._quiet, gitrefs.PATIENT_LOOKS - 5)
             if one in self._waiting:
                 self._waiting.remove(one)
 
@@ -170,13 +173,18 @@ class Git:
 
     async def _keep(self, arrived: Arrivals) -> None:
         clock = asyncio.get_running_loop().time
-        due = clock()
+        looked_at, was_eager = float("-inf"), False
         while True:
-            if clock() >= due or self._eager():
-                came = await self._look(arrived)
-                # Where something came, more may follow.
-                due = clock() + (self._config.eager_s if came else self._config.poll_s)
-            await asyncio.sleep(max(0.0, min(self._config.eager_s, due - clock())))
+            eager = self._eager()
+            if eager and not was_eager:
+                self._quiet = 0
+            was_eager = eager
+            rest_s = looked_at + gitrefs.rest_s(self._config, eager, self._quiet) - clock()
+            if rest_s <= 0:
+                self._quiet = 0 if await self._look(arrived) else self._quiet + 1
+                looked_at = clock()
+            else:
+                await asyncio.sleep(min(rest_s, self._config.eager_s))
 
     async def _look(self, arrived: Arrivals) -> bool:
         try:

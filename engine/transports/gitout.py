@@ -21,6 +21,8 @@ from engine.transports.gitrun import Repository
 ROUNDS = 4
 # Copies kept here: so many bytes or pushes since the last cleaning.
 GROWN_BYTES, GROWN_POSTS = 64 << 20, 256
+# Hashing and writing so much takes half a millisecond; what is more is done where it stalls nobody.
+ASIDE_BYTES = 128 * 1024
 
 
 class Outgoing:
@@ -94,10 +96,14 @@ class Outgoing:
     async def _commit(self, mail: Mapping[str, Sequence[bytes]], was: Mapping[str, str]) -> dict[str, str]:
         held = {to: kept(await self._held(was[to]), new) for to, new in mail.items()}
         try:
-            found = await asyncio.to_thread(self._written, mail, held)
+            size = sum(len(data) for new in mail.values() for data in new)
+            if size > ASIDE_BYTES:
+                found = await asyncio.to_thread(self._written, mail, held)
+            else:
+                found = self._written(mail, held)
         except OSError as error:
             raise Trouble(f"our copy cannot be written: {error.strerror}") from None
-        self._bytes += sum(len(data) for new in mail.values() for data in new)
+        self._bytes += size
         self._posts += 1
         self._blobs |= dict(found.values())
         return {to: name for to, (name, _) in found.items()}

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from engine.config import GitConfig
 from engine.model.envelope import CARRIAGE_LIMIT
 from engine.model.ways import Word
 
@@ -21,6 +22,8 @@ INBOX = "refs/fleet/inbox"
 # What one ref may hold for a receiver that is away: two of the largest deliveries, or what a busy minute brings. What
 # is beyond goes, the oldest first: their messages are in the outbox still.
 FILES, BYTES = 256, 2 * CARRIAGE_LIMIT
+# So many eager looks before they become rarer.
+PATIENT_LOOKS = 60
 
 _NODE = "[a-z2-7]{16}"
 _REF = re.compile(rf"([0-9a-f]{{40,64}})\t{INBOX}/({_NODE})/({_NODE})")
@@ -75,6 +78,14 @@ def name(hub: str) -> str:
     elif url and url["scheme"].lower() in ("http", "https"):
         hub = f"{url['scheme'].lower()}://{url['rest']}"
     return hub.rstrip("/") or "/"
+
+
+def rest_s(config: GitConfig, eager: bool, quiet: int) -> float:
+    """Seconds to the next look, after so many that found nothing. Where something came, more may follow. A machine that
+    is away for days makes us eager for as long: after two minutes of nothing looks become rarer."""
+    if not eager:
+        return config.poll_s if quiet else min(config.eager_s, config.poll_s)
+    return min(config.eager_s * 2.0 ** min(max(0, quiet - PATIENT_LOOKS), 20), max(config.poll_s, config.eager_s))
 
 
 # ------------------------------------------------------------------------------------------------------ what git said

@@ -137,7 +137,7 @@ class Repository:
             # waiting for that.
             self._process = process = await asyncio.create_subprocess_exec(
                 *command,
-                stdin=asyncio.subprocess.PIPE,
+                stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
                 cwd=self.folder,
@@ -181,10 +181,13 @@ def environment(ssh: str) -> dict[str, str]:
 
 async def _conversation(process: asyncio.subprocess.Process, stdin: bytes, limit: int) -> bytes:
     """All that git prints, while it is told all that it is to hear."""
-    async with asyncio.TaskGroup() as group:
-        group.create_task(_tell(process, stdin))
-        reading = group.create_task(_read(process, limit))
-    out = reading.result()
+    if stdin:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_tell(process, stdin))
+            reading = group.create_task(_read(process, limit))
+        out = reading.result()
+    else:
+        out = await _read(process, limit)
     if out is None:
         raise TooMuch
     return out

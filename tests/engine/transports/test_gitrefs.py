@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.config import GitConfig
 from engine.model.envelope import CARRIAGE_LIMIT
 from engine.transports.gitrefs import (
     BYTES,
@@ -21,6 +22,7 @@ from engine.transports.gitrefs import (
     plain,
     pushed,
     ref,
+    rest_s,
     stale,
     tree,
     whole,
@@ -137,6 +139,24 @@ def test_objects_have_the_names_that_git_gives_them() -> None:
     assert whole("blob", b"")[0] == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
     assert whole("tree", tree([]))[0] == "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
     assert whole("blob", b"what is up, doc?")[0] == "bd9dbf5aae1a3862dd1526723246b20206e5fc37"
+
+
+@pytest.mark.parametrize(
+    ("eager", "quiet", "seconds"),
+    [
+        (False, 0, 2),
+        (False, 1, 30),
+        (True, 0, 2),
+        (True, 60, 2),
+        (True, 61, 4),
+        (True, 63, 16),
+        (True, 64, 30),
+        (True, 10**6, 30),
+    ],
+)
+def test_how_often_it_looks(eager: bool, quiet: int, seconds: float) -> None:
+    """Often while no other way works, less and less where that lasts, and once more soon after something came."""
+    assert rest_s(GitConfig(poll_s=30.0, eager_s=2.0), eager, quiet) == seconds
 
 
 def test_each_ref_of_a_push_has_its_own_ending() -> None:
