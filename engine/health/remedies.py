@@ -70,7 +70,7 @@ def is_stopped(fleet: Fleet, peer: str) -> bool:
 
 
 def absent(fleet: Fleet, repair: Repair) -> bool:
-    """Whether a repair is about such a node, and nobody hears it yet. What its channel says changes with every probe."""
+    """Whether a repair is about such a node that nobody hears yet; what its channel says changes with every probe."""
     begun = repair.channel is Channel.SSH and repair.why.startswith(NODE_ABSENT)
     member = fleet.member(repair.peer)
     return begun and is_away(fleet, repair.peer) and member is not None and member.present

@@ -292,8 +292,3 @@ def _finding(fleet: Fleet, repair: Repair) -> Finding:
 
 def _told_s(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-
-
-def channel_of(finding: Finding) -> Channel:
-    """The channel that a finding of ours is about."""
-    return Channel(finding.code.removeprefix(CODE))
