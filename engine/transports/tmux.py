@@ -23,6 +23,7 @@ from engine.transports.screen import DEAD, IN_MODE, SHUT, TOGETHER, Look
 from engine.transports.terminal import Gone
 
 ANSWER_S = 2.0
+END_S = 0.5
 HISTORY_LINES = 2_000
 # A line of a screen with all its colours, with room to spare.
 LINE_BYTES = 1 << 20
@@ -106,7 +107,9 @@ class Control:
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 process.kill()
-        await process.wait()
+        # A server that hangs holds the client's output, and with it the client's end for whoever waits.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), END_S)
 
 
 async def _block(stream: asyncio.StreamReader) -> str:
