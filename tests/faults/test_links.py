@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from engine.model.envelope import Urgency
+from engine.model.envelope import OPEN_LIMIT, Urgency
 from tests.e2e.node import Node
 from tests.e2e.until import until
 from tests.faults.cuts import apart, one_way
@@ -88,12 +88,13 @@ def test_nothing_works_and_much_waits(lab: Lab[Bridge]) -> None:
             for other in (atlas, cedar):
                 cuts.enter_context(lab.fabric.cut(apart(lab.place(other), lab.place(birch))))
             until(lambda: atlas.peer("birch")["standing"] != "ALIVE", "birch to be missed")
-            many = books.bulk(atlas, birch, scaled(1_500, 5_000), "x" * 200)
+            many = books.bulk(atlas, birch, scaled(1_600, 5_000), "x" * 200)
             urgent = [books.post(atlas, birch, "urgent", urgency=Urgency.URGENT) for _ in range(5)]
             healed_ms = time.time() * 1000
         books.hold()
         order = [one for one in arrivals(birch) if one in books.accepted]
         late = [order.index(one) for one in urgent]
-        assert max(late) < len(order) / 2, f"urgent ones came as numbers {late} of {len(order)}"
+        # So many numbers were open before anybody was in a hurry; batches of some hundred are under way at once.
+        assert max(late) < OPEN_LIMIT + 300 < len(order), f"urgent ones came as numbers {late} of {len(order)}"
         tries = [one for msg_id in many[::5] for one in atlas.api.why(msg_id)["tries"] if one["at"] >= healed_ms]
         assert len(tries) <= 1.3 * len(many[::5]), "hardly anything is sent twice"
