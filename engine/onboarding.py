@@ -21,7 +21,7 @@ from engine.errors import FleetError
 from engine.hands import Hands
 from engine.loop import Loop
 from engine.mail import welcome
-from engine.model.envelope import Kind, Rung
+from engine.model.envelope import FAILED, Kind, Rung
 from engine.model.event import MessageCame
 from engine.model.exam import Health, Tick
 from engine.model.story import Story
@@ -34,7 +34,7 @@ WAIT_S = 25.0
 class Mail(Protocol):
     """Sending, as the desk has it."""
 
-    async def send(self, to: str, body: str, *, kind: Kind, thread: str) -> Sequence[Story]: ...
+    async def send(self, to: str, body: str, *, kind: Kind) -> Sequence[Story]: ...
     async def wait(self, msg_id: str, rung: Rung, timeout_s: float) -> Story: ...
 
 
@@ -113,11 +113,11 @@ class Onboarding:
         name = self._loop.fleet.name_of(node)
         async with self._bus.subscribe() as feed:
             try:
-                sent = await self._mail.send(node, welcome.HELLO.decode(), kind=Kind.SYNC, thread=welcome.THREAD)
+                sent = await self._mail.send(node, welcome.HELLO.decode(), kind=Kind.SYNC)
                 story = await self._mail.wait(sent[0].id, Rung.ON_HOST, wait_s)
             except FleetError as error:
                 return Health.ILL, f"{error.title}: {error.detail}"
-            if story.rung is not Rung.ON_HOST:
+            if story.rung in FAILED:
                 return Health.ILL, f"it is {story.rung}: {story.story}"
             awaited = welcome.answer_to(story.id)
             try:

@@ -70,6 +70,12 @@ def _messages() -> Screen[None]:
     return Messages()
 
 
+def _doctor() -> Screen[None]:
+    from screens.doctor import Doctor
+
+    return Doctor()
+
+
 @runtime_checkable
 class HasPeers(Protocol):
     """A room whose cursor can be put on a peer."""
@@ -99,6 +105,7 @@ class FleetApp(App[str], inherit_bindings=False):
         "peers": _peers,
         "channels": _channels,
         "messages": _messages,
+        "doctor": _doctor,
     }
     DEFAULT_MODE = "peers"
     ENABLE_COMMAND_PALETTE = False

@@ -26,6 +26,7 @@ EVERYWHERE = (
     Key("peers", "1", "1", "Peers", "the map of the fleet, or its table"),
     Key("channels", "2", "2", "Channels", "every channel to every peer"),
     Key("messages", "6", "6", "Messages", "the log of everything sent and received"),
+    Key("doctor", "8", "8", "Doctor", "what is wrong here, why, and what mends it"),
     Key("message", "m", "m", "message", "write a message to this peer, to the marked ones, or to all", 20),
     Key("invite", "i", "i", "invite", "print a code that lets another machine join", 60),
     Key("next", "n", "n", "next need", "go to the oldest thing that needs you", 45),
@@ -55,6 +56,7 @@ PEERS = (
     Key("probe", "p", "p", "probe", "try every channel to this peer now", 25),
     Key("repair", "r", "r", "repair", "repair this peer's worst channel", 22),
     Key("hold", "x", "x", "hold", "go to this peer's channels, to hold one back", 65),
+    Key("onboard", "o", "o", "onboard", "ten checks of this machine and that one: keys, clock, channels, mail", 84),
     Key("wake", "W", "W", "wake", "switch this machine on over its network; asks first", 82),
     Key("revoke", "X", "X", "revoke", "put this machine out of the fleet; asks first", 85),
 )
@@ -70,6 +72,11 @@ MESSAGES = (
     Key("open", "enter", "enter", "timeline", "everything that happened to this message", 10),
     Key("follow", "f", "f", "follow", "stay at the newest, or hold the list still", 30),
     Key("resend", "R", "R", "resend", "try again now, under the same id: it never arrives twice", 35),
+)
+DOCTOR = (
+    Key("open", "enter", "enter", "checks", "the checks behind this finding, and its cause", 10),
+    Key("examine", "exclamation_mark", "!", "look now", "run every check now", 15),
+    Key("fix", "f", "f", "fix", "mend this, where it is safe; asks first", 12),
 )
 
 MOVES = (
@@ -127,8 +134,8 @@ PALETTE = (
 )
 SHEET = (Key("close", "escape,q,enter", "esc", "close", "closes this sheet"),)
 
-ROOMS = {"peers": PEERS, "channels": CHANNELS, "messages": MESSAGES}
-TABS = {"peers": EVERYWHERE[0], "channels": EVERYWHERE[1], "messages": EVERYWHERE[2]}
+ROOMS = {"peers": PEERS, "channels": CHANNELS, "messages": MESSAGES, "doctor": DOCTOR}
+TABS = {key.verb: key for key in EVERYWHERE[:4]}
 
 
 def bindings(scope: str, keys: tuple[Key, ...], action: str = "app.do") -> list[BindingType]:

@@ -15,11 +15,13 @@ from screens import peer_lines
 from screens.chart import FOLD, Drawing, Seen, alone, cards, shown_members
 from screens.chart_groups import folded
 from screens.confirm import Confirm
+from screens.doctor_lines import ticks
 from screens.fuzzy import matching
 from screens.keymap import ROOMS, bindings
 from screens.peer_rows import SORTS, PeerRows, words
 from screens.roll import condition, worst
 from screens.room import Room
+from screens.sheet import Sheet
 from screens.spans import Spans
 from screens.widgets.chart_view import ChartView
 from screens.widgets.line_grid import LineGrid
@@ -125,6 +127,7 @@ class Peers(Room):
         if asked or verb not in (
             "open",
             "probe",
+            "onboard",
             "repair",
             "hold",
             "revoke",
@@ -165,6 +168,13 @@ class Peers(Room):
         """Go where a channel can be held."""
         self.desk.show_peer("channels", self.peer())
         self.desk.note("choose a channel with ← →, then x holds it back")
+
+    def do_onboard(self) -> None:
+        """The ten checks of this machine and that one, ticked as they come."""
+        peer, name = self.peer(), self.title_of_item()
+        sheet = Sheet(f"onboarding {name}", lambda size: ticks(self.fleet.doctor.ticks.get(peer, ()), size))
+        self.app.push_screen(sheet)
+        self.desk.ask(sheet, lambda engine: engine.onboarded(peer), lambda _: sheet.look())
 
     def do_copy(self) -> None:
         """The peer's name and id."""
@@ -227,6 +237,7 @@ def _refused(fleet: Fleet, peer: str, verb: str, table: bool) -> str:
         return "no peer matches; esc shows all again"
     reasons = {
         "probe": "this is the node you are on: it has no channel to itself",
+        "onboard": "this is the node you are on; `fleet doctor`, or 8, looks at it",
         "repair": "this is the node you are on: `fleet repair --local` mends it",
         "hold": "this is the node you are on: it has no channel to itself",
         "wake": "this is the node you are on: it is awake",

@@ -31,7 +31,21 @@ from screens.widgets.one_line import OneLine
 # From this width on the panel stands beside the body; below it opens with enter.
 PANEL_FROM = 100
 READONLY = "this control room is read-only; start it without --readonly"
-CHANGING = ("message", "invite", "hold", "revoke", "wake", "resend", "leave", "join", "repair", "rung", "approve")
+CHANGING = (
+    "message",
+    "invite",
+    "hold",
+    "revoke",
+    "wake",
+    "resend",
+    "leave",
+    "join",
+    "repair",
+    "rung",
+    "approve",
+    "fix",
+    "onboard",
+)
 
 
 class Room(Screen[None], inherit_bindings=False):

@@ -1,7 +1,7 @@
 """A new machine's first message is answered by one of ours, so that both ways are proved by real mail.
 
-`HELLO` is an ordinary message of the silent kind, in a thread of its own; the inbox takes it once and says `Greeted`,
-and the answer has an id made from its own: whoever waits for it knows what to wait for.
+`HELLO` is an ordinary message of the silent kind, to the node and no session of it; the inbox takes it once and says
+`Greeted`, and the answer has an id made from its own: whoever waits for it knows what to wait for.
 """
 
 from engine.effects import Effect, Raise
@@ -10,9 +10,8 @@ from engine.model.moment import Moment
 from engine.signals import Greeted, Posted, Signal
 from engine.state import Fleet
 
-THREAD = "onboarding"
-HELLO = b"hello"
-WELCOME = b"welcome"
+HELLO = b"fleet onboarding: hello"
+WELCOME = b"fleet onboarding: welcome"
 
 
 def answer_to(msg_id: str) -> str:
@@ -22,7 +21,7 @@ def answer_to(msg_id: str) -> str:
 
 def is_greeting(envelope: Envelope) -> bool:
     """Whether a message wants one back."""
-    return envelope.kind is Kind.SYNC and envelope.thread == THREAD and envelope.body == HELLO
+    return envelope.kind is Kind.SYNC and not envelope.thread and envelope.body == HELLO
 
 
 def step(fleet: Fleet, signal: Signal, now: Moment) -> tuple[Fleet, list[Effect]]:
@@ -38,7 +37,6 @@ def step(fleet: Fleet, signal: Signal, now: Moment) -> tuple[Fleet, list[Effect]
         msg_id=answer_to(signal.msg_id),
         kind=Kind.SYNC,
         urgency=spec.urgency,
-        thread=THREAD,
         created_ms=now.wall_ms,
         ttl_s=spec.ttl_s,
         body=WELCOME,

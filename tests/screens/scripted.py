@@ -170,6 +170,17 @@ class Scripted:
     async def check(self, peer: str) -> dict[str, Any]:
         return {}
 
+    async def examine(self) -> object:
+        self._called("examine")
+        return []
+
+    async def fix(self, code: str, subject: str = "") -> str:
+        self._called("fix", code, subject)
+        return f"chmod 600 {subject}"
+
+    async def onboarded(self, peer: str = "") -> object:
+        return self._called("onboarded", peer)
+
     async def wake(self, peer: str, wait_s: float = 60.0) -> Woken:
         self._called("wake", peer)
         return Woken(peer, True, Standing.ALIVE, ("it is offline", "magic packet sent to 2 networks"), 34.0)

@@ -1,0 +1,172 @@
+"""What the Doctor says: findings as rows, causes before symptoms; the panel of the one under the cursor and of this
+node's own health; the checks behind them; the ticks of an onboarding. Pure.
+"""
+
+from statistics import median
+
+from engine.doctor import report
+from engine.doctor.report import Placed
+from engine.model.exam import Exam, Health, Tick
+from engine.model.finding import Finding
+from engine.model.moment import Moment
+from engine.model.peer import Standing
+from engine.state import Fleet
+from screens import format as say
+from screens.glyphs import SEVERITY, Look
+from screens.peer_lines import finding, flow
+from screens.spans import Spans, cell, cells, clip, fit, wrap
+from screens.widgets.line_grid import Rows
+
+HEALTH: dict[Health, Look] = {
+    Health.WELL: Look("●", "well", "good"),
+    Health.ILL: Look("○", "see above", "bad"),
+    Health.UNUSED: Look("–", "not used", "faint"),
+    Health.UNKNOWN: Look("·", "unknown", "dim"),
+}
+WAITING = Look("◌", "waiting", "heal")
+# From this width on a row has its reason beside its title.
+BESIDE = 72
+TITLE = 32
+
+
+def placed(fleet: Fleet, now: Moment) -> list[Placed]:
+    """What is wrong, in reading order."""
+    return report.arranged(report.found(fleet.doctor.exams, fleet.findings.values()), now.wall_ms)
+
+
+def key_of(one: Finding) -> str:
+    """The identity of a row."""
+    return f"{one.code} {one.subject}"
+
+
+class FindingRows(Rows):
+    """One finding a row."""
+
+    def __init__(self, found: list[Placed], query: str = "") -> None:
+        sought = query.lower().strip()
+        self.found = [one for one in found if sought in f"{one.finding.title} {key_of(one.finding)}".lower()]
+        self.keys = [key_of(one.finding) for one in self.found]
+
+    def heading(self, size: int) -> Spans:
+        title = self._title(size)
+        return fit(((cell("  what is wrong", title), "dim"), ("  why" if size >= BESIDE else "", "dim")), size)
+
+    def row(self, index: int, size: int, column: int) -> Spans:
+        one, depth = self.found[index].finding, self.found[index].depth
+        look = SEVERITY[one.severity]
+        start = "  " * (depth - 1) + "└ " if depth else ""
+        about = f" · {one.subject}" if one.subject else ""
+        room = self._title(size) - cells(start) - 2
+        title = clip(one.title, room)
+        named = (cell(about, room - cells(title)), "dim")
+        mends = ("f ", "key") if one.fixable else ("  ", "")
+        reason = (one.detail, "dim") if size >= BESIDE else ("", "")
+        strong = "" if depth else "strong"
+        return fit(((start, "faint"), (f"{look.glyph} ", look.ink), (title, strong), named, mends, reason), size)
+
+    def _title(self, size: int) -> int:
+        return size - 2 if size < BESIDE else max(TITLE, size // 2)
+
+
+def checked(fleet: Fleet, now: Moment) -> str:
+    """When somebody looked."""
+    if not fleet.doctor.checked_ms:
+        return "not checked yet; ! looks now"
+    return f"checked {say.age((now.wall_ms - fleet.doctor.checked_ms) / 1_000)} ago"
+
+
+def nothing(fleet: Fleet, now: Moment, size: int, query: str) -> list[Spans]:
+    """Instead of rows: that all is well, and what was looked at."""
+    if query:
+        return wrap("Nothing matches. esc shows all again.", size, "dim")
+    if not fleet.doctor.checked_ms:
+        return [*wrap("Nothing is wrong that this node has noticed by itself.", size, "title"),
+                *wrap("! runs every check now.", size, "dim")]  # fmt: skip
+    return [((f"● everything looks well, {checked(fleet, now)}", "good"),), (), *checks(fleet.doctor.exams, size)]
+
+
+def checks(exams: tuple[Exam, ...], size: int) -> list[Spans]:
+    """Every check and what it saw; those that nothing here needs come last, dim."""
+    used = [one for one in exams if one.health is not Health.UNUSED]
+    unused = [one for one in exams if one.health is Health.UNUSED]
+    lines = [_exam(one, size) for one in used]
+    if unused:
+        lines += [(), *(_exam(one, size) for one in unused)]
+    return lines
+
+
+def _exam(one: Exam, size: int) -> Spans:
+    look = HEALTH[one.health]
+    title = min(30, max(16, size // 3))
+    ink = "faint" if one.health is Health.UNUSED else ""
+    return fit(((f"{look.glyph} ", look.ink), (cell(one.title, title), ink), (f"  {one.said}", ink or "dim")), size)
+
+
+def behind(fleet: Fleet, one: Placed | None, now: Moment, size: int) -> list[Spans]:
+    """A finding in full, its cause, and the checks behind it."""
+    lines: list[Spans] = []
+    if one is not None:
+        lines += finding(one.finding, size)
+        above = next((two for two in placed(fleet, now) if report.explains(two.finding, one.finding)), None)
+        if above is not None:
+            lines += wrap(f"because: {above.finding.title}", size, "warn", "  ")
+        lines.append(())
+    return [*lines, ((checked(fleet, now), "dim"),), (), *checks(fleet.doctor.exams, size)]
+
+
+def panel(fleet: Fleet, one: Placed | None, now: Moment, size: int) -> list[Spans]:
+    """The finding under the cursor, then this node's own health."""
+    lines = [*finding(one.finding, size), ()] if one is not None else []
+    return [*lines, ((fleet.me.name, "title"), ("  its own health", "dim")), *vitals(fleet, size), (),
+            *wrap(checked(fleet, now), size, "dim")]  # fmt: skip
+
+
+def vitals(fleet: Fleet, size: int) -> list[Spans]:
+    """Loop, queues, disk, descriptors, clock, versions: numbers, each with its name."""
+    watch, now = fleet.watch, fleet.watch.vitals
+    last = f"last stall {watch.stalls[-1][1]:.1f} s" if watch.stalls else "no stall"
+    facts = [
+        ("loop", f"{last}, {now.backlog} waiting"),
+        ("outbox", f"{fleet.mail.waiting} waiting" + (f", {fleet.mail.dead} dead" if fleet.mail.dead else "")),
+        ("disk", f"{now.free_mb:,} MB free" if now.free_mb >= 0 and now.home else "not measured yet"),
+        ("open", f"{now.descriptors} of {now.descriptor_limit}" if now.descriptor_limit else "not measured yet"),
+        ("memory", f"{now.memory_mb} MB" if now.memory_mb else "not measured yet"),
+        ("clock", _clock(fleet)),
+        ("broker", fleet.broker.state),
+        ("version", _versions(fleet)),
+    ]
+    return [line for name, said in facts for line in _fact(name, said, size)]
+
+
+def _fact(name: str, said: str, size: int) -> list[Spans]:
+    lines = flow([said], max(8, size - 9), "")
+    return [((cell(name if not at else "", 9), "dim"), *line) for at, line in enumerate(lines)]
+
+
+def _clock(fleet: Fleet) -> str:
+    alive = [one for one in fleet.peers.values() if one.standing is Standing.ALIVE]
+    offsets = [one.offset_ms for one in alive if one.offset_ms is not None]
+    return f"{say.offset(median(offsets))}, by {say.count(len(offsets), 'peer')}" if offsets else "nobody to compare"
+
+
+def _versions(fleet: Fleet) -> str:
+    others = {one.beat.version for one in fleet.peers.values() if one.beat} - {fleet.me.version}
+    return f"{fleet.me.version}; peers also {', '.join(sorted(others))}" if others else fleet.me.version
+
+
+def ticks(made: tuple[Tick, ...], size: int) -> list[Spans]:
+    """The ten checks of an onboarding, as far as they are."""
+    if not made:
+        return [(("asking …", "heal"),)]
+    lines = []
+    for one in made:
+        look = HEALTH[one.health] if one.done else WAITING
+        glyph = "✓" if one.done and one.health is Health.WELL else look.glyph
+        said = one.said if one.done else "…"
+        title = cell(one.title, min(28, size // 2))
+        ink = look.ink if one.required or one.health is not Health.ILL else "warn"
+        lines.append(fit(((f"{glyph} ", ink), (title, ""), (f" {said}", "dim")), size))
+    done = all(one.done for one in made)
+    well = all(one.holds for one in made)
+    end = ("They can work together.", "good") if well else ("What must hold does not.", "bad")
+    return [*lines, (), (end,)] if done else lines
