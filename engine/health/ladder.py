@@ -49,6 +49,8 @@ from engine.state import Fleet
 TIMER = "health.repair"
 # Open repairs are looked at this often; at a person's rung nothing is in a hurry.
 LOOK_S, CALM_S = 1.0, 10.0
+# So long a machine, or this node, is new: what has not worked yet is not called broken.
+NEW_S = 60.0
 
 Step = tuple[Fleet, list[Effect]]
 
@@ -118,21 +120,30 @@ def _consider(fleet: Fleet, peer: str, now: Moment) -> Step:
         fleet, effects = _begun(fleet, peer, Channel.SSH, now, fleet.health(peer, Channel.SSH).reason)
     for channel in FIRST:
         health = fleet.channels.get((peer, channel))
-        if health is None or health.state not in BROKEN or health.held or not _begins(fleet, peer, channel):
+        if health is None or health.state not in BROKEN or health.held or not _begins(fleet, peer, channel, now):
             continue
         fleet, more = _begun(fleet, peer, channel, now, health.reason)
         effects += more
     return fleet, effects
 
 
-def _begins(fleet: Fleet, peer: str, channel: Channel) -> bool:
+def _begins(fleet: Fleet, peer: str, channel: Channel, now: Moment) -> bool:
     if (peer, channel) in fleet.repairs or not is_there(fleet, peer):
+        return False
+    if not _known_well(fleet, peer, channel, now):
         return False
     if channel is Channel.NATS and (brokerless(fleet, peer) or (fleet.me.id, channel) in fleet.repairs):
         return False
     if channel is Channel.NATS and fleet.broker.state == "starting":
         return False  # a link that was never up is not broken
     return any(health.ok_at is not None for health in others(fleet, peer, channel))
+
+
+def _known_well(fleet: Fleet, peer: str, channel: Channel, now: Moment) -> bool:
+    """What has never worked may only be new: a machine that has just joined opens its doors one by one."""
+    member = fleet.member(peer)
+    since_s = min(now.mono - fleet.me.started_mono, (now.wall_ms - member.joined_ms) / 1000) if member else 0.0
+    return fleet.health(peer, channel).ok_at is not None or since_s >= NEW_S
 
 
 def _begun(fleet: Fleet, peer: str, channel: Channel, now: Moment, why: str, by: str = "") -> Step:
