@@ -5,7 +5,7 @@
     breaker   the same, and after three timeouts in a row P1 is not tried for 30 s
 
 The controls' broker is a plain nats-server of their own, black-holed as ours are. The three take turns in every round;
-only what is sent after the cut counts.
+only what is sent after the cut counts. As root the same is done between two machines: `between`.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from time import perf_counter
 
 import nats.errors
 
+from bench import between
 from bench.effort import Effort
 from bench.figures import Line, Samples, worst_at_most
 from bench.hole import hole
@@ -51,7 +52,7 @@ async def measure(effort: Effort) -> Iterable[Line]:
     else:
         await work()
     late.note = f"of {len(worst.ours[0])} messages a round"
-    return [late, tripped, worst]
+    return [late, tripped, worst, *(await asyncio.to_thread(between.lines, effort) if is_root() else ())]
 
 
 async def _rounds(effort: Effort) -> AsyncIterator[tuple[Samples, Samples, Samples]]:
