@@ -25,6 +25,7 @@ from engine.health.remedies import (
     absent,
     at_home,
     brokerless,
+    ended_node,
     is_away,
     is_stopped,
     is_there,
@@ -279,7 +280,9 @@ def _over(fleet: Fleet, repair: Repair, now: Moment) -> Callable[[Fleet, Repair,
     if repair.ours:
         pairs = [fleet.health(peer, repair.channel) for peer in fleet.peers]
         return rungs.healed if any(_proven(one, repair) for one in pairs) else None
-    if _proven(fleet.health(repair.peer, repair.channel), repair):
+    # A node that had ended is there again when it answers, on whatever channel.
+    channels = list(CHANNELS) if ended_node(repair) else [repair.channel]
+    if any(_proven(fleet.health(repair.peer, one), repair) for one in channels):
         return rungs.healed
     if is_away(fleet, repair.peer) and not absent(fleet, repair):
         return rungs.gone

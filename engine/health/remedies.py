@@ -69,11 +69,15 @@ def is_stopped(fleet: Fleet, peer: str) -> bool:
     return member is not None and member.present and is_away(fleet, peer) and way is not None and bool(way.start)
 
 
+def ended_node(repair: Repair) -> bool:
+    """Whether a repair began because a node had ended."""
+    return repair.channel is Channel.SSH and repair.why.startswith(NODE_ABSENT)
+
+
 def absent(fleet: Fleet, repair: Repair) -> bool:
     """Whether a repair is about such a node that nobody hears yet; what its channel says changes with every probe."""
-    begun = repair.channel is Channel.SSH and repair.why.startswith(NODE_ABSENT)
     member = fleet.member(repair.peer)
-    return begun and is_away(fleet, repair.peer) and member is not None and member.present
+    return ended_node(repair) and is_away(fleet, repair.peer) and member is not None and member.present
 
 
 def others(fleet: Fleet, peer: str, channel: Channel) -> list[ChannelHealth]:

@@ -16,6 +16,7 @@ import msgspec
 from engine.effects import Effect, Publish, Raise, Save, StartPeer
 from engine.health import plan
 from engine.health.remedies import absent, opens_at, others, remedy, spent
+from engine.model.channel import ChannelState
 from engine.model.envelope import KINDS, Envelope, Kind
 from engine.model.event import RepairMoved
 from engine.model.finding import Finding, Severity
@@ -221,8 +222,8 @@ def healed(fleet: Fleet, repair: Repair, now: Moment) -> Step:
     """A round trip has succeeded and the pair is healthy: how, and how long it took, is the reason it is so."""
     by = "by itself" if repair.level is Level.NOTED else f"by L{repair.level:d}"
     what = f"healed {by} in {_told_s(now.mono - repair.began)}"
-    if not repair.ours:
-        health = fleet.health(repair.peer, repair.channel)
+    health = fleet.health(repair.peer, repair.channel)
+    if not repair.ours and health.state is ChannelState.HEALTHY:
         changes = health.changes
         if changes and changes[-1].new is health.state:
             changes = (*changes[:-1], msgspec.structs.replace(changes[-1], reason=what))

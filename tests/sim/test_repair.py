@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.config import Config, RepairConfig
+from engine.config import Config, HealthConfig, RepairConfig
 from engine.model.channel import Channel
 from engine.model.repair import Action
 from tests.sim.node import SimNode
@@ -15,7 +15,8 @@ HOUR_S = 3_600.0
 
 
 def world(**repair: object) -> World:
-    return World(11, 3, Config(repair=RepairConfig(**repair)))  # type: ignore[arg-type]
+    quiet = HealthConfig(probe_s=15.0)
+    return World(11, 3, Config(repair=RepairConfig(**repair), health=quiet))  # type: ignore[arg-type]
 
 
 def cut_off(world: World, node: SimNode) -> Callable[[], None]:
@@ -77,7 +78,7 @@ def test_a_flapping_channel_keeps_to_three_an_hour() -> None:
     async def story(world: World) -> None:
         one, two = world.nodes[:2]
         await asyncio.sleep(8)
-        for _ in range(40):
+        for _ in range(34):
             world.net.cut_both(one.id, two.id, "nats")
             await asyncio.sleep(40)
             await world.send(one, two)
@@ -93,5 +94,6 @@ def test_a_flapping_channel_keeps_to_three_an_hour() -> None:
             by_asker.setdefault(name, []).append(float(at))
     assert sum(map(len, by_asker.values())) >= 6, "it escalates, and does so again in the next hour"
     for times in by_asker.values():
-        assert all(later - earlier >= HOUR_S for earlier, later in zip(times, times[3:], strict=False)), times
+        # An event is told once it is durable, some milliseconds after its moment.
+        assert all(later - earlier >= HOUR_S - 0.02 for earlier, later in zip(times, times[3:], strict=False)), times
     assert max(node.undertaken[Action.RESTART_NATS] for node in sim.nodes) <= 6

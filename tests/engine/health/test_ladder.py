@@ -434,8 +434,8 @@ def test_a_node_that_ended_is_started_over_ssh() -> None:
     assert [said for said in map(_said, script.effects) if said.startswith(("start", "deliver mend"))] == ["start B"]
     answer_on(script, "done", "it was started")
     script.fleet = msgspec.structs.replace(script.fleet, peers=script.fleet.peers.set("B", Peer("B", Standing.ALIVE)))
-    script.fleet = with_health(script.fleet, "B", S, state=ChannelState.HEALTHY, ok_at=T0_MONO + 20)
-    said = script.hear(ChannelTurned("B", S, usable=True), at=20)
+    script.fleet = with_health(script.fleet, "B", H, state=ChannelState.HEALTHY, ok_at=T0_MONO + 20)
+    said = script.hear(ChannelTurned("B", H, usable=True), at=20)
     assert "tell repair B ssh L0 healed by L2 in 10 s" in said
 
 
