@@ -215,7 +215,8 @@ class LastHop:
         async with self._changing:
             if name not in self._seats:
                 known = ", ".join(sorted(self._seats)) or "none"
-                raise FleetError("unknown.session", "That session takes no text", f"`{name}`; those that do: {known}")
+                why, step = f"`{name}`; those that do: {known}", "`fleet text list`"
+                raise FleetError("unknown.session", "That session takes no text", why, step, Fault.THEIRS)
             await self._changed({key: one for key, one in self._seats.items() if key != name}, name)
             self._tell()
 

@@ -176,27 +176,36 @@ def _held(fleet: Fleet, session: str, place: Place, why: str, now: Moment) -> St
 
 def _typed(fleet: Fleet, signal: Typed, now: Moment) -> Step:
     """Typing came so far. Withheld, nothing was typed: it waits on, and the gap is as it was."""
-    hop, session = _moved(signal.hop, signal.state, signal.reason, now), signal.session
+    session = signal.session
     place = fleet.places.get(session)
+    if not signal.over and place is not None:
+        return _on_the_way(fleet, session, place, signal, now)
+    known = next((one for one in place.open if one.msg_id == signal.hop.msg_id), signal.hop) if place else signal.hop
+    hop = _moved(known, signal.state, signal.reason, now)
     withheld = signal.state is HopState.HELD
     typed_ms = 0 if withheld else place.typed_ms if place else now.wall_ms
     record = MoveHop(hop.msg_id, hop.src, hop.state, hop.at_ms, hop.reason, typed_ms)
-    effects: list[Effect] = [Save((record,)), *climbs(fleet, [(hop, Channel.TEXT)], now)]
-    if signal.over:
-        effects.append(WriteSeed(session))
+    effects: list[Effect] = [Save((record,)), *climbs(fleet, [(hop, Channel.TEXT)], now), WriteSeed(session)]
     if place is None:
         return fleet, effects
-    place = msgspec.structs.replace(place, turn=place.turn + 1)
-    if signal.over:
-        place = msgspec.structs.replace(
-            place,
-            typing="",
-            typed_ms=place.before_ms if withheld else place.typed_ms,
-            state=signal.screen or place.state,
-            why=signal.why if signal.screen else place.why,
-        )
-    fleet, more = _load(_with(fleet, session, place), session) if signal.over else (_with(fleet, session, place), [])
+    place = msgspec.structs.replace(
+        place,
+        typing="",
+        typed_ms=place.before_ms if withheld else place.typed_ms,
+        state=signal.screen or place.state,
+        why=signal.why if signal.screen else place.why,
+    )
+    fleet, more = _load(_with(fleet, session, place), session)
     return fleet, [*effects, *more]
+
+
+def _on_the_way(fleet: Fleet, session: str, place: Place, signal: Typed, now: Moment) -> Step:
+    """A rung on the way to the end is told and not kept: after a crash the end is still looked for."""
+    told = [_moved(one, signal.state, signal.reason, now) for one in place.open if one.msg_id == signal.hop.msg_id]
+    moved = {one.msg_id: one.at_ms for one in told}
+    open_ = tuple(msgspec.structs.replace(one, at_ms=moved.get(one.msg_id, one.at_ms)) for one in place.open)
+    fleet = _with(fleet, session, msgspec.structs.replace(place, open=open_))
+    return fleet, climbs(fleet, [(one, Channel.TEXT) for one in told], now)
 
 
 def _fetched(fleet: Fleet, signal: Fetched, now: Moment) -> Step:
