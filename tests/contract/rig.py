@@ -11,10 +11,12 @@ from tests.nodes import Inbox, Node, Target
 
 class Way(ABC):
     """What the suite asks of every channel. `best`: how a good delivery ends, and `budget_s` in what time on a busy
-    machine. `system`: the programs it needs, and root with them."""
+    machine; `hard`: a second try would end the same, though nothing is wrong. `system`: the programs it needs, and root
+    with them."""
 
     best = Verdict.CONFIRMED
     budget_s = 3.0
+    hard = False
     system: tuple[str, ...] = ()
 
     sender: Transport

@@ -7,10 +7,11 @@ import signal
 from engine.config import WakeConfig
 from engine.model.channel import Channel, Outcome, Verdict
 from engine.model.roster import Address
-from engine.model.ways import Nic, Ways
+from engine.model.ways import Nic, Seat, Ways
 from engine.transports.http import Http
 from engine.transports.nats import Nats
 from engine.transports.relay import Relay
+from engine.transports.text import Text
 from engine.transports.wake import Wake
 from tests.contract.rig import Rig, Way
 from tests.contract.rigs_cloud import CloudRig
@@ -183,6 +184,24 @@ class WakeWay(Way):
         self.lan.__exit__()
 
 
+class TextWay(Way):
+    """A session in a real tmux pane, opted in. Its machine alone types into it, so for another machine the way ends
+    before it begins; what P8 does on that machine is held by `test_last_hop`."""
+
+    best = Verdict.BARRED
+    hard = True
+
+    async def open(self) -> None:
+        self.sender = Text()
+        self.target = Target("b", (), b"", Ways(seats=(Seat("work", "idle"),)))
+
+    def unknown(self) -> Target:
+        return Target("c", (), b"")
+
+    async def close(self) -> None:
+        await self.sender.close()
+
+
 RIGS: dict[Channel, type[Way]] = {
     Channel.NATS: NatsRig,
     Channel.HTTP: HttpRig,
@@ -191,6 +210,7 @@ RIGS: dict[Channel, type[Way]] = {
     Channel.SSH: SshRig,
     Channel.WOL: WakeWay,
     Channel.GIT: GitRig,
+    Channel.TEXT: TextWay,
     Channel.CLOUD: CloudRig,
 }
 ALSO: tuple[type[Way], ...] = (GitSshRig,)

@@ -58,7 +58,7 @@ async def test_a_good_delivery_ends_well(way: Way) -> None:
     """It ends as well as this channel can, without an alarm; the channel may be closed twice then."""
     outcome = await way.sender.deliver(b"x", way.target, way.budget_s)
     assert outcome.verdict is way.best
-    assert not outcome.hard
+    assert outcome.hard is way.hard
     assert not outcome.pin
     await way.sender.close()
     await way.sender.close()
