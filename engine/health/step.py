@@ -44,6 +44,8 @@ from engine.state import Fleet
 
 # Two readings of the clock within this time are the same moment.
 CLOCK_GRAIN_S = 0.001
+# Receipts repeat what they echo; each echo counts once.
+ECHOES = 16
 # A success this recent is what made its channel usable.
 SIGN_S = 1.0
 
@@ -177,10 +179,11 @@ def _echoed(fleet: Fleet, parcel: Parcel, now: Moment) -> Step:
     for pong in told.pongs:
         pair = (parcel.envelope.src, pong.channel)
         health = fleet.channels.get(pair)  # type: ignore[arg-type]  # a name of the table finds its channel
-        if health is None or health.owed_at is None:
+        if health is None or health.owed_at is None or pong.msg_id in health.echoed:
             continue
         latency_ms = (now.mono - health.owed_at) * 1000
-        health = msgspec.structs.replace(health, owed_at=None)
+        echoed = (*health.echoed[-ECHOES + 1 :], pong.msg_id)
+        health = msgspec.structs.replace(health, owed_at=None, echoed=echoed)
         fleet, more = succeed(fleet, parcel.envelope.src, Channel(pong.channel), health, now, latency_ms)
         effects += more
     return fleet, effects

@@ -79,6 +79,7 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
                 thrown.add(envelope.src)
     effects += _addressed(records)
     records += _streams(before, fleet, delivered)
+    fleet = _echoing(fleet, pongs, now)
     answers = tuple(
         receipt(
             fleet,
@@ -86,7 +87,7 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
             now,
             tuple(notes.get(src, ())),
             {epoch for one, epoch in delivered if one == src},
-            tuple(pongs.get(src, ())),
+            tuple(pong for pong, until in fleet.mail.pongs.get(src, ()) if until > now.mono),
         )
         for src in owed
         if src not in thrown
@@ -113,6 +114,20 @@ def _take(
     effect = _EFFECTS.get(envelope.kind, _into_inbox)
     effect(parcel, via, now, records, effects)
     return _moved(fleet, envelope, stream.with_number(seq)), []
+
+
+# Receipts get lost like anything else: what they echo is repeated so long, and so many of them.
+ECHO_S, ECHOES = 30.0, 16
+
+
+def _echoing(fleet: Fleet, pongs: dict[str, list[Pong]], now: Moment) -> Fleet:
+    for src, came in pongs.items():
+        before = (one for one in fleet.mail.pongs.get(src, ()) if one[1] > now.mono)
+        kept = (*before, *((pong, now.mono + ECHO_S) for pong in came))[-ECHOES:]
+        fleet = msgspec.structs.replace(
+            fleet, mail=msgspec.structs.replace(fleet.mail, pongs=fleet.mail.pongs.set(src, kept))
+        )
+    return fleet
 
 
 def _moved(fleet: Fleet, envelope: Envelope, stream: Stream) -> Fleet:

@@ -103,8 +103,12 @@ def _settled(fleet: Fleet, waiting: Waiting) -> Fleet:
 
 
 def _proved_by(waiting: Waiting, via: Channel) -> Channel:
-    """The channel that carried it: the receipt's own if it was tried there, else the last one tried."""
-    return via if via in waiting.tried or not waiting.tried else waiting.tried[-1]
+    """The channel that carried it, where the receipt does not say: its own if the message was tried there; else one
+    that took the message and could not be answered, for what can be answered mostly was; else the last one tried."""
+    if via in waiting.tried or not waiting.tried:
+        return via
+    stored = [channel for channel in waiting.tried if channel in waiting.landed]
+    return stored[-1] if stored else waiting.tried[-1]
 
 
 def _overtaken(fleet: Fleet, waiting: Waiting, via: Channel, now: Moment) -> list[Effect]:
