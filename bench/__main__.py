@@ -23,6 +23,7 @@ MODULES = {
     "T4": "overssh",
     "T5": "overssh",
     "T6": "hub",
+    "T7": "typed",
     "T8": "blackhole",
     "T9": "broker",
     "T10": "broker",

@@ -8,7 +8,7 @@ The client counts for no window's size and is sent no output; it looks with `cap
 blocks it had.
 
 A paste or an Enter stands inside `if-shell -F`: one turn of the server compares cursor, mode, program and process with
-those of the look, and types. Nothing can come between. Decision 43 has what else was thought of.
+those of the look, and types. Nothing can come between. Decision 42 has what else was thought of.
 """
 
 import asyncio
