@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import msgspec
+from immutables import Map
 
 from engine.bus import Bus
 from engine.clock import SystemClock
@@ -16,13 +17,16 @@ from engine.errors import Fault, FleetError
 from engine.hands import Hands
 from engine.health.cascade import choose
 from engine.loop import Loop
+from engine.mail import limits
 from engine.mail.naming import named
 from engine.mail.outbox import DISK_FULL
-from engine.mail.story import tell
+from engine.mail.story import summed, tell
+from engine.mail.waits import waits
 from engine.model.channel import Channel
 from engine.model.envelope import (
     BODY_LIMIT,
     FAILED,
+    GROUP,
     HEIGHT,
     KINDS,
     THREAD_LIMIT,
@@ -33,9 +37,8 @@ from engine.model.envelope import (
     Urgency,
 )
 from engine.model.event import MessageMoved
-from engine.model.peer import Peer, Standing
 from engine.model.roster import Member, Role
-from engine.model.story import Letter, Page, Query, Story
+from engine.model.story import Group, Letter, Page, Query, Story
 from engine.security.role import may_send
 from engine.signals import Nudged, Posted
 from engine.state import Fleet
@@ -58,6 +61,7 @@ class Reader(Protocol):
     async def body(self, msg_id: str) -> bytes | None: ...
     async def came(self, msg_id: str) -> int: ...
     async def ending(self, tail: str) -> tuple[str, ...]: ...
+    async def group(self, thread: str) -> tuple[str, ...]: ...
 
 
 class Desk:
@@ -65,6 +69,7 @@ class Desk:
 
     def __init__(self, loop: Loop, hands: Hands, reader: Reader, bus: Bus, clock: SystemClock):
         self._loop, self._hands, self._reader, self._bus, self._clock = loop, hands, reader, bus, clock
+        self._buckets: limits.Buckets = Map()
 
     async def send(
         self,
@@ -90,12 +95,22 @@ class Desk:
         lives_s = KINDS[kind].ttl_s if ttl_s is None else ttl_s
         _check_header(lives_s, thread)
         self._check_channel(via)
-        envelopes = [self._envelope(member, payload, kind, lives_s, urgency, thread) for member in members]
+        self._count(members, kind)
+        group = f"{GROUP}{self._clock.new_id(self._clock.now())}" if len(members) > 1 and not thread else thread
+        envelopes = [self._envelope(member, payload, kind, lives_s, urgency, group) for member in members]
         waiting = [self._accepted(envelope, via, widened) for envelope in envelopes]
         return [
             _begun(fleet, await accepted, member, envelope)
             for member, envelope, accepted in zip(members, envelopes, waiting, strict=True)
         ]
+
+    def _count(self, members: list[Member], kind: Kind) -> None:
+        """All of a call within the limits, or nothing of it. Raises `FleetError` `refused.rate`."""
+        fleet, allowed = self._hands.visible, self._hands.visible.config.limits
+        peers = [member.id for member in members]
+        self._buckets, over = limits.taken(self._buckets, peers, kind, allowed, self._clock.now().mono)
+        if over:
+            raise limits.refusal(over, _names(fleet), kind, allowed)
 
     def _envelope(
         self, member: Member, payload: bytes, kind: Kind, ttl_s: int, urgency: Urgency | None, thread: str
@@ -155,6 +170,14 @@ class Desk:
         member = fleet.roster.named(story.to)
         return _told(fleet, story, member.id if member else "")
 
+    async def group(self, name: str) -> Group | None:
+        """One message to several: the story of each copy; None where there is no such group."""
+        if not name.startswith(GROUP):
+            return None
+        await self._hands.flush()
+        stories = tuple([await self.story(msg_id) for msg_id in await self._reader.group(name)])
+        return Group(name, stories, summed(stories)) if stories else None
+
     async def _whole(self, msg_id: str) -> str:
         """An id as it was given, or the one id that ends so: screens show the ends of ids."""
         if len(msg_id) >= ID_LENGTH or len(msg_id) < TAIL_LENGTH:
@@ -162,15 +185,16 @@ class Desk:
         found = await self._reader.ending(msg_id)
         return found[0] if len(found) == 1 else msg_id
 
-    async def resend(self, msg_id: str) -> Story:
-        """Try a waiting message now instead of after its back-off. What is settled is not sent again: same id, once."""
+    async def resend(self, msg_id: str, widened: bool = False) -> Story:
+        """Try a waiting message now instead of after its back-off, `widened`: over any channel from now on. What is
+        settled is not sent again: same id, once."""
         story = await self.story(msg_id)
         if story.rung is not Rung.ACCEPTED:
             why = f"it is {story.rung}; sending it again could only be a second message"
             raise FleetError("usage.settled", "The message is settled", why, "send a new one", Fault.THEIRS)
         member = self._hands.visible.roster.named(story.to)
         if member:
-            self._loop.post(Nudged(member.id))
+            self._loop.post(Nudged(member.id, story.id if widened else ""))
         return story
 
     async def body(self, msg_id: str) -> str:
@@ -196,18 +220,25 @@ class Desk:
         letters = await self._reader.letters(limit, after, session)
         return [msgspec.structs.replace(one, sender=names.get(one.sender, one.sender)) for one in letters]
 
-    def preview(self, to: str, kind: Kind = Kind.CONTEXT) -> list[tuple[str, tuple[Channel, ...], str]]:
+    def preview(
+        self, to: str, kind: Kind = Kind.CONTEXT, via: Channel | None = None, widened: bool = False
+    ) -> list[tuple[str, tuple[Channel, ...], str]]:
         """Whom a message would reach: (name, channels in order, why not now)."""
         fleet = self._hands.visible
-        return [_previewed(fleet, member, kind) for member in recipients(fleet, to)]
+        return [_previewed(fleet, member, kind, via, widened) for member in recipients(fleet, to)]
 
 
 def recipients(fleet: Fleet, to: str) -> list[Member]:
-    """The present members an address names: a name, an id, `role:R` or `all`; never this node itself.
+    """The present members an address names: a name, an id, `role:R`, `all`, or several with commas; never this node.
 
     Raises `FleetError` `unknown.recipient` or `usage.self`.
     """
     others = [member for member in fleet.roster.members if member.present and member.id != fleet.me.id]
+    if "," in to:
+        named = [
+            member.id for part in filter(None, map(str.strip, to.split(","))) for member in recipients(fleet, part)
+        ]
+        return [member for member in others if member.id in named]
     found = [member for member in others if _fits(member, to)]
     if found:
         return found
@@ -267,14 +298,17 @@ def _begun(fleet: Fleet, msg_id: str, member: Member, envelope: Envelope) -> Sto
     """The story of a message that was accepted a moment ago."""
     at = envelope.created_ms
     expires_at = at + envelope.ttl_s * 1000 if envelope.ttl_s else 0
-    story = Story(msg_id, member.name, envelope.kind, Rung.ACCEPTED, None, (), at=at, expires_at=expires_at)
+    group = envelope.thread if envelope.thread.startswith(GROUP) else ""
+    story = Story(
+        msg_id, member.name, envelope.kind, Rung.ACCEPTED, None, (), at=at, expires_at=expires_at, group=group
+    )
     return _told(fleet, story, member.id)
 
 
 def _told(fleet: Fleet, story: Story, node: str) -> Story:
-    """The story with its sentence. `node`: the recipient's id; who is not in the roster any more has no standing."""
-    peer = fleet.peers.get(node)
-    return msgspec.structs.replace(story, story=tell(story, peer.standing if peer else Standing.UNKNOWN))
+    """The story with its sentence. `node`: the recipient's id; empty for who is not in the roster any more."""
+    why = waits(fleet, node, story) if story.rung is Rung.ACCEPTED else ""
+    return msgspec.structs.replace(story, story=tell(story, why))
 
 
 def _settled(rung: Rung, wanted: Rung) -> bool:
@@ -287,7 +321,15 @@ def _names(fleet: Fleet) -> dict[str, str]:
     return {member.id: member.name for member in fleet.roster.members}
 
 
-def _previewed(fleet: Fleet, member: Member, kind: Kind) -> tuple[str, tuple[Channel, ...], str]:
-    order = choose(fleet, member.id, kind)
-    peer = fleet.peers.get(member.id, Peer(member.id))
-    return member.name, order, "" if order else f"{peer.standing.lower()}: it waits in the outbox"
+def _previewed(
+    fleet: Fleet, member: Member, kind: Kind, via: Channel | None, widened: bool
+) -> tuple[str, tuple[Channel, ...], str]:
+    order = choose(fleet, member.id, kind, via=via, widened=widened)
+    if order:
+        return member.name, order, ""
+    at = msgspec.structs.replace(NOBODYS, to=member.name, kind=kind)
+    return member.name, order, waits(fleet, member.id, at)
+
+
+# A message that was not written, for what would become of it.
+NOBODYS = Story("", "", Kind.CONTEXT, Rung.ACCEPTED, None, ())

@@ -23,31 +23,41 @@ class Fault(StrEnum):
 class FleetError(Exception):
     """One refusal or failure, in the five parts every face shows."""
 
-    def __init__(self, code: str, title: str, detail: str = "", next_step: str = "", fault: Fault = Fault.THEIRS):
+    def __init__(
+        self,
+        code: str,
+        title: str,
+        detail: str = "",
+        next_step: str = "",
+        fault: Fault = Fault.THEIRS,
+        retry_after_s: float | None = None,
+    ):
         super().__init__(f"{title}: {detail}" if detail else title)
         self.code = code
         self.title = title
         self.detail = detail
         self.next_step = next_step
         self.fault = fault
+        self.retry_after_s = retry_after_s
 
     def facts(self) -> "ErrorFacts":
         """The five parts as a plain value, for JSON and for screens."""
-        return ErrorFacts(self.code, self.title, self.detail, self.next_step, self.fault)
+        return ErrorFacts(self.code, self.title, self.detail, self.next_step, self.fault, self.retry_after_s)
 
 
-class ErrorFacts(msgspec.Struct, frozen=True):
-    """`FleetError` as data: `{"code","title","detail","next_step","fault"}`."""
+class ErrorFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`FleetError` as data: `{"code","title","detail","next_step","fault"}`; `retry_after_s` where waiting helps."""
 
     code: str
     title: str
     detail: str
     next_step: str
     fault: Fault
+    retry_after_s: float | None = None
 
     def raised(self) -> FleetError:
         """The error again, on the other side of a socket or a queue."""
-        return FleetError(self.code, self.title, self.detail, self.next_step, self.fault)
+        return FleetError(self.code, self.title, self.detail, self.next_step, self.fault, self.retry_after_s)
 
 
 # The exit code of a command, by its error's whole code or the first word of it. 3 says that no node runs, not that one

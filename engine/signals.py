@@ -94,9 +94,11 @@ class ChannelTurned(msgspec.Struct, frozen=True):
 
 
 class Nudged(msgspec.Struct, frozen=True):
-    """A person wants what waits for `peer` tried now instead of after its back-off."""
+    """A person wants what waits for `peer` tried now instead of after its back-off. `widen`: the id of a message that
+    may go any way from now on."""
 
     peer: str
+    widen: str = ""
 
 
 class ForwardCame(msgspec.Struct, frozen=True):

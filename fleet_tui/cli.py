@@ -79,10 +79,13 @@ def complain(error: FleetError, *, as_json: bool) -> int:
     return exit_code(error.code)
 
 
-def facts(error: FleetError) -> dict[str, str]:
-    """The five parts of an error as JSON has them."""
+def facts(error: FleetError) -> dict[str, str | float]:
+    """The parts of an error as JSON has them."""
     said = error.facts()
-    return {name: str(getattr(said, name)) for name in ("code", "title", "detail", "next_step", "fault")}
+    found: dict[str, str | float] = {
+        name: str(getattr(said, name)) for name in ("code", "title", "detail", "next_step", "fault")
+    }
+    return found if said.retry_after_s is None else found | {"retry_after_s": said.retry_after_s}
 
 
 def parser(only: Collection[str] = BY_NAME) -> argparse.ArgumentParser:

@@ -145,6 +145,12 @@ def sent(story: dict[str, Any]) -> str:
     return GAP.join(part for part in (story["id"], story["to"], rung(story["rung"]), way) if part)
 
 
+def group(told: dict[str, Any]) -> Iterator[str]:
+    """`fleet why GROUP`: one message to several, a row each."""
+    yield told["story"]
+    yield from table((one["to"], rung(one["rung"]), path(one["tries"]), one["id"]) for one in told["messages"])
+
+
 def why(story: dict[str, Any]) -> Iterator[str]:
     """`fleet why`: the sentence, then the evidence."""
     yield f"{story['kind']} to {story['to']}: {rung(story['rung'])}"

@@ -137,7 +137,7 @@ VERBS: tuple[Verb, ...] = (
         "mail:send",
         "send a message; it is safe on disk when this returns",
         (
-            arg("to", metavar="TO", help="a name or id, role:ROLE, or all"),
+            arg("to", metavar="TO", help="names or ids with commas, role:ROLE, or all"),
             arg("text", nargs="*", metavar="TEXT", help="the message; - reads all of standard input"),
             arg("--stdin", action="store_true", help="each line of standard input is a message"),
             arg("-k", "--kind", choices=PUBLIC, default="context", help="what it is for (default context)"),
@@ -148,12 +148,21 @@ VERBS: tuple[Verb, ...] = (
             arg("--timeout", type=duration, default=30.0, metavar="S", help="how long to wait (default 30)"),
             arg("--thread", default="", metavar="ID", help="the conversation it belongs to"),
             arg("--session", default="", metavar="NAME", help="the AI session there that it is for"),
-            arg("--dry-run", action="store_true", help="only show whom it would reach, and how"),
+            arg("--dry-run", "--preview", action="store_true", help="only show whom it would reach, and how"),
+            YES,
         ),
         changes=True,
     ),
-    Verb("why", "mail:why", "where a message is, what was tried, what it waits for", (arg("id", metavar="ID"),)),
-    Verb("resend", "mail:resend", "try a waiting message now; never twice", (arg("id", metavar="ID"),), changes=True),
+    Verb(
+        "why", "mail:why", "where a message or group is, what was tried, what it waits for", (arg("id", metavar="ID"),)
+    ),
+    Verb(
+        "resend",
+        "mail:resend",
+        "try a waiting message now; never twice",
+        (arg("id", metavar="ID"), arg("--any", action="store_true", help="over any channel from now on")),
+        changes=True,
+    ),
     Verb(
         "messages",
         "mail:messages",

@@ -74,11 +74,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         | {"engine.core", "engine.hands", "engine.loop", "engine.exposure", "engine.ports", "engine.target"},
     ),
     "engine.repairman": WORDS,
+    "engine.notice": WORDS,
     "engine.mending": WORDS | ROOMS | {"engine.doors", "engine.hands", "engine.repairman"},
     "engine.engine": WORDS
     | ROOMS
     | set(VERBS)
-    | {"engine.mending", "engine.core", "engine.door", "engine.first", "engine.ports"},
+    | {"engine.mending", "engine.notice", "engine.core", "engine.door", "engine.first", "engine.ports"},
     **{face: WORDS | {"engine.engine"} for face in FACES},
     "fleet_tui": BASE | {"engine.state", "engine.config", "engine.engine", "engine.daemon", "screens", "styles"},
 }

@@ -126,9 +126,10 @@ class MendAsk(msgspec.Struct, frozen=True):
 
 
 class ResendAsk(msgspec.Struct, frozen=True):
-    """`POST /resend`: the same id again, so it can never take effect twice."""
+    """`POST /resend`: the same id again, so it can never take effect twice. `any`: over any channel from now on."""
 
     id: str
+    any: bool = False
 
 
 class WakeAsk(msgspec.Struct, frozen=True):
@@ -186,6 +187,13 @@ def kind(word: str) -> Kind:
     if word not in PUBLIC:
         raise refused("kind", "Not a kind people send", f"`{word}`", f"use {', '.join(PUBLIC)}")
     return Kind(word)
+
+
+def channel(word: str) -> Channel | None:
+    """A channel by its word; None for no word. Raises `FleetError` `usage.channel`."""
+    if word and word not in set(Channel):
+        raise refused("channel", "No such channel", f"`{word}`", f"use {', '.join(Channel)}")
+    return Channel(word) if word else None
 
 
 def number(params: Mapping[str, str], name: str, default: int, low: int = 0, high: int = 1 << 62) -> int:

@@ -1,6 +1,6 @@
 """Errors on the wire of the API (pure): which HTTP status an error code has.
 
-The first word of a code decides; where the table is silent, whose fault it is.
+The whole code, or its first word, decides; where the table is silent, whose fault it is.
 """
 
 from engine.errors import Fault
@@ -10,6 +10,7 @@ STATUS = {
     "bad": 400,
     "auth": 401,
     "refused": 403,
+    "refused.rate": 429,
     "unknown": 404,
     "method": 405,
     "size": 413,
@@ -24,4 +25,4 @@ BY_FAULT = {Fault.OURS: 500, Fault.THEIRS: 400, Fault.WORLD: 503}
 
 def http_status(code: str, fault: Fault) -> int:
     """HTTP status for an error code such as `unknown.recipient`."""
-    return STATUS.get(code.partition(".")[0], BY_FAULT[fault])
+    return STATUS.get(code, STATUS.get(code.partition(".")[0], BY_FAULT[fault]))

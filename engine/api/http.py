@@ -54,7 +54,7 @@ class Request:
 
 class Response(msgspec.Struct, frozen=True):
     """An answer. `pieces`: its body, as it comes. `close`: what was not read of the request is not waited for. `after`:
-    done once the client has it all."""
+    done once the client has it all. `retry_after_s`: when it is worth asking again (RFC 9110, section 10.2.3)."""
 
     status: int = 200
     type: str = "application/json"
@@ -62,6 +62,7 @@ class Response(msgspec.Struct, frozen=True):
     pieces: AsyncIterator[bytes] | None = None
     close: bool = False
     after: Callable[[], None] | None = None
+    retry_after_s: int | None = None
 
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -134,6 +135,8 @@ class Connection:
         headers = [("Content-Type", response.type), ("Cache-Control", "no-store")]
         if response.pieces is None:
             headers.append(("Content-Length", str(len(response.body))))
+        if response.retry_after_s is not None:
+            headers.append(("Retry-After", str(response.retry_after_s)))
         if response.close:
             headers.append(("Connection", "close"))
         await self._send(h11.Response(status_code=response.status, headers=headers))

@@ -8,6 +8,7 @@ A handler reads what was asked, calls one verb of the engine and shows what came
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from math import ceil
 from typing import Any
 
 import msgspec
@@ -65,7 +66,8 @@ def _verb(request: Request) -> Verb:
 def trouble(error: FleetError) -> Response:
     """An error as JSON. The connection closes where the request was not read to its end."""
     status = http_status(error.code, error.fault)
-    return Response(status, body=msgspec.json.encode(Trouble(error.facts())), close=status in (408, 413))
+    wait, facts = error.retry_after_s, msgspec.json.encode(Trouble(error.facts()))
+    return Response(status, body=facts, close=status in (408, 413), retry_after_s=None if wait is None else ceil(wait))
 
 
 def not_http(status: int, title: str, detail: str) -> Response:
@@ -160,7 +162,8 @@ async def verify_ledger(node: Node, request: Request) -> Response:
 
 async def preview(node: Node, request: Request) -> Response:
     params = request.query
-    reach = node.engine.preview(params.get("to", "all"), asks.kind(params.get("type", Kind.CONTEXT)))
+    kind, via = asks.kind(params.get("type", Kind.CONTEXT)), asks.channel(params.get("via", ""))
+    reach = node.engine.preview(params.get("to", "all"), kind, via, "any" in params)
     return answer([Reach(*line) for line in reach])
 
 
@@ -179,7 +182,7 @@ async def inbox(node: Node, request: Request) -> Response:
 
 
 async def why(node: Node, request: Request) -> Response:
-    return answer(await node.engine.story(request.tail))
+    return answer(await node.engine.group(request.tail) or await node.engine.story(request.tail))
 
 
 async def body(node: Node, request: Request) -> Response:
@@ -214,7 +217,7 @@ async def message_stream(node: Node, request: Request) -> Response:
 
 async def resend(node: Node, request: Request) -> Response:
     ask = asks.read(await body_of(request), asks.ResendAsk)
-    await node.engine.resend(ask.id)
+    await node.engine.resend(ask.id, ask.any)
     return answer(await node.engine.story(ask.id), 202)
 
 

@@ -27,7 +27,7 @@ from engine.model.envelope import KINDS, OPEN_LIMIT, Kind, Rung
 from engine.model.event import MessageMoved
 from engine.model.mail import Lane, Waiting
 from engine.model.moment import Moment
-from engine.model.records import AddOutbox, AddTry, MoveRung, OpenNumber, Record
+from engine.model.records import AddOutbox, AddTry, MoveRung, OpenNumber, Record, Widen
 from engine.signals import (
     Arrived,
     ChannelTurned,
@@ -157,7 +157,22 @@ def _turned(fleet: Fleet, signal: ChannelTurned, now: Moment) -> Step:
 
 
 def _nudged(fleet: Fleet, signal: Nudged, now: Moment) -> Step:
-    return _moved_on(fleet, signal.peer, now, lambda waiting: not waiting.flying)
+    saved: list[Effect] = []
+    if signal.widen:
+        # Written down first: it may still wait in the store, without a number.
+        saved.append(Save((Widen(signal.widen),)))
+        fleet = _widened(fleet, signal.peer, signal.widen)
+    fleet, effects = _moved_on(fleet, signal.peer, now, lambda waiting: not waiting.flying)
+    return fleet, [*saved, *effects]
+
+
+def _widened(fleet: Fleet, peer: str, msg_id: str) -> Fleet:
+    lane = fleet.mail.lanes.get(peer, Lane())
+    for number, one in lane.open.items():
+        if one.envelope.msg_id == msg_id:
+            wider = lane.open.set(number, msgspec.structs.replace(one, via=None, widened=True))
+            return with_lane(fleet, peer, msgspec.structs.replace(lane, open=wider))
+    return fleet
 
 
 def _moved_on(fleet: Fleet, peer: str, now: Moment, picked: Callable[[Waiting], bool]) -> Step:

@@ -1,10 +1,10 @@
 """The story of one message, as a sentence a person can read: what was tried, what proved it, what it waits for."""
 
+from collections.abc import Sequence
 from itertools import groupby
 
 from engine.model.channel import CHANNELS, Channel
-from engine.model.envelope import Rung
-from engine.model.peer import Standing
+from engine.model.envelope import FAILED, HEIGHT, Rung
 from engine.model.story import Story, TryLine
 
 _ENDED = {
@@ -40,8 +40,8 @@ _TYPED: dict[str, str] = {
 _CARRIED = frozenset({Rung.ON_HOST, Rung.EXPIRED, Rung.REFUSED, Rung.DEAD})
 
 
-def tell(story: Story, standing: Standing) -> str:
-    """One or two sentences on a message of ours; `standing` is its recipient's now."""
+def tell(story: Story, waits: str) -> str:
+    """One or two sentences on a message of ours; `waits`: why it is not on its host yet, should that be so."""
     carried = tuple(one for one in story.tries if one.outcome not in _TYPED)
     typed = tuple(one for one in story.tries if one.outcome in _TYPED)
     told = [_attempts(carried)] if carried else []
@@ -50,10 +50,20 @@ def tell(story: Story, standing: Standing) -> str:
     reached = _REACHED[story.rung].format(to=story.to, session=story.session or "its session")
     told.append(f"{reached}{proved}")
     if story.rung is Rung.ACCEPTED:
-        told[-1] += f"; {_waits(story, standing)}"
+        told[-1] += f"; {waits}" if waits else ""
     elif story.reason:
         told[-1] += f": {story.reason}"
     return ". ".join(told) + "."
+
+
+def summed(stories: Sequence[Story]) -> str:
+    """One sentence on the copies of one message to several."""
+    there = sum(HEIGHT.get(one.rung, 0) >= HEIGHT[Rung.ON_HOST] for one in stories)
+    failed = [one.to for one in stories if one.rung in FAILED]
+    waiting = [one.to for one in stories if one.rung is Rung.ACCEPTED]
+    told = f"{there} of {len(stories)} on host"
+    told += f"; waiting for {', '.join(waiting)}" if waiting else ""
+    return told + (f"; not delivered to {', '.join(failed)}" if failed else "")
 
 
 def _hop(typed: tuple[TryLine, ...], session: str) -> str:
@@ -78,12 +88,6 @@ def _run(one: TryLine, count: int) -> str:
     text = f"{_named(one.channel)} {_ENDED.get(one.outcome, one.outcome).format(took=_took(one.ms))}"
     text += f" ({one.note})" if one.note and one.outcome != "confirmed" else ""
     return text if count == 1 else f"{text}, {count} times"
-
-
-def _waits(story: Story, standing: Standing) -> str:
-    if standing in (Standing.ALIVE, Standing.SUSPECT):
-        return "it is tried again until it is"
-    return f"{story.to} is {standing.lower()}: it is kept and tried again when {story.to} is back"
 
 
 def _named(channel: Channel) -> str:

@@ -154,6 +154,8 @@ BODY_LIMIT = 1 << 20
 # accepted and then fit neither the store nor a frame's header.
 TTL_LIMIT_S = 3_650 * DAY_S
 THREAD_LIMIT = 256
+# Before the id of a group, in the thread of each of its messages; no session has such a name.
+GROUP = "group:"
 # The most bytes one delivery may carry on a channel that asks and answers. One largest frame always fits and seven such
 # share a round trip; nats-server advises against payloads above 8 MiB, and a peer port buffers one whole before it
 # reads.

@@ -30,6 +30,12 @@ class OpenNumber(msgspec.Struct, frozen=True):
     seq: int
 
 
+class Widen(msgspec.Struct, frozen=True):
+    """A waiting message may go any way from now on, whatever was said of its channels before."""
+
+    msg_id: str
+
+
 class MoveRung(msgspec.Struct, frozen=True):
     """A message of ours is on another rung, proved over `channel`."""
 
@@ -149,6 +155,7 @@ class AddEntry(msgspec.Struct, frozen=True):
 Record = (
     AddOutbox
     | OpenNumber
+    | Widen
     | MoveRung
     | AddTry
     | ClimbRung

@@ -23,7 +23,7 @@ class TryLine(msgspec.Struct, frozen=True):
 class Story(msgspec.Struct, frozen=True):
     """A message of ours: where it is on the ladder, over which channel that was proved, what was tried. `to`: the
     name. `reason`: why it is not further. `at`, `expires_at`: wall milliseconds (0: never). `story`: one sentence.
-    `session`: the one it names there."""
+    `session`: the one it names there. `group`: what it was sent together with."""
 
     id: str
     to: str
@@ -36,6 +36,15 @@ class Story(msgspec.Struct, frozen=True):
     expires_at: int = 0
     story: str = ""
     session: str = ""
+    group: str = ""
+
+
+class Group(msgspec.Struct, frozen=True):
+    """One message to several: each copy's story. `story`: one sentence on all."""
+
+    group: str
+    messages: tuple[Story, ...]
+    story: str = ""
 
 
 class Line(msgspec.Struct, frozen=True):

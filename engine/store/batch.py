@@ -31,6 +31,7 @@ from engine.model.records import (
     Record,
     SetCursor,
     SetStream,
+    Widen,
 )
 from engine.store import statements as sql
 from engine.store.rows import Row, hop_row, inbox_row, outbox_row, peer_data, plain, roster_data
@@ -53,6 +54,7 @@ class _Gathered:
         self.outbox: list[Row] = []
         self.outbox_bodies: list[Row] = []
         self.numbers: dict[str, Row] = {}
+        self.widened: dict[str, Row] = {}
         self.rungs: dict[str, Row] = {}
         self.climbs: dict[str, Row] = {}
         self.tries: list[Row] = []
@@ -79,6 +81,7 @@ class _Gathered:
             (sql.ADD_OUTBOX, self.outbox),
             (sql.ADD_OUTBOX_BODY, self.outbox_bodies),
             (sql.OPEN_NUMBER, list(self.numbers.values())),
+            (sql.WIDEN, list(self.widened.values())),
             (sql.MOVE_RUNG, list(self.rungs.values())),
             (sql.CLIMB_RUNG, list(self.climbs.values())),
             (sql.ADD_TRY, self.tries),
@@ -132,6 +135,10 @@ class Batch:
     def _open_number(self, record: OpenNumber) -> None:
         self._now.spoken.add(record.msg_id)
         self._now.numbers[record.msg_id] = (record.msg_id, record.epoch, record.seq)
+
+    def _widen(self, record: Widen) -> None:
+        self._now.spoken.add(record.msg_id)
+        self._now.widened[record.msg_id] = (record.msg_id, 1)
 
     def _write_out(self) -> None:
         """What was gathered is written before what comes now."""
@@ -210,6 +217,7 @@ class Batch:
 _SORT: dict[type, Callable[[Batch, Any], None]] = {
     AddOutbox: Batch._add_outbox,
     OpenNumber: Batch._open_number,
+    Widen: Batch._widen,
     MoveRung: Batch._move_rung,
     AddTry: Batch._add_try,
     ClimbRung: Batch._climb_rung,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from immutables import Map
 
-from engine.model.envelope import FAILED, KINDS, Kind, Rung
+from engine.model.envelope import FAILED, GROUP, KINDS, Kind, Rung
 from engine.model.hop import OPEN, TEXT_ONLY, Hop, session_of
 from engine.model.ledger import LedgerRow
 from engine.model.mail import Lane, Stream, Waiting
@@ -160,7 +160,12 @@ class MemoryStore:
         ends = of.created_ms + 1000 * of.ttl_s if of.ttl_s else 0
         to = names.get(of.dst, of.dst)
         facts = (msg_id, to, of.kind, one.rung, one.channel, one.tries, one.reason, of.created_ms, ends)
-        return Story(*facts, session=session_of(of.thread))
+        group = of.thread if of.thread.startswith(GROUP) else ""
+        return Story(*facts, session=session_of(of.thread), group=group)
+
+    def group(self, thread: str) -> tuple[str, ...]:
+        """The ids of our messages of one thread, in the order they were accepted."""
+        return tuple(one.envelope.msg_id for one in self._kept.outbox.values() if one.envelope.thread == thread)
 
     def waiting(self, dst: str, limit: int) -> tuple[tuple[Waiting, ...], int]:
         """Messages to `dst` without a number, urgent first, then oldest; and how many are left."""

@@ -13,7 +13,7 @@ import aiosqlite
 import msgspec
 
 from engine.model.channel import Channel
-from engine.model.envelope import FAILED, Kind, Rung
+from engine.model.envelope import FAILED, GROUP, Kind, Rung
 from engine.model.hop import TEXT_ONLY, session_of
 from engine.model.ledger import LedgerRow
 from engine.model.mail import Waiting
@@ -110,8 +110,14 @@ class Reader(Sessions):
                     expires_at,
                 ),
                 session=session_of(thread),
+                group=thread if thread.startswith(GROUP) else "",
             )
         return None
+
+    async def group(self, thread: str) -> tuple[str, ...]:
+        """The ids of our messages of one thread, in the order they were accepted."""
+        rows = await self._all("SELECT msg_id FROM outbox WHERE thread = ? ORDER BY row LIMIT ?", [thread, LONGEST])
+        return tuple(msg_id for (msg_id,) in rows)
 
     async def body(self, msg_id: str) -> bytes | None:
         """The body of a message, ours or for us."""

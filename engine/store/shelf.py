@@ -32,6 +32,7 @@ from engine.model.records import (
     Record,
     SetCursor,
     SetStream,
+    Widen,
 )
 from engine.model.roster import Roster
 from engine.model.story import TryLine
@@ -145,6 +146,12 @@ class Shelf:
             if taken != envelope.msg_id:
                 raise ValueError(f"number {envelope.seq} was given twice")
 
+    def _widen(self, record: Widen) -> None:
+        one = self.outbox.get(record.msg_id)
+        if one is not None:
+            waiting = msgspec.structs.replace(one.waiting, via=None, widened=True)
+            self.outbox[record.msg_id] = msgspec.structs.replace(one, waiting=waiting)
+
     def _open_number(self, record: OpenNumber) -> None:
         one = self.outbox.get(record.msg_id)
         if one is None:
@@ -231,6 +238,7 @@ class Shelf:
 _KEEP: dict[type, Callable[[Shelf, Any], None]] = {
     AddOutbox: Shelf._add_outbox,
     OpenNumber: Shelf._open_number,
+    Widen: Shelf._widen,
     MoveRung: Shelf._move_rung,
     AddTry: Shelf._add_try,
     ClimbRung: Shelf._climb_rung,

@@ -37,6 +37,7 @@ ADD_INBOX_BODY = Statement(
 OPEN_NUMBER = Statement(
     "UPDATE outbox SET epoch = v.column2, seq = v.column3 FROM (VALUES {}) AS v WHERE msg_id = v.column1", 3
 )
+WIDEN = Statement("UPDATE outbox SET widened = v.column2, via = '' FROM (VALUES {}) AS v WHERE msg_id = v.column1", 2)
 MOVE_RUNG = Statement(
     "UPDATE outbox SET rung = v.column2, rung_ms = v.column3, channel = v.column4, reason = v.column5 "
     # What its receiver's session did with it proves more than anything we could say of it.

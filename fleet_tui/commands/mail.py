@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.api.client import PAGE
 from engine.errors import Fault, FleetError, exit_code
+from engine.model.envelope import Kind
 from fleet_tui import plain
 from fleet_tui.call import Call
 from fleet_tui.commands import sessions
@@ -26,24 +27,35 @@ def send(call: Call) -> int:
     if call.args.stdin:
         return _send_lines(call)
     ask = _ask(call, _text(call))
+    if call.args.kind == Kind.BROADCAST:
+        _confirm(call)
     answer = call.node.post("/message", ask, (call.args.timeout if call.args.wait else 0) + MARGIN_S)
     stories = answer.get("messages", [answer])
-    call.show(stories if call.args.to.startswith(GROUPS) else answer, map(plain.sent, stories))
+    several = call.args.to.startswith(GROUPS) or "," in call.args.to
+    call.show(stories if several else answer, map(plain.sent, stories))
     if call.args.wait is None:
-        call.tell(f"safe in the outbox; `fleet why {stories[0]['id']}` tells what became of it")
+        name = stories[0].get("group") or stories[0]["id"]
+        call.tell(f"safe in the outbox; `fleet why {name}` tells what became of it")
     return _outcome(call, stories)
+
+
+def _confirm(call: Call) -> None:
+    """A broadcast shows whom it would reach before it goes."""
+    reach = _reach(call)
+    call.tell(*_reached(reach))
+    call.confirm(f"send to {len(reach)}?")
 
 
 def why(call: Call) -> int:
     """The story of one message of ours."""
     story = call.node.why(call.args.id)
-    call.show(story, plain.why(story))
+    call.show(story, plain.group(story) if "messages" in story else plain.why(story))
     return 0
 
 
 def resend(call: Call) -> int:
     """Try a waiting message now; the id stays, so it can never arrive twice."""
-    story = call.node.post("/resend", {"id": call.args.id})
+    story = call.node.post("/resend", {"id": call.args.id, "any": call.args.any})
     call.show(story, plain.why(story))
     return 0
 
@@ -151,10 +163,19 @@ def _lines() -> Iterator[str]:
 
 
 def _preview(call: Call) -> int:
-    reach = call.node.get("/preview", to=call.args.to, type=call.args.kind)
-    rows = ((one["to"], ", ".join(one["channels"]) or "–", one["reason"]) for one in reach)
-    call.show(reach, plain.table(rows, ("to", "over", "")))
+    reach = _reach(call)
+    call.show(reach, _reached(reach))
     return 0
+
+
+def _reach(call: Call) -> Any:
+    args = call.args
+    return call.node.get("/preview", to=args.to, type=args.kind, via=args.via, any=args.any or None)
+
+
+def _reached(reach: Any) -> Iterator[str]:
+    rows = ((one["to"], ", ".join(one["channels"]) or "–", one["reason"]) for one in reach)
+    return plain.table(rows, ("to", "over", ""))
 
 
 def _outcome(call: Call, stories: Iterable[dict[str, Any]]) -> int:

@@ -185,11 +185,11 @@ def test_a_stream_that_fails_has_its_status(fleet: Fleet, monkeypatch: pytest.Mo
 def test_the_log_is_whole_in_json(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """People get the newest fifty, programs get everything, `--limit` decides for both; oldest first."""
     said(monkeypatch, b"".join(b"%d\n" % number for number in range(1_100)))
-    out = fleet("send", "birch", "-k", "task", "--stdin", "--json").out
+    out = fleet("send", "birch", "-k", "reply", "--stdin", "--json").out
     sent = [json.loads(line)["id"] for line in out.splitlines()]
-    assert [line["id"] for line in fleet("messages", "--kind", "task", "--json").value] == sent
-    assert [line["id"] for line in fleet("messages", "--kind", "task", "--limit", "3", "--json").value] == sent[-3:]
-    ran = fleet("messages", "--kind", "task")
+    assert [line["id"] for line in fleet("messages", "--kind", "reply", "--json").value] == sent
+    assert [line["id"] for line in fleet("messages", "--kind", "reply", "--limit", "3", "--json").value] == sent[-3:]
+    ran = fleet("messages", "--kind", "reply")
     assert (len(ran.out.splitlines()), sent[-1] in ran.out) == (50, True)
 
 

@@ -2,11 +2,13 @@
 
 import pytest
 
-from engine.mail.story import tell
-from engine.model.channel import Channel
+from engine.mail.story import summed, tell
+from engine.mail.waits import waits
+from engine.model.channel import Channel, ChannelState
 from engine.model.envelope import Kind, Rung
 from engine.model.peer import Standing
 from engine.model.story import Story, TryLine
+from tests.engine.script import fleet, with_health
 
 P1, P2, P3, P8 = Channel.NATS, Channel.HTTP, Channel.RELAY, Channel.TEXT
 
@@ -80,13 +82,38 @@ def story(rung: Rung, *tries: TryLine, channel: Channel | None = None, reason: s
 )
 def test_sentence(told: Story, standing: Standing, sentence: str) -> None:
     """What was tried, what proved it, what it waits for: one or two sentences."""
-    assert tell(told, standing) == sentence
+    assert tell(told, waits(fleet("A", "berlin", standing=standing), "berlin", told)) == sentence
 
 
 @pytest.mark.parametrize("rung", list(Rung))
 @pytest.mark.parametrize("standing", list(Standing))
 def test_every_rung_has_a_sentence(rung: Rung, standing: Standing) -> None:
     """Nothing a message can come to is without words, and every story names its recipient or its end."""
-    said = tell(story(rung), standing)
+    said = tell(story(rung), waits(fleet("A", "berlin", standing=standing), "berlin", story(rung)))
     assert said.endswith(".")
     assert "{" not in said
+
+
+# ------------------------------------------------------------------------------------------------ what it waits for
+
+
+def test_other_channels_work_and_it_may_not_use_them() -> None:
+    """A message whose kind has no channel left names those that work, and the command that lets it use them."""
+    value = fleet("A", "berlin", up=(P1, Channel.SSH, Channel.GIT))
+    value = with_health(value, "berlin", P1, state=ChannelState.BROKEN)
+    assert waits(value, "berlin", story(Rung.ACCEPTED)) == (
+        "no channel that a task may use works now: ssh and git do; `fleet resend m1 --any` would use them"
+    )
+
+
+def test_a_task_is_queued_at_the_chief() -> None:
+    """What a relay took is queued there, by its name and office."""
+    took = TryLine(P3, "landed", 12, "relay A: has it")
+    told = waits(fleet("A", "berlin", standing=Standing.OFFLINE), "berlin", story(Rung.ACCEPTED, took))
+    assert told == "it is queued at A (chief), which passes it on when it reaches berlin"
+
+
+def test_a_group_in_a_sentence() -> None:
+    """One message to several says how many have it, who is waited for, and who will never have it."""
+    copies = (story(Rung.ON_HOST), story(Rung.SEEN), story(Rung.ACCEPTED), story(Rung.DEAD))
+    assert summed(copies) == "2 of 4 on host; waiting for berlin; not delivered to berlin"

@@ -23,6 +23,7 @@ from engine.model.records import (
     PutRoster,
     SetCursor,
     SetStream,
+    Widen,
 )
 from engine.model.roster import Roster
 
@@ -69,6 +70,12 @@ def outgoing(draw: st.DrawFn) -> AddOutbox:
 
 
 @st.composite
+def widened(draw: st.DrawFn) -> Widen:
+    """A message that may go any way."""
+    return Widen(draw(ids))
+
+
+@st.composite
 def numbered(draw: st.DrawFn) -> OpenNumber:
     """A number for a message, the same as it would have had at once, in one of two epochs."""
     msg_id = draw(ids)
@@ -110,6 +117,7 @@ cursors = st.builds(SetCursor, st.sampled_from(["T1", "work"]), st.integers(1, 3
 floors = st.builds(DropStreams, peers, epochs)
 rare = (
     numbered(),
+    widened(),
     cursors,
     st.builds(PutPeer, known_peers),
     st.builds(PutRoster, rosters),

@@ -1,0 +1,69 @@
+"""What a message of ours waits for, as half a sentence: who keeps it meanwhile, or which way it is not allowed to go.
+
+Nothing is guessed: that a relay keeps it was its own word (a try that landed); which channels work is the cascade's.
+"""
+
+from engine.health.cascade import choose
+from engine.model.channel import Channel
+from engine.model.envelope import Kind
+from engine.model.mail import Lane, Waiting
+from engine.model.peer import Standing
+from engine.model.roster import Role
+from engine.model.story import Story
+from engine.state import Fleet
+
+# How the hands begin what a relay said (`engine.hands.carry`).
+RELAY = "relay "
+HERE = (Standing.ALIVE, Standing.SUSPECT)
+
+
+def waits(fleet: Fleet, peer: str, story: Story) -> str:
+    """Why a message to the node `peer` is not on its disk yet, and what will become of it."""
+    keeper = _keeper(fleet, story)
+    open_ = _open(fleet, peer, story.id)
+    via, widened = (open_.via, open_.widened) if open_ else (None, False)
+    if keeper:
+        return f"it is queued at {keeper}, which passes it on when it reaches {story.to}"
+    if via:
+        return f"only {via} may carry it, and it is tried again until it has"
+    barred = "" if widened or choose(fleet, peer, story.kind) else _barred(fleet, peer, story)
+    if barred:
+        return barred
+    live = fleet.peers.get(peer)
+    standing = live.standing if live else Standing.UNKNOWN
+    if standing in HERE:
+        return "it is tried again until it is"
+    return f"{story.to} is {standing.lower()}: it is kept and tried again when {story.to} is back"
+
+
+def _barred(fleet: Fleet, peer: str, story: Story) -> str:
+    """Whether other channels would work, which a message of this kind may not use."""
+    others = choose(fleet, peer, story.kind, widened=True)
+    if not others:
+        return ""
+    named = " and ".join((", ".join(others[:-1]), others[-1])) if others[1:] else str(others[0])
+    does = "do" if others[1:] else "does"
+    command = f"`fleet resend {story.id} --any`" if story.id else "`--any`"
+    return (
+        f"no channel that {_one(story.kind)} may use works now: {named} {does}; "
+        f"{command} would use {'them' if others[1:] else 'it'}"
+    )
+
+
+def _one(kind: Kind) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+
+
+def _keeper(fleet: Fleet, story: Story) -> str:
+    """The relay that took it last, by its own word."""
+    took = [one for one in story.tries if one.channel is Channel.RELAY and one.outcome == "landed"]
+    if not took or not took[-1].note.startswith(RELAY):
+        return ""
+    name = took[-1].note.removeprefix(RELAY).partition(":")[0]
+    member = fleet.roster.named(name)
+    return f"{name} (chief)" if member and member.role is Role.CHIEF else name
+
+
+def _open(fleet: Fleet, peer: str, msg_id: str) -> Waiting | None:
+    lane = fleet.mail.lanes.get(peer, Lane())
+    return next((one for one in lane.open.values() if one.envelope.msg_id == msg_id), None)
