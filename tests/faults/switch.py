@@ -23,6 +23,7 @@ from tests.e2e.until import until
 from tests.faults.cuts import Cut
 from tests.faults.places import Place
 
+TUN = "/dev/net/tun"
 TUNSETIFF = 0x400454CA
 IFF_TAP, IFF_NO_PI = 0x0002, 0x1000
 FRAME = 65_536
@@ -182,7 +183,7 @@ def _write(cable: int, frame: bytes) -> None:
 
 
 def _tap() -> int:
-    cable = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    cable = os.open(TUN, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     name = b"lan".ljust(16, b"\0")
     fcntl.ioctl(cable, TUNSETIFF, struct.pack("16sH22x", name, IFF_TAP | IFF_NO_PI))
     return cable

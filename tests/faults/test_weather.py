@@ -3,6 +3,7 @@
 Everything is drawn from one seed, which a failure prints.
 """
 
+import os
 import time
 from collections.abc import Iterator
 
@@ -11,7 +12,7 @@ import pytest
 from tests.faults.cuts import one_way
 from tests.faults.lab import Holder, Lab
 from tests.faults.scale import SEED, scaled
-from tests.faults.switch import Switch, Weather
+from tests.faults.switch import TUN, Switch, Weather
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs_root, pytest.mark.needs("ip")]
 
@@ -26,6 +27,8 @@ def _switched() -> Iterator[Holder[Switch]]:
 @pytest.fixture
 def lab(_switched: Holder[Switch]) -> Lab[Switch]:
     """Three machines on a switch, all well."""
+    if not os.access(TUN, os.R_OK | os.W_OK):
+        pytest.skip(f"needs TAP devices, and there is no {TUN} here")
     return _switched.get()
 
 
