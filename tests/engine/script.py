@@ -227,6 +227,7 @@ _EVENTS: dict[type, Callable[[Any], str]] = {
 _RECORDED: dict[type, Callable[[Any], str]] = {
     r.AddOutbox: lambda one: f"{_name(one.envelope)}",
     r.OpenNumber: lambda one: f"{one.msg_id} is #{one.epoch}/{one.seq}",
+    r.Widen: lambda one: f"{one.msg_id} any way",
     r.MoveRung: lambda one: f"{one.msg_id} {one.rung}",
     r.AddTry: lambda one: f"try of {one.msg_id} {one.channel} {one.outcome}",
     r.AddInbox: lambda one: f"inbox {one.envelope.msg_id}",
