@@ -111,7 +111,8 @@ class Tunnels:
         for one in list(self._wanted.values()):
             await self._end(one.peer)
             self._begin(one)
-        return f"{len(self._wanted)} tunnels anew" if self._wanted else "no tunnel is kept"
+        names = ", ".join(line.peer for line in self.lines())
+        return f"tunnels opened anew: {names}" if names else "no tunnel is kept"
 
     def _known(self, peer: str) -> str:
         member = self._loop.fleet.roster.named(peer)

@@ -107,13 +107,17 @@ def test_p1_and_p2_work_through_it(pair: tuple[Node, Node]) -> None:
 
 
 def test_it_comes_back_when_sshd_and_when_the_node_does(pair: tuple[Node, Node], server: Sshd, lan: Lan) -> None:
-    """Without its sshd it retries and says why; with it, it is up again; a node that starts again opens it again."""
+    """Without its sshd it retries and says why; with it, it is up again; so it is after the repair `restart_tunnel` and
+    after another start of the node."""
     atlas, birch = pair
     until(lambda: is_up(atlas, birch), "the tunnel")
     server.stop()
     until(lambda: line(atlas)["state"] == "retrying" and "refused" in str(line(atlas)["reason"]), "the reason")
     lan.inside("b", server.start)
     until(lambda: is_up(atlas, birch), "the tunnel once more")
+    mended = atlas.must("repair", "--local", "restart_tunnel")
+    assert "tunnels opened anew: birch" in json.dumps(mended)
+    until(lambda: is_up(atlas, birch), "the tunnel after its repair")
     atlas.down()
     atlas.up()
     until(lambda: is_up(atlas, birch), "the tunnel after a start")
