@@ -266,6 +266,7 @@ class Doors:
                 for channel, transport in self._core.hands.transports.items():
                     if channel is not Channel.HTTP:
                         await transport.close()
+                await self._lines.close()
                 await self._connect()
             await self._listen_or_tell()
 
