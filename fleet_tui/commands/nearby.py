@@ -9,7 +9,7 @@ SLACK_S = 60.0
 
 
 def wake(call: Call) -> int:
-    """Switch a machine on; 5 when its node was not heard in time. A packet that was sent is no machine that is awake."""
+    """Switch a machine on; 5 when its node was not heard in time: a packet that was sent is no machine awake."""
     wait_s = call.args.wait
     call.tell(f"waking {call.args.peer}" + (f", up to {wait_s:g} s …" if wait_s else " …"))
     woken = call.node.post("/wake", {"name": call.args.peer, "wait": wait_s}, wait_s + SLACK_S)
