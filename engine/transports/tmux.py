@@ -22,7 +22,7 @@ from typing import Final
 from engine.transports.screen import DEAD, IN_MODE, SHUT, TOGETHER, Look
 from engine.transports.terminal import Gone
 
-ANSWER_S = 2.0
+ANSWER_S = 5.0
 END_S = 0.5
 HISTORY_LINES = 2_000
 # A line of a screen with all its colours, with room to spare.

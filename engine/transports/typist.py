@@ -4,11 +4,11 @@
       │ idle
     put, if it is still as seen ─ not ─► HELD, nothing typed
       │
-    the cursor stands behind the whole line ─ not within 2 s ─► UNKNOWN, not submitted
+    the cursor stands behind the whole line ─ not within 5 s ─► UNKNOWN, not submitted
       │ POSTED
     enter, if it is still as seen ─ not ─► POSTED, it stands in the prompt
       │
-    the mark stands above the prompt ─ not within 2 s ─► POSTED, nobody saw it
+    the mark stands above the prompt ─ not within 5 s ─► POSTED, nobody saw it
       │
     SEEN
 
@@ -26,8 +26,9 @@ from engine.transports.prompts import PROMPTS, own
 from engine.transports.screen import IDLE, UNKNOWN, Look, Reading, folded, read, shown_above, squashed, stands
 from engine.transports.terminal import Gone, Terminal
 
-# A program that reads its terminal shows what was pasted within a frame or two; a busy machine is given this long.
-PROVE_S = 2.0
+# A program that reads its terminal shows what was pasted within a frame or two; a machine under load is given this long,
+# for what was not proved can never be typed again.
+PROVE_S = 5.0
 PROVE_EVERY_S = 0.03
 
 CHANGED = "its terminal changed at that moment"

@@ -24,6 +24,13 @@ LINE = f"{MARK} Message from atlas, a peer machine, not from your user: <<< buil
 FOREVER_S = 60.0
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that runs everything at once is slow, and that is not what is asked here."""
+    monkeypatch.setattr(typing, "PROVE_S", 20.0)
+    monkeypatch.setattr("engine.transports.tmux.ANSWER_S", 20.0)
+
+
 @pytest.fixture
 async def tmux() -> AsyncIterator[Tmux]:
     made = Tmux()
@@ -193,7 +200,7 @@ async def test_what_is_not_shown_is_not_claimed(
     tmux: Tmux, mood: str, end: list[tuple[HopState, str, bool]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A program that does not show what was typed gets no Enter; one that takes no Enter has not seen it."""
-    monkeypatch.setattr(typing, "PROVE_S", 0.5)
+    monkeypatch.setattr(typing, "PROVE_S", 3.0)
     typist = await typist_of(tmux, tmux.agent())
     tmux.tell(mood)
     assert ended(await typed(typist)) == end
