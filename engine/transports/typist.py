@@ -26,8 +26,8 @@ from engine.transports.prompts import PROMPTS, own
 from engine.transports.screen import IDLE, UNKNOWN, Look, Reading, folded, read, shown_above, squashed, stands
 from engine.transports.terminal import Gone, Terminal
 
-# A program that reads its terminal shows what was pasted within a frame or two; a machine under load is given this long,
-# for what was not proved can never be typed again.
+# A program that reads its terminal shows what was pasted within a frame or two; a machine under load is given this
+# long, for what was not proved can never be typed again.
 PROVE_S = 5.0
 PROVE_EVERY_S = 0.03
 
