@@ -9,6 +9,7 @@ from screens.confirm import Confirm
 from screens.doctor_lines import FindingRows
 from screens.format import count
 from screens.keymap import ROOMS, bindings
+from screens.needs import subject_peer
 from screens.room import Room
 from screens.sheet import Sheet
 from screens.spans import Spans
@@ -58,7 +59,7 @@ class Doctor(Room):
 
     def refresh_body(self) -> None:
         found = doctor_lines.placed(self.fleet, self.desk.moment())
-        rows = FindingRows(found, self.query_text)
+        rows = FindingRows(found, self.fleet.name_of, self.query_text)
         self.main().show(rows)
         self.set_class(not len(rows), "-well")
         if not len(rows):
@@ -70,6 +71,10 @@ class Doctor(Room):
         """The finding under the cursor."""
         rows, at = self.main().rows, self.main().cursor
         return rows.found[at] if isinstance(rows, FindingRows) and at < len(rows) else None
+
+    def peer(self) -> str:
+        one = self.item()
+        return subject_peer(self.fleet, one.finding.subject.partition("/")[0]) if one else ""
 
     def title_of_item(self) -> str:
         one = self.item()

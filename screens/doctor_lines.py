@@ -2,6 +2,7 @@
 node's own health; the checks behind them; the ticks of an onboarding. Pure.
 """
 
+from collections.abc import Callable
 from statistics import median
 
 from engine.doctor import report
@@ -42,7 +43,8 @@ def key_of(one: Finding) -> str:
 class FindingRows(Rows):
     """One finding a row."""
 
-    def __init__(self, found: list[Placed], query: str = "") -> None:
+    def __init__(self, found: list[Placed], named: Callable[[str], str], query: str = "") -> None:
+        self.named = named
         sought = query.lower().strip()
         self.found = [one for one in found if sought in f"{one.finding.title} {key_of(one.finding)}".lower()]
         self.keys = [key_of(one.finding) for one in self.found]
@@ -55,10 +57,10 @@ class FindingRows(Rows):
         one, depth = self.found[index].finding, self.found[index].depth
         look = SEVERITY[one.severity]
         start = "  " * (depth - 1) + "└ " if depth else ""
-        about = f" · {one.subject}" if one.subject else ""
+        about = f" · {self.named(one.subject)}" if one.subject else ""
         room = self._title(size) - cells(start) - 2
         title = clip(one.title, room)
-        named = (cell(about, room - cells(title)), "dim")
+        named = (cell(about, room - cells(title) - 1) + " ", "dim") if room > cells(title) else ("", "")
         mends = ("f ", "key") if one.fixable else ("  ", "")
         reason = (one.detail, "dim") if size >= BESIDE else ("", "")
         strong = "" if depth else "strong"

@@ -9,6 +9,7 @@ from fleet_tui.palette import Palette
 from screens.channels import Channels
 from screens.compose import Compose
 from screens.confirm import Confirm
+from screens.doctor import Doctor
 from screens.invite import InviteCard, Prompt
 from screens.keymap import ALWAYS, EVERYWHERE, MOVES, PANES, ROOMS, Key
 from screens.leaving import Leaving
@@ -19,7 +20,8 @@ from screens.widgets.choice import Choice
 from screens.widgets.lines import Lines
 
 OURS = (
-    FleetApp, Peers, Channels, Messages, Compose, Confirm, InviteCard, Prompt, Leaving, Sheet, Palette, Choice, Lines,
+    FleetApp, Peers, Channels, Messages, Doctor,
+    Compose, Confirm, InviteCard, Prompt, Leaving, Sheet, Palette, Choice, Lines,
 )  # fmt: skip
 
 

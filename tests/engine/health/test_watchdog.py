@@ -1,0 +1,210 @@
+"""The watchdog: what lasts is told once, what stays well is untold, and nothing flaps."""
+
+import pytest
+from msgspec.structs import replace
+
+from engine import effects as e
+from engine.config import Config
+from engine.health import watchdog
+from engine.model.channel import Channel, ChannelState
+from engine.model.finding import Severity
+from engine.model.mail import Lane, Waiting
+from engine.model.peer import Standing
+from engine.model.vitals import Vitals, clock
+from engine.signals import Found, Looked, LoopLagged, Measured, RepairAsked
+from engine.state import Fleet
+from tests.engine.script import Script, fleet, letter, with_health
+
+LOOK = Looked(0.1, "/", "", "", 0)
+WELL = Vitals(10_000, 1_000_000, 10, 1_000, 0, 50, "/h")
+
+
+def told(script: Script, at: float) -> list[str]:
+    """What a look at this second tells and untells."""
+    script.hear(LOOK, at)
+    found = [one.signal for one in script.effects if isinstance(one, e.Raise)]
+    return [f"{'+' if one.present else '-'}{one.finding.code}" for one in found if isinstance(one, Found)]
+
+
+def over(script: Script, start: float, end: float) -> list[str]:
+    """The same over looks ten seconds apart."""
+    return [line for at in range(int(start), int(end), 10) for line in told(script, at)]
+
+
+def cut(value: Fleet, *peers: str) -> Fleet:
+    """No channel that asks and answers works to these."""
+    for peer in peers:
+        for channel in (Channel.NATS, Channel.HTTP):
+            value = with_health(value, peer, channel, state=ChannelState.BROKEN, reason="no answer", fails=(1.0,))
+    return value
+
+
+def beating(script: Script, serial: int) -> None:
+    """Every peer's next heartbeat came."""
+    peers = script.fleet.peers
+    for peer in list(peers):
+        peers = peers.set(peer, replace(peers[peer], beat_no=(1, serial)))
+    script.fleet = replace(script.fleet, peers=peers)
+
+
+def test_a_cold_peer_is_told_once_it_has_lasted_and_a_repair_begins() -> None:
+    """Not at the first look, once after thirty seconds, with the first rung of the ladder; and never twice."""
+    script = Script(cut(fleet("A", "B"), "B"), watchdog.step)
+    assert over(script, 0, 30) == []
+    assert told(script, 30) == ["+channel.cold"]
+    asked = [one.signal for one in script.effects if isinstance(one, e.Raise)]
+    assert [(one.peer, one.channel, one.level) for one in asked if isinstance(one, RepairAsked)] == [
+        ("B", Channel.NATS, 1)
+    ]
+    assert over(script, 40, 45) == []
+
+
+def test_what_is_well_again_is_untold_after_a_while() -> None:
+    """Twenty seconds well; a relapse within them says nothing new."""
+    ill = cut(fleet("A", "B"), "B")
+    script = Script(ill, watchdog.step)
+    assert over(script, 0, 40) == ["+channel.cold"]
+    healthy = replace(script.fleet, channels=fleet("A", "B").channels)
+    script.fleet = healthy
+    beating(script, 1)
+    assert told(script, 40) == told(script, 50) == []
+    script.fleet = replace(script.fleet, channels=ill.channels)
+    assert told(script, 60) == []
+    script.fleet = replace(script.fleet, channels=healthy.channels)
+    beating(script, 2)
+    assert over(script, 70, 100) == ["-channel.cold"]
+    assert not script.fleet.watch.suspicions
+
+
+def test_a_flap_is_never_told() -> None:
+    """Broken at every other look, for ever: nothing."""
+    ill, well = cut(fleet("A", "B"), "B"), fleet("A", "B")
+    script = Script(ill, watchdog.step)
+    for at in range(0, 400, 10):
+        script.fleet = replace(script.fleet, channels=(ill if at % 20 else well).channels)
+        beating(script, at)
+        assert told(script, at) == []
+
+
+@pytest.mark.parametrize("standing", [one for one in Standing if one is not Standing.ALIVE])
+def test_a_peer_that_is_away_is_nobodys_fault(standing: Standing) -> None:
+    """Only of one that gossip hears is anything expected."""
+    assert over(Script(cut(fleet("A", "B", standing=standing), "B"), watchdog.step), 0, 200) == []
+
+
+def test_heartbeats_that_do_not_come() -> None:
+    """Forty-five seconds without a new one, though it answers; the next one makes it well."""
+    script = Script(fleet("A", "B"), watchdog.step)
+    assert over(script, 0, 50) == []
+    assert told(script, 50) == ["+peer.mute"]
+    found = script.fleet.watch.suspicions["peer.mute", "B"].finding
+    assert "channel.cold" in found.depends_on
+    for serial in range(3):
+        beating(script, serial + 1)
+        last = told(script, 60 + 10 * serial)
+    assert last == ["-peer.mute"]
+
+
+def test_a_message_that_does_not_leave() -> None:
+    """The oldest is the same for a minute; while it changes, many may wait."""
+    waiting = Waiting(letter("m", seq=7))
+    value = fleet("A", "B")
+    stuck = replace(
+        value, mail=replace(value.mail, lanes=value.mail.lanes.set("B", Lane(Lane().open.set((1, 7), waiting))))
+    )
+    script = Script(stuck, watchdog.step)
+    for at in range(0, 60, 10):
+        beating(script, at)
+        assert told(script, at) == []
+    beating(script, 60)
+    assert told(script, 60) == ["+queue.stuck"]
+    moving = Script(stuck, watchdog.step)
+    for at in range(0, 200, 10):
+        lane = Lane(Lane().open.set((1, 7 + at), waiting))
+        moving.fleet = replace(moving.fleet, mail=replace(value.mail, lanes=value.mail.lanes.set("B", lane)))
+        beating(moving, at)
+        assert told(moving, at) == []
+
+
+@pytest.mark.parametrize(
+    ("vitals", "code"),
+    [
+        (replace(WELL, free_mb=30), "disk.low"),
+        (replace(WELL, free_mb=100), "disk.low"),
+        (replace(WELL, free_inodes=10), "disk.inodes"),
+        (replace(WELL, descriptors=900), "fds.few"),
+        (replace(WELL, backlog=3_000), "loop.backlog"),
+        (WELL, ""),
+        (Vitals(), ""),
+    ],
+)
+def test_the_machine(vitals: Vitals, code: str) -> None:
+    """Each limit has its finding after twenty seconds; what was not measured is no fault."""
+    script = Script(fleet("A"), watchdog.step)
+    script.hear(Measured(vitals))
+    assert over(script, 0, 20) == []
+    assert told(script, 20) == ([f"+{code}"] if code else [])
+
+
+def test_stalls_of_the_loop() -> None:
+    """Three within a minute; one, or a machine that slept for an hour, are none."""
+    script = Script(fleet("A"), watchdog.step)
+    for at, lag in ((0, 0.7), (1, 3_600.0), (2, 5_000.0), (10, 0.9)):
+        script.hear(LoopLagged(lag), at)
+    assert told(script, 11) == []
+    script.hear(LoopLagged(2.0), 12)
+    assert told(script, 13) == ["+loop.lag"]
+    assert "2.0 s" in script.fleet.watch.suspicions["loop.lag", ""].finding.detail
+    assert over(script, 80, 110) == ["-loop.lag"]
+
+
+OFF = 600_000.0
+
+
+@pytest.mark.parametrize(
+    ("offsets", "found"),
+    [
+        ({}, []),
+        ({"b": 100.0}, []),
+        ({"b": OFF}, [("clock.differs", "b")]),
+        ({"b": OFF, "c": OFF + 5, "d": OFF}, [("clock.off", "")]),
+        ({"b": -OFF, "c": -OFF}, [("clock.off", "")]),
+        ({"b": OFF, "c": 0.0, "d": 3.0}, [("clock.differs", "b")]),
+        ({"b": OFF, "c": -OFF}, [("clock.differs", "b"), ("clock.differs", "c")]),
+    ],
+)
+def test_whose_clock_is_off(offsets: dict[str, float], found: list[tuple[str, str]]) -> None:
+    """What most agree on is right; between two nobody can tell, and it is said so."""
+    told = clock(offsets, 60.0, "linux")
+    assert [(one.code, one.subject) for one in told] == found
+    assert all("timedatectl" in one.next_step for one in told)
+    assert all(one.severity in (Severity.MEDIUM, Severity.LOW) for one in told)
+    if len(offsets) == 1 and found:
+        assert "nobody can tell" in told[0].detail
+
+
+def test_a_large_fleet_is_looked_at_in_parts() -> None:
+    """Of two hundred peers each look takes the next sixty-four, and whoever is cold is told within a minute and a
+    half."""
+    names = [f"n{number:03d}" for number in range(200)]
+    script = Script(cut(fleet("A", *names), "n003", "n150"), watchdog.step)
+    lines = []
+    for at in range(0, 100, 10):
+        beating(script, at)
+        lines += told(script, at)
+    assert lines == ["+channel.cold"] * 2
+    assert script.fleet.config == Config()
+
+
+def test_a_peer_that_was_put_out_is_untold() -> None:
+    """What was said of somebody who is no member any more goes."""
+    script = Script(cut(fleet("A", "B", "C"), "B"), watchdog.step)
+    for at in range(0, 40, 10):
+        beating(script, at)
+        told(script, at)
+    assert script.fleet.watch.suspicions["channel.cold", "B"].told
+    script.fleet = replace(script.fleet, roster=fleet("A", "C").roster)
+    for at in range(40, 70, 10):
+        beating(script, at)
+        last = told(script, at)
+    assert last == ["-channel.cold"]

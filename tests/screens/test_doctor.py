@@ -1,0 +1,147 @@
+"""Room 8 by keyboard: what is asked of the engine, what is refused and why, and what comes back."""
+
+import pytest
+from msgspec.structs import replace
+
+from engine.doctor import report
+from engine.errors import FleetError
+from engine.model.exam import Health, Tick
+from screens.confirm import Confirm
+from screens.doctor_lines import placed, ticks
+from screens.sheet import Sheet
+from screens.spans import words
+from tests.screens.control_room import asked, control_room, press, said, script, told
+from tests.screens.golden import NOW
+from tests.screens.golden_doctor import CUT, HEALTHY, ILL, KEY, MISSING
+
+
+def test_causes_stand_before_their_symptoms() -> None:
+    """What the missing broker explains stands under it, and what is too new is not shown."""
+    shown = [(one.finding.code, one.depth) for one in placed(ILL, NOW)]
+    at = shown.index(("node.broker", 0))
+    assert shown[at + 1 : at + 1 + len(CUT)] == [("reach.channel", 1)] * len(CUT)
+    assert not any(one.finding.subject == "pi/http" for one in placed(ILL, NOW))
+
+
+async def test_entering_looks_again_only_after_a_while() -> None:
+    """Twelve seconds old is new enough; an hour is not, and `!` always looks."""
+    for age_s, looks in ((12, 0), (3_600, 1)):
+        doctor = replace(HEALTHY.doctor, checked_ms=NOW.wall_ms - age_s * 1_000)
+        app = control_room(replace(HEALTHY, doctor=doctor))
+        async with app.run_test(size=(120, 40)) as pilot:
+            await press(pilot, "8")
+            assert len(asked(app, "examine")) == looks
+            await press(pilot, "exclamation_mark")
+            assert len(asked(app, "examine")) == looks + 1
+            assert "well" in said(app)
+
+
+async def on(pilot: object, code: str) -> None:
+    """The cursor on a finding."""
+    grid = pilot.app.room.main()  # type: ignore[attr-defined]
+    key = next(one for one in grid.rows.keys if one.startswith(code))
+    grid.put(key)
+    await press(pilot, "left")  # type: ignore[arg-type]
+
+
+async def test_fix_asks_first() -> None:
+    """`f` names what it would do, Cancel has the focus, and only the typed word mends."""
+    app = control_room(ILL)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "8")
+        await on(pilot, KEY.code)
+        await press(pilot, "f")
+        assert isinstance(app.screen, Confirm)
+        assert KEY.next_step in app.screen.text
+        await press(pilot, "enter")
+        assert asked(app, "fix") == []
+        await press(pilot, "f")
+        app.screen.query_one("#typed").focus()
+        await press(pilot, "f", "i", "x", "enter")
+        assert asked(app, "fix") == [(KEY.code, KEY.subject)]
+        assert "chmod 600" in said(app)
+
+
+async def test_what_cannot_be_mended_says_so_and_is_copied() -> None:
+    """`f` on a finding that only a person may mend is refused with a reason; `y` copies the exact command."""
+    app = control_room(ILL)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "8")
+        await on(pilot, MISSING.code)
+        await press(pilot, "f")
+        assert "does not mend that itself" in said(app)
+        await press(pilot, "y")
+        assert app.clipboard == MISSING.next_step
+
+
+async def test_read_only_mends_nothing() -> None:
+    """With --readonly the key says why it does nothing."""
+    app = control_room(ILL, readonly=True)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "8")
+        await on(pilot, KEY.code)
+        await press(pilot, "f")
+        assert "read-only" in said(app)
+        assert asked(app, "fix") == []
+
+
+async def test_a_failure_is_told() -> None:
+    """What the engine cannot mend is said, with its next step."""
+    app = control_room(ILL)
+    script(app).refuse["fix"] = FleetError("world.os", "The machine said no", "read-only file system", "remount it")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "8")
+        await on(pilot, KEY.code)
+        await press(pilot, "f")
+        app.screen.query_one("#typed").focus()
+        await press(pilot, "f", "i", "x", "enter")
+        assert "remount it" in said(app)
+
+
+async def test_enter_shows_the_checks_behind() -> None:
+    """The finding, its cause, and every check."""
+    app = control_room(ILL)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "8")
+        await on(pilot, CUT[0].code)
+        await press(pilot, "enter")
+        assert isinstance(app.screen, Sheet)
+        assert f"because: {MISSING.title}" in told(app)
+        assert "store integrity" in told(app)
+
+
+async def test_onboarding_from_the_peer_panel() -> None:
+    """`o` on a peer asks for the ten ticks of the two machines; on this node it says where to look instead."""
+    app = control_room("small")
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.show_peer("peers", "id-mac2")
+        await press(pilot, "o")
+        assert asked(app, "onboarded") == [("id-mac2",)]
+        assert isinstance(app.screen, Sheet)
+        await press(pilot, "escape")
+        app.show_peer("peers", "id-mac1")
+        await press(pilot, "o")
+        assert "fleet doctor" in said(app)
+
+
+@pytest.mark.parametrize(
+    ("health", "required", "end"),
+    [
+        (Health.WELL, True, "can work together"),
+        (Health.ILL, True, "must hold does not"),
+        (Health.ILL, False, "can work"),
+    ],
+)
+def test_ticks_end_with_a_verdict(health: Health, required: bool, end: str) -> None:
+    """Only what must hold decides; while one is out nothing is concluded."""
+    made = (Tick("keys", "keys", required, True, health, "so"), Tick("p1", "P1 nats", False, True, Health.WELL, "1 ms"))
+    assert end in words(ticks(made, 60)[-1])
+    assert "…" in words(ticks((*made, Tick("p2", "P2 http")), 60)[-1])
+
+
+def test_the_report_names_everything_once() -> None:
+    """What the node noticed itself and a check saw as well is one line, with the earlier moment."""
+    live = replace(KEY, at_ms=KEY.at_ms - 1_000, detail="old")
+    found = report.found(ILL.doctor.exams, [live])
+    mine = [one for one in found if one.code == KEY.code]
+    assert [(one.at_ms, one.detail) for one in mine] == [(live.at_ms, KEY.detail)]
