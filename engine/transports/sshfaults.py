@@ -48,7 +48,9 @@ class NodeAbsent(Broken):
     where AllowStreamLocalForwarding is off."""
 
     def __init__(self) -> None:
-        super().__init__(Outcome(Verdict.LOST, "nobody at its socket: its node is away, or its sshd forwards none", hard=True))
+        super().__init__(
+            Outcome(Verdict.LOST, "nobody at its socket: its node is away, or its sshd forwards none", hard=True)
+        )
 
 
 def lost(why: str) -> Broken:
