@@ -85,7 +85,8 @@ class Carrier:
         took_ms = (clock() - began) * 1000
         owed = any(one.envelope.kind is not Kind.RECEIPT for one in deliveries)
         heard = msgspec.structs.replace(outcome, reply=b"")
-        self._done(Tried(self.peer, self.channel, numbers, heard, took_ms, not numbers, owed), outcome.reply)
+        pings = tuple(one.envelope.msg_id for one in deliveries if one.envelope.kind is Kind.PING)
+        self._done(Tried(self.peer, self.channel, numbers, heard, took_ms, not numbers, owed, pings), outcome.reply)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._flying.discard(task)

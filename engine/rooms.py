@@ -12,7 +12,7 @@ from engine import signals as s
 from engine.doctor import step as doctor
 from engine.effects import Effect, Raise, Save
 from engine.evidence import refusals
-from engine.health import ladder, mend, watchdog
+from engine.health import checks, ladder, mend, watchdog
 from engine.health import step as health
 from engine.mail import climb, epoch, farewell, inbox, outbox, relay, welcome
 from engine.me import step as me
@@ -31,9 +31,9 @@ ROOMS: dict[type, tuple[Step, ...]] = {
     s.Rang: (swim.step, beat.step, health.step, ladder.step, outbox.step, hops.step),
     s.Posted: (outbox.step,),
     s.Loaded: (farewell.step, outbox.step),
-    s.Arrived: (epoch.step, swim.step, health.step, outbox.step, inbox.step, beat.step),
+    s.Arrived: (epoch.step, swim.step, health.step, outbox.step, inbox.step, beat.step, checks.step),
     s.Rejected: (refusals.step,),
-    s.Tried: (swim.step, health.step, outbox.step, ladder.step),
+    s.Tried: (swim.step, health.step, outbox.step, ladder.step, checks.step),
     s.Readied: (health.step,),
     s.Overtaken: (health.step,),
     s.ChannelTurned: (health.step, outbox.step, ladder.step),
@@ -56,7 +56,7 @@ ROOMS: dict[type, tuple[Step, ...]] = {
     s.StoreFilled: (me.step, outbox.step),
     s.StoreFreed: (me.step, outbox.step),
     s.ChannelHeld: (health.step,),
-    s.ProbeAsked: (health.step,),
+    s.ProbeAsked: (health.step, checks.step),
     s.RepairAsked: (ladder.step,),
     s.MendCame: (mend.step,),
     s.MendWanted: (mend.step,),

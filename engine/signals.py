@@ -67,7 +67,7 @@ class Rejected(msgspec.Struct, frozen=True):
 class Tried(msgspec.Struct, frozen=True):
     """A delivery to `peer` over `channel` ended. `numbers`: the (epoch, seq, message id) of the durable messages in
     it; `probe`: it carried only pulses. `latency_ms`: from start to end of the try. `owed`: the peer owes a word for
-    something in it."""
+    something in it. `pings`: the ids of the probes in it."""
 
     peer: str
     channel: Channel
@@ -76,6 +76,7 @@ class Tried(msgspec.Struct, frozen=True):
     latency_ms: float
     probe: bool = False
     owed: bool = True
+    pings: tuple[str, ...] = ()
 
 
 class Overtaken(msgspec.Struct, frozen=True):
@@ -237,10 +238,12 @@ class ChannelHeld(msgspec.Struct, frozen=True):
 
 
 class ProbeAsked(msgspec.Struct, frozen=True):
-    """A person asks for a round trip to `peer` on `channel` (None: on every one) now."""
+    """A person asks for a round trip to `peer` on `channel` (None: on every one) now.
+    `ask`: the id its ping is to have."""
 
     peer: str
     channel: Channel | None = None
+    ask: str = ""
 
 
 class RepairAsked(msgspec.Struct, frozen=True):

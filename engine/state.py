@@ -8,7 +8,7 @@ import msgspec
 from immutables import Map
 
 from engine.config import Config
-from engine.model.channel import Channel, ChannelHealth
+from engine.model.channel import Channel, ChannelHealth, Check
 from engine.model.exam import Exam, Tick
 from engine.model.finding import Finding
 from engine.model.hop import Place
@@ -171,6 +171,7 @@ class Fleet(msgspec.Struct, frozen=True):
     broker: Broker = Broker()
     refusals: Refusals = Refusals()
     findings: Map[tuple[str, str], Finding] = Map()
+    checks: Map[str, Check] = Map()
     repairs: Map[tuple[str, Channel], Repair] = Map()
     escalations: Map[str, tuple[float, ...]] = Map()
     mending: Mending = Mending()

@@ -22,19 +22,21 @@ from engine.state import Fleet
 Step = tuple[Fleet, list[Effect]]
 
 
-def probe(fleet: Fleet, peer: str, channel: Channel, now: Moment) -> Step:
+def probe(fleet: Fleet, peer: str, channel: Channel, now: Moment, ask: str = "") -> Step:
+    """A ping over one channel. `ask`: the id a person's question gave it; it has the channel's whole budget then."""
     health = msgspec.structs.replace(fleet.health(peer, channel), tried_at=now.mono)
     ping = Envelope(
         src=fleet.me.id,
         src_epoch=fleet.me.epoch,
         seq=0,
         dst=peer,
-        msg_id=f"ping-{int(now.mono * 1e6)}",
+        msg_id=ask or f"ping-{int(now.mono * 1e6)}",
         kind=Kind.PING,
         urgency=Urgency.LOW,
         created_ms=now.wall_ms,
     )
-    budget = min(CHANNELS[channel].budget_s, 20 * hedge_s(health, fleet.config.mail))
+    whole = CHANNELS[channel].budget_s
+    budget = whole if ask else min(whole, 20 * hedge_s(health, fleet.config.mail))
     return put(fleet, peer, channel, health), [Deliver(peer, channel, ping, budget)]
 
 

@@ -241,7 +241,7 @@ def _asked(fleet: Fleet, signal: ProbeAsked, now: Moment) -> Step:
     free = [channel for channel in known(fleet, signal.peer) if CHANNELS[channel].probed]
     for channel in [signal.channel] if signal.channel else free:
         fleet, cleared = _cleared(fleet, signal.peer, channel, now, "looked at again by hand")
-        fleet, ping = probe(fleet, signal.peer, channel, now)
+        fleet, ping = probe(fleet, signal.peer, channel, now, signal.ask)
         effects += [*cleared, *ping]
     return fleet, effects
 

@@ -63,7 +63,7 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
     for parcel in signal.parcels:
         envelope = parcel.envelope
         via = Channel.RELAY if parcel.relay else signal.via
-        if CHANNELS[via].stores and not parcel.relay and envelope.kind is not Kind.RECEIPT:
+        if CHANNELS[via].stores and (envelope.kind is Kind.PING if parcel.relay else envelope.kind is not Kind.RECEIPT):
             pongs.setdefault(envelope.src, []).append(Pong(via, envelope.msg_id))
         if KINDS[envelope.kind].durable:
             fleet, note = _take(fleet, parcel, via, now, records, effects)

@@ -151,3 +151,12 @@ class Outcome(msgspec.Struct, frozen=True):
     hard: bool = False
     pin: bool = False
     reply: bytes = b""
+
+
+class Check(msgspec.Struct, frozen=True):
+    """A round trip somebody asked for at monotonic second `at`, and how it ended; `verdict` None: not yet."""
+
+    at: float
+    verdict: Verdict | None = None
+    ms: float = 0.0
+    note: str = ""
