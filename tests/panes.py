@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from pathlib import Path
 
@@ -28,9 +29,14 @@ class Tmux:
         return ran.stdout.rstrip("\n")
 
     def run(self, command: str) -> str:
-        """A session with this command; its pane."""
-        self("new-session", "-d", "-x", "100", "-y", "30", command)
-        return self("list-panes", "-a", "-F", "#{pane_id}").splitlines()[-1]
+        """A session with this command; its pane. A server of the same name that is about to end takes no session."""
+        deadline = time.monotonic() + 30
+        while True:
+            self("new-session", "-d", "-x", "100", "-y", "30", command)
+            if panes := self("list-panes", "-a", "-F", "#{pane_id}").splitlines():
+                return panes[-1]
+            assert time.monotonic() < deadline, "tmux does not start"
+            time.sleep(0.05)
 
     def shell(self) -> str:
         """A session with a plain bash; its pane."""

@@ -293,5 +293,6 @@ async def test_a_tmux_that_is_stopped(tmux: Tmux, monkeypatch: pytest.MonkeyPatc
 async def test_a_machine_without_tmux(tmux: Tmux, monkeypatch: pytest.MonkeyPatch) -> None:
     """That is a reason like any other."""
     terminal = await tmux.pane(tmux.shell())
-    monkeypatch.setenv("PATH", "/nowhere")
-    assert (await Typist(terminal).glimpse()).why == NO_TMUX
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("PATH", "/nowhere")
+        assert (await Typist(terminal).glimpse()).why == NO_TMUX
