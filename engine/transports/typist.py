@@ -96,7 +96,8 @@ class Typist:
         if not await self._terminal.enter(look):
             yield Progress(HopState.POSTED, UNSENT)
             return
-        shown = await self._once(lambda look: shown_above(look, self._read(look), mark))
+        # With the cursor still behind it, it stands in a prompt whose further rows nobody knows.
+        shown = await self._once(lambda look: not stands(look, line) and shown_above(look, self._read(look), mark))
         after = shown or await self._terminal.look()
         state, reason = (HopState.SEEN, "") if shown else (HopState.POSTED, UNSEEN)
         yield Progress(state, reason, reading=self._read(after))
@@ -107,7 +108,9 @@ class Typist:
             try:
                 look = await self._terminal.look()
                 reading = self._read(look)
-                said = shown_above(look, reading, mark) or squashed(mark) in squashed(await self._terminal.history())
+                # Without a prompt to stand above, it may stand in one.
+                above = reading.prompt is not None and shown_above(look, reading, mark)
+                said = above or squashed(mark) in squashed(await self._terminal.history())
             except Gone as gone:
                 return Progress(HopState.UNKNOWN, LOST, reading=Reading(UNKNOWN, str(gone)))
         return Progress(HopState.SEEN, reading=reading) if said else Progress(HopState.UNKNOWN, LOST, reading=reading)
