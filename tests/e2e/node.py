@@ -45,7 +45,7 @@ class Ran:
     def error(self) -> dict[str, str]:
         """Its error, which must have all five parts."""
         error: dict[str, str] = self.value["error"]
-        assert error.keys() == {"code", "title", "detail", "next_step", "fault"}, error
+        assert error.keys() - {"retry_after_s"} == {"code", "title", "detail", "next_step", "fault"}, error
         assert error["code"], error
         assert error["title"], error
         assert error["next_step"], error
