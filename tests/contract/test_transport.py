@@ -29,19 +29,23 @@ async def way(request: pytest.FixtureRequest) -> AsyncIterator[Way]:
     made: Way = request.param()
     if made.system and (os.geteuid() or not all(shutil.which(one) for one in made.system)):
         pytest.skip(f"needs root and {', '.join(made.system)}")
-    async with asyncio.timeout(FOREVER_S):
-        await made.open()
-    yield made
-    await made.close()
+    try:
+        async with asyncio.timeout(FOREVER_S):
+            await made.open()
+        yield made
+    finally:
+        await made.close()
 
 
 @pytest.fixture(params=[made for made in EVERY if issubclass(made, Rig)], ids=lambda made: made.__name__)
 async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
     made: Rig = request.param()
-    async with asyncio.timeout(FOREVER_S):
-        await made.open()
-    yield made
-    await made.close()
+    try:
+        async with asyncio.timeout(FOREVER_S):
+            await made.open()
+        yield made
+    finally:
+        await made.close()
 
 
 def test_every_channel_of_the_catalogue_has_a_rig() -> None:
