@@ -92,6 +92,7 @@ ARROWS = {
     ("engine.rouser", "engine.desk"): "a peer is named the same way whatever is asked of it",
     ("engine.tunnels", "engine.desk"): "a peer is named the same way whatever is asked of it",
     ("engine.onboarding", "engine.desk"): "a peer is named the same way whatever is asked of it",
+    ("screens.doctor", "engine.doctor.report"): "a row is a finding in its place",
     ("screens.doctor_lines", "engine.doctor.report"): "which finding explains which is one rule, whoever shows it",
     ("engine.api", "engine.doctor.report"): "the report is what the doctor says, and its shape is a promise",
     ("fleet_tui.commands.doctor", "engine.clinic"): "where no node runs, the command itself looks at the machine",

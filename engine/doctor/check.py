@@ -1,4 +1,4 @@
-"""A check: one thing of this machine that can be looked at, judged, and sometimes mended (edge: it runs them).
+"""A check: one thing of this machine that can be looked at, judged, and sometimes mended (edge).
 
 `run` looks at the real thing and judges it; `fix` mends one of its findings, only where that is safe and can be taken
 back, and says what it did. `depends_on` names the checks (or findings) that explain what this one finds, so that a

@@ -56,7 +56,9 @@ def clock(offsets_ms: Mapping[str, float], limit_s: float, platform: str) -> lis
         return []
     limit_ms = limit_s * 1_000
     middle = median(offsets_ms.values())
-    if len(offsets_ms) > 1 and abs(middle) > limit_ms:
+    ahead = sum(ms > limit_ms for ms in offsets_ms.values())
+    behind = sum(ms < -limit_ms for ms in offsets_ms.values())
+    if len(offsets_ms) > 1 and 2 * max(ahead, behind) > len(offsets_ms):
         way = "behind" if middle > 0 else "ahead"
         what = f"{_span(abs(middle))} {way} of the middle of {len(offsets_ms)} peers (±{spread(offsets_ms)})"
         step = SET_CLOCK.get(platform, "set it right")

@@ -170,6 +170,7 @@ OFF = 600_000.0
         ({"b": OFF, "c": OFF + 5, "d": OFF}, [("clock.off", "")]),
         ({"b": -OFF, "c": -OFF}, [("clock.off", "")]),
         ({"b": OFF, "c": 0.0, "d": 3.0}, [("clock.differs", "b")]),
+        ({"b": OFF, "c": 0.0}, [("clock.differs", "b")]),
         ({"b": OFF, "c": -OFF}, [("clock.differs", "b"), ("clock.differs", "c")]),
     ],
 )
