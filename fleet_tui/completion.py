@@ -33,7 +33,7 @@ def bash() -> str:
     names = [verb.name for verb in VERBS]
     choices = [
         f"        {'|'.join(f'{verb.name}:{flag}' for flag in one.flags)})"
-        f' COMPREPLY=($(compgen -W "{" ".join(one.how["choices"])}" -- "$word")); return ;;'
+        f' COMPREPLY=($(compgen -W "{" ".join(map(str, one.how["choices"]))}" -- "$word")); return ;;'
         for verb in VERBS
         for one in verb.args
         if "choices" in one.how and one.flags[0].startswith("-")
@@ -65,7 +65,7 @@ def fish() -> str:
 
 
 def _fish_arg(verb: Verb, one: Arg) -> str:
-    choices = f" -x -a {_quoted(' '.join(one.how['choices']))}" if "choices" in one.how else ""
+    choices = f" -x -a {_quoted(' '.join(map(str, one.how['choices'])))}" if "choices" in one.how else ""
     flags = f" {_fish_flags(one.flags)}" if _is_flag(one) else ""
     about = f" -d {_quoted(one.how['help'])}" if "help" in one.how else ""
     return f"complete -c fleet -n '__fish_seen_subcommand_from {verb.name}'{flags}{choices}{about}"
