@@ -13,7 +13,7 @@ from engine.model.moment import Moment
 from engine.state import Fleet
 
 TIMER = "health.round"
-# Latencies kept a pair: enough for a p99 and for five minutes of sparkline at the probing rate.
+# Latencies kept a pair: enough for a p95 and for five minutes of sparkline at the probing rate.
 KEPT_LATENCIES = 60
 
 Step = tuple[Fleet, list[Effect]]

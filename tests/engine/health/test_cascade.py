@@ -116,7 +116,7 @@ def test_a_frame_passes_two_relays_at_most() -> None:
     ],
 )
 def test_the_wait_before_the_next_channel(latencies: tuple[float, ...], wait_s: float) -> None:
-    """Twice the 99th percentile, at least 10 ms and at most 250 ms; unknown is the longest."""
+    """Twice the 95th percentile, at least 10 ms and at most 250 ms; unknown is the longest."""
     assert hedge_s(ChannelHealth(latencies=latencies), MailConfig()) == pytest.approx(wait_s)
 
 

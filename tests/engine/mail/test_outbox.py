@@ -107,7 +107,7 @@ def test_a_full_disk_accepts_nothing_new() -> None:
 
 
 def test_the_next_channel_starts_when_the_first_is_slow() -> None:
-    """After twice the 99th percentile the next channel starts; the first goes on, and whoever is first wins."""
+    """After twice the 95th percentile the next channel starts; the first goes on, and whoever is first wins."""
     script = sent(1)
     assert script.asked(Deliver, RING, at=0.005) == []
     assert script.asked(Deliver, RING, at=0.010) == ["deliver m1 #1 to B over http"]
