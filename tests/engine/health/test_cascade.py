@@ -112,7 +112,8 @@ def test_a_frame_passes_two_relays_at_most() -> None:
         ((124.0,), 0.248),
         ((126.0,), 0.250),
         ((9_000.0,), 0.250),
-        ((1.0,) * 59 + (50.0,), 0.100),
+        ((1.0,) * 59 + (50.0,), 0.010),
+        ((1.0,) * 56 + (50.0,) * 4, 0.100),
     ],
 )
 def test_the_wait_before_the_next_channel(latencies: tuple[float, ...], wait_s: float) -> None:
