@@ -91,6 +91,7 @@ def arrives(books: Books, here: Node, there: Node, rung: Rung) -> None:
     lines = there.api.get("/messages", dir="in", limit=100)["lines"]
     (brought,) = {line["channel"] for line in lines if line["id"] == story["id"]}
     assert brought in rung.left, story
+    assert story["channel"] in rung.left, story
     assert any(one["channel"] == brought for one in story["tries"]), story
     assert f" {brought} " in story["story"]
     assert f"It is on {there.name}'s disk" in story["story"]
