@@ -126,7 +126,7 @@ def test_a_clock_that_is_off() -> None:
 
 
 def test_a_disk_that_is_low() -> None:
-    """Three megabytes are less than is kept back: named by the doctor, and after a while by the watchdog itself."""
+    """Less room than is kept back: named by the doctor, and after a while by the watchdog itself."""
     for disk in mounted("30m"):
         settings = {"FLEET_WATCH_LASTS_S": "0.5", "FLEET_MEMBERSHIP_HEARTBEAT_S": "1"}
         tight = Node("tight", settings, home=disk)
@@ -199,11 +199,18 @@ def test_an_sshd_that_refuses(lone: Node) -> None:
         found = wrong(lone)["sshd.refusing"]
         assert "refused" in found["detail"]
         assert "systemctl start" in found["next_step"]
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        lone.settings["FLEET_SSH_PORT"] = str(door.getsockname()[1])
+        process = lone.spawn("doctor", "--json")
+        door.accept()[0].close()
+        out, err = process.communicate(timeout=60)
+        found = diagnosis(Ran(process.returncode, out, err))["sshd.refusing"]
+        assert "hangs up" in found["detail"]
+        assert "journalctl" in found["next_step"]
 
 
-def test_a_broker_that_was_killed_is_mended(pair: list[Node]) -> None:
-    """A broker that is stopped does not answer its node; `--fix` restarts it by the node's own closed table, or it is
-    back by itself before: either way nothing is left."""
+def test_a_broker_that_was_killed_leaves_nothing(pair: list[Node]) -> None:
+    """Killed while the doctor is asked to mend: whether `--fix` or its keeper was first, all is well again."""
     pair[0].kill_broker()
     ran = pair[0].fleet("doctor", "--fix")
     assert ran.status in (0, 1), ran
