@@ -176,7 +176,8 @@ class DiscoveryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Messages a person or program may send to one peer in a minute, by kind; 0: no limit."""
+    """Messages a person or program may send to one peer in a minute, by kind; 0: no limit. `flood`: messages of people
+    taken from one member in a minute, that many at once at most; the rest is told to come later."""
 
     alert: Size = 30
     task: Size = 120
@@ -185,6 +186,7 @@ class LimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     broadcast: Size = 60
     sync: Size = 0
     repair: Size = 30
+    flood: Size = 60_000
 
 
 class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,7 +14,7 @@ from engine.effects import Effect, Raise, Save
 from engine.evidence import refusals
 from engine.health import checks, ladder, mend, watchdog
 from engine.health import step as health
-from engine.mail import climb, epoch, farewell, inbox, outbox, relay, welcome
+from engine.mail import climb, epoch, farewell, flood, inbox, outbox, relay, welcome
 from engine.me import step as me
 from engine.membership import beat, detour, roster, swim, waking
 from engine.model import hop_signals as h
@@ -28,7 +28,7 @@ Step = Callable[[Fleet, s.Signal, Moment], tuple[Fleet, list[Effect]]]
 # In each row the order is a reason: receipts are read before new mail is answered, health before whoever asks it.
 ROOMS: dict[type, tuple[Step, ...]] = {
     s.Started: (me.step, swim.step, beat.step, health.step, mend.step, outbox.step),
-    s.Rang: (swim.step, beat.step, health.step, ladder.step, outbox.step, hops.step),
+    s.Rang: (swim.step, beat.step, health.step, ladder.step, outbox.step, hops.step, flood.step),
     s.Posted: (outbox.step,),
     s.Loaded: (farewell.step, outbox.step),
     s.Arrived: (epoch.step, swim.step, health.step, outbox.step, inbox.step, beat.step, checks.step),

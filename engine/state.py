@@ -12,7 +12,7 @@ from engine.model.channel import Channel, ChannelHealth, Check
 from engine.model.exam import Exam, Tick
 from engine.model.finding import Finding
 from engine.model.hop import Place
-from engine.model.mail import Lane, Pulse, Stream
+from engine.model.mail import Inflow, Lane, Pulse, Stream
 from engine.model.packets import Heartbeat, Pong
 from engine.model.peer import Peer
 from engine.model.repair import Mending, Repair
@@ -58,7 +58,8 @@ class Mail(msgspec.Struct, frozen=True):
     stream. `letters`: peer -> which of its last numbers were taken as messages since the start, not as the SKIP of one.
     `floors`: peer -> its oldest open epoch. `pongs`: peer -> what came from it over a way that cannot be answered, each
     with the monotonic second until which its receipts repeat it. `forwards`: (receiver, message id) -> our id, of what
-    we carry for others. `full`: the disk is; nothing new is accepted."""
+    we carry for others. `inflows`: member -> what it may still send us. `full`: the disk is; nothing new is
+    accepted."""
 
     lanes: Map[str, Lane] = Map()
     streams: Map[str, Map[int, Stream]] = Map()
@@ -67,6 +68,7 @@ class Mail(msgspec.Struct, frozen=True):
     floors: Map[str, int] = Map()
     pongs: Map[str, tuple[tuple[Pong, float], ...]] = Map()
     forwards: Map[tuple[str, str], str] = Map()
+    inflows: Map[str, Inflow] = Map()
     waiting: int = 0
     dead: int = 0
     revision: int = 0

@@ -16,7 +16,7 @@ from immutables import Map
 
 from engine.effects import Answer, Deliver, Effect, Publish, Raise, Save
 from engine.health.cascade import choose, trusted
-from engine.mail import relay, welcome
+from engine.mail import flood, relay, welcome
 from engine.mail.receipts import receipt, stream_of, to_bytes, with_stream
 from engine.model.channel import CHANNELS, Channel
 from engine.model.envelope import AHEAD_LIMIT, KINDS, Envelope, Kind, Rung
@@ -25,7 +25,7 @@ from engine.model.hop import Addressee, session_of
 from engine.model.hop_signals import Addressed, Climbed
 from engine.model.mail import Parcel, Pulse, Stream
 from engine.model.moment import Moment
-from engine.model.packets import CLOSED, Climbs, Forward, Heartbeat, Note, Pong, Wake, unpack
+from engine.model.packets import BUSY, CLOSED, Climbs, Forward, Heartbeat, Note, Pong, Wake, unpack
 from engine.model.records import AddInbox, DropStreams, Record, SetStream
 from engine.signals import (
     Arrived,
@@ -60,12 +60,18 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
     delivered: set[tuple[str, int]] = set()
     owed: dict[str, None] = {}
     thrown: set[str] = set()
+    room: dict[str, float] = {}
+    flooding: set[str] = set()
     for parcel in signal.parcels:
         envelope = parcel.envelope
         via = Channel.RELAY if parcel.relay else signal.via
         if CHANNELS[via].stores and (envelope.kind is Kind.PING if parcel.relay else envelope.kind is not Kind.RECEIPT):
             pongs.setdefault(envelope.src, []).append(Pong(via, envelope.msg_id))
-        if KINDS[envelope.kind].durable:
+        if _too_many(fleet, envelope, room, now):
+            flooding.add(envelope.src)
+            notes.setdefault(envelope.src, []).append(Note(envelope.src_epoch, envelope.seq, BUSY))
+            owed[envelope.src] = None
+        elif KINDS[envelope.kind].durable:
             fleet, note = _take(fleet, parcel, via, now, records, effects)
             delivered.add((envelope.src, envelope.src_epoch))
             notes.setdefault(envelope.src, []).extend(note)
@@ -80,6 +86,8 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
     effects += _addressed(records)
     records += _streams(before, fleet, delivered)
     fleet = _echoing(fleet, pongs, now)
+    fleet, told = flood.settled(fleet, room, flooding, now)
+    effects += told
     answers = tuple(
         receipt(
             fleet,
@@ -94,6 +102,21 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
     )
     saved: list[Effect] = [Save(tuple(records))] if records else []
     return fleet, [*saved, *effects, *_answered(fleet, signal, answers, now)]
+
+
+def _too_many(fleet: Fleet, envelope: Envelope, room: dict[str, float], now: Moment) -> bool:
+    """Whether its sender's bucket has no room for a message of people; if it has, one is taken out. What is known
+    already, and what somebody else could replay, is not counted."""
+    src, epoch = envelope.src, envelope.src_epoch
+    old = epoch < fleet.mail.floors.get(src, 0) or stream_of(fleet, src, epoch).holds(envelope.seq)
+    if old or not KINDS[envelope.kind].public:
+        return False
+    if src not in room:
+        room[src] = flood.room(fleet, src, now)
+    if room[src] < 1:
+        return True
+    room[src] -= 1
+    return False
 
 
 def _take(

@@ -1,7 +1,8 @@
 """What a peer's own word proves of our messages, and nothing else does.
 
     receipt lines  a number in them is held there: its message is on its host, however late that is heard
-    notes          a number was refused; was held although we gave it up; or belongs to an epoch that is over
+    notes          a number was refused; was held although we gave it up; belongs to an epoch that is over; or is to
+                   come later, because the peer has too much of ours
     a heartbeat    a number we closed is missing in its lines: the peer's store has lost it, so it is read again
 
 Words of an earlier life of the peer prove nothing: it may have lost its store since. Of one life the newest pulse
@@ -12,19 +13,19 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from engine.effects import Effect, Publish, Raise, Reload, Save
+from engine.effects import Arm, Effect, Publish, Raise, Reload, Save
 from engine.health.cascade import hedge_s
 from engine.mail import receipts
-from engine.mail.flight import answering, opened
-from engine.mail.lanes import counted, page, revived, uncarried, with_lane
-from engine.mail.unheard import heard_of
-from engine.model.channel import Channel
+from engine.mail.flight import answering, opened, rested
+from engine.mail.lanes import TIMER, counted, page, revived, uncarried, with_lane
+from engine.mail.unheard import heard_of, unheard
+from engine.model.channel import Channel, Verdict
 from engine.model.envelope import OPEN_LIMIT, Kind, Rung
 from engine.model.event import MessageMoved
 from engine.model.mail import AckLine, Lane, Parcel, Waiting
 from engine.model.moment import Moment
-from engine.model.packets import CLOSED, Note
-from engine.model.records import MoveRung, OpenNumber, Record
+from engine.model.packets import BUSY, CLOSED, Note
+from engine.model.records import AddTry, MoveRung, OpenNumber, Record
 from engine.signals import Arrived, Overtaken
 from engine.state import Fleet
 
@@ -165,6 +166,23 @@ def _closed(fleet: Fleet, waiting: Waiting, note: Note, via: Channel, now: Momen
     return fleet, [Save((OpenNumber(envelope.msg_id, envelope.src_epoch, envelope.seq),)), *begun]
 
 
+def _busy(fleet: Fleet, waiting: Waiting, note: Note, via: Channel, now: Moment) -> Step:
+    """It has too much of ours and took none of this, whatever brought it: another channel would only add to that."""
+    if waiting.skipping:
+        return fleet, []
+    envelope = waiting.envelope
+    resting = rested(fleet, msgspec.structs.replace(waiting, landed=frozenset()), now)
+    lane = fleet.mail.lanes.get(envelope.dst, Lane())
+    open_ = lane.open.set((envelope.src_epoch, envelope.seq), resting)
+    lane = msgspec.structs.replace(lane, open=open_)
+    told = AddTry(envelope.msg_id, via, str(Verdict.REFUSED), 0.0, now.wall_ms, TOO_MUCH)
+    fleet = with_lane(fleet, envelope.dst, lane)
+    return fleet, [Save((told,), lazy=True), *unheard(fleet, resting), Arm(TIMER + envelope.dst, resting.due)]
+
+
+TOO_MUCH = "the peer is busy: it gets too many messages from here"
+
+
 def _without(fleet: Fleet, waiting: Waiting) -> Fleet:
     envelope = waiting.envelope
     lane = fleet.mail.lanes.get(envelope.dst, Lane())
@@ -176,6 +194,7 @@ _NOTED: dict[str, Callable[[Fleet, Waiting, Note, Channel, Moment], Step]] = {
     Rung.ON_HOST: _held_after_all,
     Rung.REFUSED: _refused,
     CLOSED: _closed,
+    BUSY: _busy,
 }
 
 

@@ -82,6 +82,15 @@ class Pulse(msgspec.Struct, frozen=True):
     seen: int = 0
 
 
+class Inflow(msgspec.Struct, frozen=True):
+    """How much one member may still send us: `left` messages at monotonic second `at`; `refused_at`: when one was too
+    many, last, while that lasts."""
+
+    left: float
+    at: float
+    refused_at: float | None = None
+
+
 class AckLine(msgspec.Struct, frozen=True, array_like=True):
     """What of one of your epochs I hold: all numbers up to `watermark`, and those above it whose bit is set
     (`above`, little-endian; bit 0 is `watermark + 1`)."""

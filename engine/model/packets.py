@@ -17,7 +17,8 @@ from engine.model.ways import Ways
 
 class Note(msgspec.Struct, frozen=True, array_like=True):
     """What became of one number where "I hold it" is not the whole truth. `rung`: `on_host` (its SKIP came after the
-    message), `refused` with the reason, or `CLOSED`: its epoch is over, number the message anew."""
+    message), `refused` with the reason, `CLOSED`: its epoch is over, number the message anew, or `BUSY`: not taken now,
+    send it again later."""
 
     epoch: Number
     seq: Number
@@ -25,7 +26,7 @@ class Note(msgspec.Struct, frozen=True, array_like=True):
     reason: str = ""
 
 
-CLOSED = "closed"
+CLOSED, BUSY = "closed", "busy"
 
 
 class Pong(msgspec.Struct, frozen=True, array_like=True):
