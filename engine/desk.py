@@ -22,7 +22,7 @@ from engine.mail.naming import named
 from engine.mail.outbox import DISK_FULL
 from engine.mail.story import summed, tell
 from engine.mail.waits import waits
-from engine.model.channel import Channel
+from engine.model.channel import CHANNELS, Channel
 from engine.model.envelope import (
     BODY_LIMIT,
     FAILED,
@@ -38,7 +38,7 @@ from engine.model.envelope import (
 )
 from engine.model.event import MessageMoved
 from engine.model.roster import Member, Role
-from engine.model.story import Group, Letter, Page, Query, Story
+from engine.model.story import Group, Letter, Letters, Page, Query, Story
 from engine.security.role import may_send
 from engine.signals import Nudged, Posted
 from engine.state import Fleet
@@ -57,7 +57,7 @@ class Reader(Protocol):
 
     async def story(self, msg_id: str, names: Mapping[str, str]) -> Story | None: ...
     async def lines(self, query: Query, names: Mapping[str, str]) -> Page: ...
-    async def letters(self, limit: int, after: str, session: str) -> tuple[Letter, ...]: ...
+    async def letters(self, limit: int, after: str, session: str, before: str) -> tuple[Letter, ...]: ...
     async def body(self, msg_id: str) -> bytes | None: ...
     async def came(self, msg_id: str) -> int: ...
     async def ending(self, tail: str) -> tuple[str, ...]: ...
@@ -136,8 +136,12 @@ class Desk:
         return accepted
 
     def _check_channel(self, via: Channel | None) -> None:
-        """A channel this node does not have would never be tried."""
+        """A channel this node does not have would never be tried, and one that wakes would never bring it."""
         here = self._hands.transports
+        if via is not None and not CHANNELS[via].carries:
+            why = f"{via} switches machines on; what waits for one goes over the other channels"
+            step = "`fleet wake PEER`, or --any, which wakes a peer that is away once all else failed"
+            raise FleetError("usage.channel", "That channel carries no message", why, step, Fault.THEIRS)
         if via is not None and via not in here:
             why = f"{via} is none of those this node has: {', '.join(sorted(here))}"
             raise FleetError("usage.channel", "No such channel here", why, "leave out --via, or name one of these")
@@ -209,16 +213,27 @@ class Desk:
         await self._hands.flush()
         return await self._reader.lines(query, _names(self._hands.visible))
 
-    async def inbox(self, limit: int = 100, after: str = "", session: str = "") -> list[Letter]:
-        """Letters to this node, oldest first, after the letter with id `after` (`BEFORE_ALL`: from the first). Raises
-        `FleetError` `unknown.message` for one that is not there."""
-        after = await self._whole(after)
-        if after and after != BEFORE_ALL and not await self._reader.came(after):
-            step = "`fleet inbox` lists them; without --after it shows the newest"
-            raise FleetError("unknown.message", "No letter has this id", after, step, Fault.THEIRS)
+    async def inbox(self, limit: int = 100, after: str = "", session: str = "", before: str = "") -> Letters:
+        """Letters to this node, oldest first: the newest, the next after the letter with id `after` (`BEFORE_ALL`: from
+        the first), or the last before `before`. Raises `FleetError` `unknown.message` for one that is not there."""
+        after, before = await self._letter(after), await self._letter(before)
+        letters = await self._reader.letters(limit, after, session, before)
+        more = False
+        if letters:
+            beyond = (letters[-1].id, session, before) if after else ("", session, letters[0].id)
+            more = bool(await self._reader.letters(1, *beyond))
         names = _names(self._hands.visible)
-        letters = await self._reader.letters(limit, after, session)
-        return [msgspec.structs.replace(one, sender=names.get(one.sender, one.sender)) for one in letters]
+        return Letters(
+            tuple(msgspec.structs.replace(one, sender=names.get(one.sender, one.sender)) for one in letters), more
+        )
+
+    async def _letter(self, given: str) -> str:
+        """The whole id of a letter to go on from."""
+        found = await self._whole(given)
+        if found and found != BEFORE_ALL and not await self._reader.came(found):
+            step = "`fleet inbox` lists them; without --after it shows the newest"
+            raise FleetError("unknown.message", "No letter has this id", found, step, Fault.THEIRS)
+        return found
 
     def preview(
         self, to: str, kind: Kind = Kind.CONTEXT, via: Channel | None = None, widened: bool = False

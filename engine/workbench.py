@@ -44,6 +44,7 @@ class Workbench:
         `refused.repairs` where the limit of an hour is reached."""
         node = self._id(peer)
         fleet = self._loop.fleet
+        peer = fleet.name_of(node)
         chosen = channel or worst(fleet, node)
         if chosen is None or (node, chosen) not in fleet.channels:
             why = f"{chosen} to {peer} is not set up here" if chosen else f"no channel to {peer} is broken"

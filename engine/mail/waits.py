@@ -4,7 +4,7 @@ Nothing is guessed: that a relay keeps it was its own word (a try that landed); 
 """
 
 from engine.health.cascade import choose
-from engine.model.channel import Channel
+from engine.model.channel import Channel, ChannelState
 from engine.model.envelope import Kind
 from engine.model.mail import Lane, Waiting
 from engine.model.peer import Standing
@@ -25,7 +25,9 @@ def waits(fleet: Fleet, peer: str, story: Story) -> str:
     if keeper:
         return f"it is queued at {keeper}, which passes it on when it reaches {story.to}"
     if via:
-        return f"only {via} may carry it, and it is tried again until it has"
+        way = fleet.health(peer, via)
+        cannot = f" ({way.reason})" if way.state is ChannelState.ABSENT and way.reason else ""
+        return f"only {via} may carry it{cannot}, and it is tried again until it has"
     barred = "" if widened or choose(fleet, peer, story.kind) else _barred(fleet, peer, story)
     if barred:
         return barred

@@ -174,9 +174,10 @@ def test_two_readers_lose_nothing(duo: list[Node]) -> None:
 
 
 def test_what_is_wrong_is_said(duo: list[Node], tmux: Tmux) -> None:
-    """An id nobody has, text without a session, a session that takes none, a pane that is not there."""
+    """An id nobody has, a channel that carries nothing, text without a session, a session or pane that is not there."""
     atlas, birch = duo
     assert birch.fleet("inbox", "--after", "01XXXXXXXXXXXXXXXXXXXXXXXX").error["code"] == "unknown.message"
+    assert atlas.fleet("send", "birch", "x", "--via", "wol").error["code"] == "usage.channel"
     assert atlas.fleet("send", "birch", "x", "--via", "text").error["code"] == "usage.session"
     assert atlas.fleet("send", "birch", "x", "--via", "text", "--session", "none").error["code"] == "unknown.session"
     pane, socket = tmux.shell(), tmux.socket

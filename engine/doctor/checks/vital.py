@@ -15,8 +15,11 @@ def lag(scene: Scene) -> Saw:
     last = watch.stalls[-1][1] if watch.stalls else 0.0
     # The watchdog holds what a minute of stalls means; here is what it has told, and what waits now.
     told = [one for key, one in scene.fleet.findings.items() if key[0] == "loop.lag"]
-    said = f"{watch.vitals.backlog} signals wait" + (f", last stall {last:.1f} s" if last else ", no stall")
-    return judged(said, [*told, *vitals.backlog(watch.vitals.backlog, config.backlog)])
+    backlog = watch.vitals.backlog
+    said = f"{backlog} signal{' waits' if backlog == 1 else 's wait'}" + (
+        f", last stall {last:.1f} s" if last else ", no stall"
+    )
+    return judged(said, [*told, *vitals.backlog(backlog, config.backlog)])
 
 
 def descriptors(scene: Scene) -> Saw:

@@ -1,11 +1,14 @@
 """The story of a message, as people read it."""
 
+import msgspec
 import pytest
+from immutables import Map
 
 from engine.mail.story import summed, tell
 from engine.mail.waits import waits
 from engine.model.channel import Channel, ChannelState
-from engine.model.envelope import Kind, Rung
+from engine.model.envelope import Envelope, Kind, Rung
+from engine.model.mail import Lane, Waiting
 from engine.model.peer import Standing
 from engine.model.story import Story, TryLine
 from tests.engine.script import fleet, with_health
@@ -103,6 +106,18 @@ def test_other_channels_work_and_it_may_not_use_them() -> None:
     value = with_health(value, "berlin", P1, state=ChannelState.BROKEN)
     assert waits(value, "berlin", story(Rung.ACCEPTED)) == (
         "no channel that a task may use works now: ssh and git do; `fleet resend m1 --any` would use them"
+    )
+
+
+def test_the_one_channel_it_may_use_is_not_set_up() -> None:
+    """A message that may go one way only says what stands in that way."""
+    value = fleet("A", "berlin")
+    value = with_health(value, "berlin", Channel.CLOUD, state=ChannelState.ABSENT, reason="no trigger configured")
+    kept = Waiting(Envelope("A", 1, 1, "berlin", "m1", Kind.TASK), via=Channel.CLOUD)
+    mail = msgspec.structs.replace(value.mail, lanes=Map({"berlin": Lane(open=Map({(1, 1): kept}))}), waiting=1)
+    value = msgspec.structs.replace(value, mail=mail)
+    assert waits(value, "berlin", story(Rung.ACCEPTED)) == (
+        "only cloud may carry it (no trigger configured), and it is tried again until it has"
     )
 
 
