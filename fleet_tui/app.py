@@ -29,7 +29,7 @@ from engine.model.moment import Moment
 from engine.state import Fleet
 from fleet_tui import memory
 from fleet_tui.actions import Actions
-from fleet_tui.ascii import Ascii
+from fleet_tui.ascii import Ascii, Harmless
 from fleet_tui.bridge import Bridge
 from fleet_tui.clipboard import in_tmux, load_buffer
 from fleet_tui.themes import FALLBACK, NAMES, PLAIN, THEMES
@@ -133,7 +133,7 @@ class FleetApp(App[str], inherit_bindings=False):
         self.fleet: Fleet = fleet.fleet if isinstance(fleet, Bridge) else fleet
         self.readonly, self.zone, self._plan, self._memory_file = readonly, zone, plan, memory_file
         self._clock = clock or SystemClock().now
-        self._filters_last: list[LineFilter] = [Ascii()] if ascii else []
+        self._filters_last: list[LineFilter] = [Harmless(), *([Ascii()] if ascii else [])]
         self._actions = Actions(self)
         self._pulls, self._second, self._blurred = 0, 0, False
         self._note_timer: Timer | None = None
@@ -157,7 +157,7 @@ class FleetApp(App[str], inherit_bindings=False):
         return FALLBACK
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """NO_COLOR takes every colour; ASCII is the last word."""
+        """NO_COLOR takes every colour; what no terminal may be sent, and ASCII, are the last words."""
         shown = [NoColor()] if self.no_color else super().get_line_filters()
         return [*shown, *self._filters_last]
 

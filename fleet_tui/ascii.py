@@ -1,4 +1,5 @@
-"""ASCII for terminals without our glyphs: the last filter before the terminal, so that nothing slips past it.
+"""The last filters before the terminal, so that nothing slips past them: no sign that drives it, and ASCII for those
+without our glyphs.
 
 A cell stays a cell: glyphs, boxes, bars and scroll bars are exchanged one for one. What people wrote is left alone.
 """
@@ -7,7 +8,21 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
+from fleet_tui import harmless
 from screens.glyphs import ASCII
+
+
+class Harmless(LineFilter):
+    """Takes out of every line what a terminal would obey: Textual hands on what a peer wrote as it is."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """The same cells, without it."""
+        return [
+            segment
+            if segment.control or segment.text.isprintable()
+            else Segment(harmless.cells(segment.text), segment.style)
+            for segment in segments
+        ]
 
 
 class Ascii(LineFilter):

@@ -4,7 +4,6 @@ stdout is output: one JSON value with `--json`, calm text without. stderr is eve
 exit status and raises `FleetError` for what it cannot do; nothing here ends the process.
 """
 
-import json
 import os
 import sys
 from argparse import Namespace
@@ -15,6 +14,7 @@ from typing import Any
 
 from engine.api.client import Client
 from engine.errors import Fault, FleetError
+from fleet_tui import harmless
 from fleet_tui.place import api_socket, home_of
 
 
@@ -36,7 +36,7 @@ class Call:
     def show(self, value: Any, lines: Iterable[str]) -> None:
         """The command's answer: `value` with `--json`, else `lines`."""
         if self.as_json:
-            print(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None), flush=True)
+            print(harmless.as_json(value, 2 if sys.stdout.isatty() else None), flush=True)
         else:
             self.say(*lines)
 
@@ -47,7 +47,7 @@ class Call:
 
     def row(self, value: Any, line: str) -> None:
         """One row of an answer without end: a line of JSON, or of text."""
-        print(json.dumps(value, ensure_ascii=False) if self.as_json else self.drawn(line), flush=True)
+        print(harmless.as_json(value) if self.as_json else self.drawn(line), flush=True)
 
     def tell(self, *lines: str) -> None:
         """A word beside the output: progress, hints, next steps. Silent with `--json`."""
@@ -56,7 +56,8 @@ class Call:
                 print(self.drawn(line).rstrip(), file=sys.stderr, flush=True)
 
     def drawn(self, line: str) -> str:
-        """A line in what this terminal can draw."""
+        """A line in what this terminal can draw, and nothing that drives it."""
+        line = harmless.line(line)
         if not self.ascii:
             return line
         from screens.glyphs import ASCII
@@ -69,7 +70,7 @@ class Call:
         Only where somebody sits: a script that names the verb has said what it wants."""
         if self.args.yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
             return
-        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+        print(f"{harmless.line(question)} [y/N] ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise FleetError("refused.unconfirmed", "Nothing was done", "", "`--yes` answers beforehand", Fault.THEIRS)
 

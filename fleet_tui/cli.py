@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from engine.errors import Fault, FleetError, exit_code
-from fleet_tui import __version__
+from fleet_tui import __version__, harmless
 from fleet_tui.call import Call
 from fleet_tui.place import program
 from fleet_tui.verbs import BY_NAME, VERBS, Verb
@@ -65,15 +65,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def complain(error: FleetError, *, as_json: bool) -> int:
     """Tell what went wrong; returns the exit status."""
     if as_json:
-        import json
-
-        text = json.dumps({"error": facts(error)}, ensure_ascii=False)
+        text = harmless.as_json({"error": facts(error)})
         if not (sys.stdout.isatty() and sys.stderr.isatty()):
             with suppress(BrokenPipeError):
                 print(text, flush=True)
     else:
         text = f"fleet: {error.title}" + (f": {error.detail}" if error.detail else "")
-        text += f"\n  {error.next_step}" if error.next_step else ""
+        text = harmless.line(text + (f"\n  {error.next_step}" if error.next_step else ""))
     with suppress(OSError):
         print(text, file=sys.stderr, flush=True)
     return exit_code(error.code)

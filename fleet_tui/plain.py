@@ -20,7 +20,8 @@ SPOKEN = ("nats", "http", "relay")
 
 def table(rows: Iterable[Sequence[str]], head: Sequence[str] = ()) -> Iterator[str]:
     """Rows in aligned columns, under a head if there are any."""
-    listed = [tuple(row) for row in rows]
+    # A line break in a word of a peer must not look like a row of ours.
+    listed = [tuple(cell.replace("\n", " ") for cell in row) for row in rows]
     if not listed:
         return
     shown = [tuple(head), *listed] if head else listed
