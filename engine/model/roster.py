@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 
 # What a resolver, a socket and nats-server can all take; anything else that a member says of itself is refused unread.
-Host = Annotated[str, msgspec.Meta(max_length=253, pattern=r"^[\w.:%-]*$")]
+Host = Annotated[str, msgspec.Meta(max_length=253, pattern=r"^(?!-)[\w.:%-]*\Z")]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 
 

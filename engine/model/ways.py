@@ -11,15 +11,17 @@ import msgspec
 
 from engine.model.roster import Host, Port
 
+# Neither a line end nor a sign that drives a terminal or turns text around; `\Z`, for `$` lets a last line end pass.
+_SIGN = r"[^\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069"
 # What may stand on a command line of ssh or git: never an option, never a second line.
-Word = Annotated[str, msgspec.Meta(max_length=256, pattern=r"^(?:[^\s\-\x00-\x1f\x7f][^\s\x00-\x1f\x7f]*)?$")]
+Word = Annotated[str, msgspec.Meta(max_length=256, pattern=rf"^(?:{_SIGN}\s\-]{_SIGN}\s]*)?\Z")]
 # An absolute path; what is beyond fits neither a Unix socket nor a screen.
-Path = Annotated[str, msgspec.Meta(max_length=1_024, pattern=r"^(?:/[^\x00-\x1f\x7f]*)?$")]
+Path = Annotated[str, msgspec.Meta(max_length=1_024, pattern=rf"^(?:/{_SIGN}]*)?\Z")]
 # "ssh-ed25519 AAAA…", as `known_hosts` has it.
-HostKey = Annotated[str, msgspec.Meta(max_length=2_048, pattern=r"^[\w.@-]+ [A-Za-z0-9+/=]+$")]
-Mac = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$")]
-Argument = Annotated[str, msgspec.Meta(max_length=1_024, pattern=r"^[^\x00-\x1f\x7f]*$")]
-SessionName = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[\w.@-]+$")]
+HostKey = Annotated[str, msgspec.Meta(max_length=2_048, pattern=r"^[\w.@-]+ [A-Za-z0-9+/=]+\Z")]
+Mac = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{2}(?::[0-9a-f]{2}){5}\Z")]
+Argument = Annotated[str, msgspec.Meta(max_length=1_024, pattern=rf"^{_SIGN}]*\Z")]
+SessionName = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[\w.@-]+\Z")]
 
 
 class SshWay(msgspec.Struct, frozen=True):
