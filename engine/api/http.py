@@ -54,7 +54,8 @@ class Request:
 
 class Response(msgspec.Struct, frozen=True):
     """An answer. `pieces`: its body, as it comes. `close`: what was not read of the request is not waited for. `after`:
-    done once the client has it all. `retry_after_s`: when it is worth asking again (RFC 9110, section 10.2.3)."""
+    done once the client has it all. `retry_after_s`: when it is worth asking again (RFC 9110, section 10.2.3). `link`:
+    where this goes on (RFC 8288)."""
 
     status: int = 200
     type: str = "application/json"
@@ -63,6 +64,7 @@ class Response(msgspec.Struct, frozen=True):
     close: bool = False
     after: Callable[[], None] | None = None
     retry_after_s: int | None = None
+    link: str = ""
 
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -137,6 +139,8 @@ class Connection:
             headers.append(("Content-Length", str(len(response.body))))
         if response.retry_after_s is not None:
             headers.append(("Retry-After", str(response.retry_after_s)))
+        if response.link:
+            headers.append(("Link", response.link))
         if response.close:
             headers.append(("Connection", "close"))
         await self._send(h11.Response(status_code=response.status, headers=headers))

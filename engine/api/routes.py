@@ -176,9 +176,11 @@ async def messages(node: Node, request: Request) -> Response:
 
 async def inbox(node: Node, request: Request) -> Response:
     params = request.query
-    # The newest `limit`, or those next after an id; `0` stands before the first.
+    # The newest `limit`, those next after an id, or those last before one; `0` stands before the first.
     limit = asks.number(params, "limit", INBOX_PAGE, 1, INBOX_PAGE)
-    return answer(await node.engine.inbox(limit, params.get("after", ""), params.get("session", "")))
+    after, session, before = (params.get(name, "") for name in ("after", "session", "before"))
+    page = await node.engine.inbox(limit, after, session, before)
+    return msgspec.structs.replace(answer(page.letters), link=shapes.inbox_link(page, params, limit))
 
 
 async def why(node: Node, request: Request) -> Response:

@@ -7,6 +7,7 @@ message would take is the cascade's to say, and comes in as an argument.
 
 from collections.abc import Mapping, Sequence
 from statistics import median
+from urllib.parse import urlencode
 
 from engine.api.views import (
     BrokerView,
@@ -27,6 +28,7 @@ from engine.model.finding import Finding, Severity
 from engine.model.moment import Moment
 from engine.model.peer import Peer, Standing
 from engine.model.roster import Member
+from engine.model.story import Letters
 from engine.security.identity import fingerprint
 from engine.state import Fleet
 
@@ -182,3 +184,14 @@ def _peer(fleet: Fleet, member: Member, now: Moment, best: Channel | None, shown
 
 def _channel(found: ChannelHealth) -> ChannelView:
     return ChannelView(found.state, latency_ms(found), len(found.fails), found.reason, found.held, found.since_ms)
+
+
+def inbox_link(page: Letters, params: Mapping[str, str], limit: int) -> str:
+    """Where a page of the inbox that is not the last goes on; empty for the last."""
+    if not page.more:
+        return ""
+    forward = bool(params.get("after"))
+    where = {"after": page.letters[-1].id} if forward else {"before": page.letters[0].id}
+    kept = {name: params[name] for name in ("session", "before") if name in params}
+    asked = urlencode(kept | where | {"limit": str(limit)})
+    return f'</inbox?{asked}>; rel="{"next" if forward else "prev"}"'

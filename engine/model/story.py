@@ -3,6 +3,8 @@
 Their field names are the JSON shapes others rely on (`fleet send`, `messages`, `inbox`, `why`, `invite`).
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from engine.model.channel import Channel
@@ -132,6 +134,28 @@ class Page(msgspec.Struct, frozen=True):
     rows: tuple[int, ...]
     total: int
     next: int
+
+
+class Letters(msgspec.Struct, frozen=True):
+    """A page of the inbox, oldest first. `more`: there are further ones in the direction that was asked for."""
+
+    letters: tuple[Letter, ...]
+    more: bool
+
+
+# What is asked for a page at a time ends here, whatever its number of rows: a node holds the whole answer in memory.
+PAGE_BYTES = 4 << 20
+
+
+def fitting(sizes: Iterable[int], room: int = PAGE_BYTES) -> int:
+    """How many of these, in their order, fit on one page; at least the first, so that whoever goes on gets on."""
+    count = 0
+    for size in sizes:
+        room -= size
+        if room < 0 and count:
+            break
+        count += 1
+    return count
 
 
 class Invite(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from engine.model.hop import OPEN, TEXT_ONLY, Hop, session_of
 from engine.model.ledger import LedgerRow
 from engine.model.mail import Lane, Stream, Waiting
 from engine.model.records import AddInbox, Record
-from engine.model.story import Letter, Line, Page, Query, Story, Unread
+from engine.model.story import Letter, Line, Page, Query, Story, Unread, fitting
 from engine.store.batch import Link
 from engine.store.restored import Birth, Counts, Generation, Restored, born
 from engine.store.rows import BOOTS, EPOCH, OWN_KEYS, number_data, number_of, skip_of
@@ -96,6 +96,7 @@ class MemoryStore:
         fits = sorted((row, line) for row, line in lines if _fits(query, line, peers[row]))[::-1]
         older = [(row, line) for row, line in fits if not query.before or row < query.before]
         shown = older[: max(query.limit, 1)]
+        shown = shown[: fitting(len(msgspec.json.encode(line)) for _, line in shown)]
         return Page(
             lines=tuple(line for _, line in shown),
             rows=tuple(row for row, _ in shown),
@@ -103,18 +104,20 @@ class MemoryStore:
             next=shown[-1][0] if len(older) > len(shown) else 0,
         )
 
-    def letters(self, limit: int, after: str = "", session: str = "") -> tuple[Letter, ...]:
-        """Messages of people for us, oldest first: the newest `limit`, or those that came next after `after`."""
-        since = max((one.row for one in self._kept.inbox.values() if one.envelope.msg_id == after), default=0)
+    def letters(self, limit: int, after: str = "", session: str = "", before: str = "") -> tuple[Letter, ...]:
+        """Messages of people for us, oldest first: the newest `limit`, those that came next after `after`, or those
+        last before `before`; fewer where their bodies fill a page."""
+        since, until = self.came(after), self.came(before) if before else 1 << 62
         found = [
             one.record
             for one in self._kept.inbox.values()
-            if one.row > (since if after else 0)
+            if since < one.row < until
             and KINDS[one.envelope.kind].public
             and (not session or one.envelope.thread in (session, TEXT_ONLY + session))
         ]
-        picked = found[: max(limit, 1)] if after else found[-max(limit, 1) :]
-        return tuple(_letter(record) for record in picked)
+        picked = found[: max(limit, 1)] if after else found[: -max(limit, 1) - 1 : -1]
+        shown = picked[: fitting(len(record.envelope.body) for record in picked)]
+        return tuple(_letter(record) for record in (shown if after else reversed(shown)))
 
     def came(self, msg_id: str) -> int:
         """The row of a letter; 0 when there is none."""

@@ -17,7 +17,7 @@ from engine.model.envelope import FAILED, GROUP, Kind, Rung
 from engine.model.hop import TEXT_ONLY, session_of
 from engine.model.ledger import LedgerRow
 from engine.model.mail import Waiting
-from engine.model.story import Letter, Line, Page, Query, Story, TryLine
+from engine.model.story import Letter, Line, Page, Query, Story, TryLine, fitting
 from engine.store.restored import Counts
 from engine.store.rows import (
     DEAD_PRUNED,
@@ -65,27 +65,34 @@ class Reader(Sessions):
         asked = search(query, names, limit + 1)
         rows = await self._all(asked.page, asked.values)
         total: int = (await self._one(asked.total, asked.values))[0]
-        shown = rows[:limit]
-        paths = await self._paths([row[0] for row in shown if row[2] == "out"])
+        paths = await self._paths([row[0] for row in rows[:limit] if row[2] == "out"])
+        lines = [_line(row, names, paths) for row in rows[:limit]]
+        fits = fitting(len(msgspec.json.encode(line)) for line in lines)
         return Page(
-            lines=tuple(_line(row, names, paths) for row in shown),
-            rows=tuple(row[0] for row in shown),
+            lines=tuple(lines[:fits]),
+            rows=tuple(row[0] for row in rows[:fits]),
             total=total,
-            next=shown[-1][0] if len(rows) > limit else 0,
+            next=rows[fits - 1][0] if len(rows) > fits else 0,
         )
 
-    async def letters(self, limit: int, after: str = "", session: str = "") -> tuple[Letter, ...]:
-        """Messages of people for us, oldest first: the newest `limit`, or those that came next after the id `after`.
-        `session`: only those of this thread."""
-        since = await self._one("SELECT ifnull(max(row), 0) FROM inbox WHERE msg_id = ?", [after]) if after else None
+    async def letters(self, limit: int, after: str = "", session: str = "", before: str = "") -> tuple[Letter, ...]:
+        """Messages of people for us, oldest first: the newest `limit`, those that came next after the id `after`, or
+        those last before the id `before`; fewer where their bodies fill a page. `session`: only those of this thread.
+        """
+        since, until = await self.came(after) if after else 0, await self.came(before) if before else 1 << 62
         thread, threads = ("AND i.thread IN (?, ?)", [session, TEXT_ONLY + session]) if session else ("", [])
-        rows = await self._all(
-            f"SELECT i.msg_id, i.src, i.kind, b.body, i.at_ms FROM inbox AS i JOIN bodies AS b USING (row) "
-            f"WHERE {IS_PUBLIC} AND i.row > ? {thread} ORDER BY i.row {'ASC' if since else 'DESC'} LIMIT ?",
-            [since[0] if since else 0, *threads, min(max(limit, 1), LONGEST)],
+        sizes = await self._all(
+            f"SELECT row, length(b.body) FROM inbox AS i JOIN bodies AS b USING (row) WHERE {IS_PUBLIC} "
+            f"AND i.row > ? AND i.row < ? {thread} ORDER BY i.row {'ASC' if after else 'DESC'} LIMIT ?",
+            [since, until, *threads, min(max(limit, 1), LONGEST)],
         )
-        ordered = rows if since else reversed(rows)
-        return tuple(letter_of(*row) for row in ordered)
+        shown = [row for row, _ in sizes[: fitting(size for _, size in sizes)]]
+        rows = await self._all(
+            "SELECT i.msg_id, i.src, i.kind, b.body, i.at_ms FROM inbox AS i JOIN bodies AS b USING (row) "
+            "WHERE row IN (SELECT value FROM json_each(?)) ORDER BY row",
+            [msgspec.json.encode(shown).decode()],
+        )
+        return tuple(letter_of(*row) for row in rows)
 
     async def story(self, msg_id: str, names: Mapping[str, str]) -> Story | None:
         """All that is known of a message of ours; its sentence is left to who tells it."""

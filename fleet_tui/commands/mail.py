@@ -110,9 +110,21 @@ def _shown(call: Call, limit: int | None) -> list[Any]:
     if call.args.after:
         return list(islice(_letters(call, call.args.after), limit))
     if limit is not None and 0 < limit <= PAGE:
-        return list(call.node.get("/inbox", limit=limit))
+        return _newest(call, limit)
     letters = list(_letters(call, BEFORE_ALL))
     return letters if limit is None else letters[len(letters) - min(limit, len(letters)) :]
+
+
+def _newest(call: Call, limit: int) -> list[Any]:
+    """Page by page towards the oldest: large bodies end a page early."""
+    letters: list[Any] = []
+    while len(letters) < limit:
+        before = letters[0]["id"] if letters else None
+        page = call.node.get("/inbox", limit=limit - len(letters), before=before)
+        if not page:
+            break
+        letters = [*page, *letters]
+    return letters
 
 
 def _text(call: Call) -> str:

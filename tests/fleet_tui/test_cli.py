@@ -213,6 +213,23 @@ def test_the_inbox_is_whole_in_json(fleet: Fleet, up: Stage) -> None:
     assert [letter["id"] for letter in after] == everything[3:]
 
 
+def test_large_letters_come_page_by_page(fleet: Fleet, up: Stage) -> None:
+    """Each page ends by its bytes, and `inbox` goes on by itself, towards the newest and towards the oldest."""
+
+    async def large() -> list[str]:
+        birch = up.engines["birch"]
+        ids = []
+        for number in range(9):
+            (story,) = await birch.send("atlas", str(number) * 1_000_000)
+            ids.append((await birch.wait(story.id, Rung.ON_HOST, 30)).id)
+        return ids
+
+    sent = up.run(large())
+    assert len(up.client.get("/inbox", limit=9)) < 9
+    assert [letter["id"] for letter in fleet("inbox", "--limit", "9", "--json").value] == sent
+    assert [letter["id"] for letter in fleet("inbox", "--json").value][-9:] == sent
+
+
 def test_a_dry_run_sends_nothing(fleet: Fleet) -> None:
     """It shows whom a message would reach, and over what."""
     before = len(fleet("messages", "--json").value)

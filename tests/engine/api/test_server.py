@@ -14,6 +14,7 @@ import pytest
 from engine.api import http as api_http
 from engine.api.asks import REQUEST_LIMIT
 from engine.errors import FleetError
+from engine.model.envelope import Rung
 from engine.model.event import RosterMoved
 from engine.security import peercred
 from tests.engine.api.stage import Stage, stage
@@ -104,6 +105,34 @@ def test_a_message_over_the_socket(trio: Stage) -> None:
     assert (code, story["rung"], story["channel"]) == (200, "on_host", "http")
     assert trio.client.why(story["id"])["story"]
     assert trio.client.get(f"/body/{story['id']}")["body"] == "hello"
+
+
+def test_a_page_of_the_inbox_says_where_it_goes_on(trio: Stage) -> None:
+    """By a link (RFC 8288), in the direction that was asked for; the last page has none."""
+
+    async def five() -> None:
+        birch = trio.engines["birch"]
+        for number in range(5):
+            (story,) = await birch.send("atlas", f"page {number}")
+            await birch.wait(story.id, Rung.ON_HOST, 30)
+
+    trio.run(five())
+
+    def page(query: str) -> tuple[list[str], str]:
+        with raw(trio) as door:
+            door.sendall(f"GET /inbox?{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            head, _, body = all_of(door).decode().partition("\r\n\r\n")
+        links = [line.partition(": ")[2] for line in head.split("\r\n") if line.lower().startswith("link:")]
+        return [one["id"] for one in json.loads(body)], "".join(links)
+
+    every, none = page("limit=1000")
+    assert none == ""
+    newest, link = page("limit=2")
+    assert (newest, link) == (every[-2:], f'</inbox?before={every[-2]}&limit=2>; rel="prev"')
+    assert page(f"before={every[-2]}&limit=2")[0] == every[-4:-2]
+    first, link = page("after=0&limit=2")
+    assert (first, link) == (every[:2], f'</inbox?after={every[1]}&limit=2>; rel="next"')
+    assert page(f"after={every[-2]}&limit=2") == (every[-1:], "")
 
 
 def test_tcp_takes_the_bearer_token(tcp: Stage) -> None:

@@ -4,12 +4,15 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 
+import msgspec
 import pytest
 
+from engine.evidence.ledger import link
 from engine.model.channel import Channel
 from engine.model.envelope import Kind, Rung, Urgency
 from engine.model.records import AddOutbox, AddTry, MoveRung, OpenNumber
-from engine.model.story import Query, TryLine
+from engine.model.story import PAGE_BYTES, Query, TryLine
+from engine.store.memory import MemoryStore
 from engine.store.read import Reader
 from engine.store.restored import Restored
 from engine.store.rows import TRIES_KEPT
@@ -121,6 +124,51 @@ async def test_letters_go_on_from_a_cursor(store: Store, reader: Reader) -> None
     assert newest[0].body == "caf\ufffd 7"
     assert [one.id for one in await reader.letters(2, after="IN00000003")] == ["IN00000004", "IN00000005"]
     assert await reader.letters(5, after="IN00000009") == ()
+
+
+async def test_letters_before_one(store: Store, reader: Reader) -> None:
+    """Towards the oldest: the last ones before an id, oldest first like every page."""
+    await store.submit([arrival(number) for number in range(1, 10)])
+    assert [one.id for one in await reader.letters(2, before="IN00000005")] == ["IN00000003", "IN00000004"]
+    assert await reader.letters(2, before="IN00000001") == ()
+
+
+@pytest.mark.parametrize("size", [PAGE_BYTES // 5, PAGE_BYTES // 2, PAGE_BYTES + 1])
+async def test_a_page_of_large_letters_ends_by_its_bytes(store: Store, reader: Reader, size: int) -> None:
+    """However many were asked for, both ways; one letter always, so that whoever goes on comes to the end."""
+    twin = MemoryStore(link)
+    for number in range(1, 8):
+        record = arrival(number, body=b"%d" % number * size)
+        await store.submit((record,))
+        twin.submit((record,))
+    twin.commit()
+    fits = max(1, PAGE_BYTES // size)
+    ids = [f"IN{number:08}" for number in range(1, 8)]
+    assert [one.id for one in await reader.letters(7, after="0")] == ids[:fits]
+    assert [one.id for one in await reader.letters(7)] == ids[-fits:]
+    assert await reader.letters(7) == twin.letters(7)
+    assert await reader.letters(7, "IN00000002") == twin.letters(7, "IN00000002")
+    assert await reader.letters(7, before="IN00000004") == twin.letters(7, before="IN00000004")
+    found: list[str] = []
+    while page := await reader.letters(7, after=found[-1] if found else "0"):
+        found += [one.id for one in page]
+    assert found == ids
+
+
+async def test_a_page_of_the_log_ends_by_its_bytes(store: Store, reader: Reader) -> None:
+    """Lines with many tries are long: the page names where the next one begins, and nothing is left out."""
+    await store.submit([AddOutbox(letter(number)) for number in range(1, 2_001)])
+    for start in range(1, 2_001, 100):
+        tries = [AddTry(f"ID{number:08}", Channel.NATS, "lost" * 500, 1.0, 1) for number in range(start, start + 100)]
+        await store.submit([one for one in tries for _ in range(2)])
+    page = await reader.lines(Query(limit=2_000), NAMES)
+    assert 0 < len(page.lines) < 2_000
+    assert len(msgspec.json.encode(page.lines)) <= PAGE_BYTES + 3 * len(page.lines)
+    shown = len(page.lines)
+    while page.next:
+        page = await reader.lines(Query(limit=2_000, before=page.next), NAMES)
+        shown += len(page.lines)
+    assert shown == 2_000
 
 
 async def test_letters_of_one_session(store: Store, reader: Reader) -> None:

@@ -84,6 +84,7 @@ async def _same_answers(reader: Reader, twin: MemoryStore, asked: list[Query]) -
     for query in (Query(limit=1000), *asked):
         assert await reader.lines(query, NAMES) == twin.lines(query, NAMES)
         assert await reader.letters(query.limit) == twin.letters(query.limit)
+        assert await reader.letters(query.limit, before="ID2") == twin.letters(query.limit, before="ID2")
         assert await reader.letters(query.limit, "ID1", "T1") == twin.letters(query.limit, "ID1", "T1")
     for number in range(6):
         assert await reader.story(f"ID{number}", NAMES) == twin.story(f"ID{number}", NAMES)
