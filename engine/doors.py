@@ -42,6 +42,8 @@ from engine.transports.peerport import Joining, PeerPort
 from engine.transports.seedbed import NAME as SEEDS
 from engine.transports.slot import NAME as SLOT
 from engine.transports.sshlines import SshLines
+from engine.transports.sshproofs import FILE as PROOFS
+from engine.transports.sshproofs import Proofs
 from engine.transports.sshway import SshHerald
 from engine.transports.wake import Wake
 
@@ -76,7 +78,8 @@ class Doors:
         self._following = asyncio.Lock()
         self._joining: Joining | None = None
         self._beacon = Beacon()
-        loop, self._lines, self._slot = core.loop, SshLines(self._config.ssh), make_run_dir(home) / SLOT
+        self._lines = SshLines(self._config.ssh, Proofs(home / PROOFS))
+        loop, self._slot = core.loop, make_run_dir(home) / SLOT
         self._herald = SshHerald(
             self._config.ssh, self._slot, home / SEEDS, start, lambda: loop.fleet, loop.post, loop.until
         )

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from engine.model.channel import Channel, Outcome, Verdict
 from engine.model.envelope import CARRIAGE_LIMIT
+from engine.model.ways import SshWay
 from engine.transports import sshstart
 from engine.transports.base import Arrivals, Target
 from engine.transports.slip import ANSWER, BUSY, FRAMES, TOKENS, Garbled, SlipReader, packed
@@ -70,7 +71,9 @@ class Ssh:
             return Outcome(Verdict.BARRED, f"larger than {CARRIAGE_LIMIT >> 20} MiB", hard=True)
         try:
             async with asyncio.timeout(budget_s):
-                return await self._push(data, target)
+                outcome, way = await self._push(data, target)
+                self._lines.proofs.heard(target, way, outcome.reply)
+                return outcome
         except OSError as error:
             return ending(error, budget_s)
 
@@ -87,14 +90,16 @@ class Ssh:
             stream.end("we hung up")
         self._streams.clear()
 
-    async def _push(self, data: bytes, target: Target) -> Outcome:
+    async def _push(self, data: bytes, target: Target) -> tuple[Outcome, SshWay]:
+        """What came of it, and the way that its connection was dialled by."""
         if (stream := self._kept(target)) is not None:
             try:
-                return await stream.ask(data)
+                return await stream.ask(data), stream.way
             except ConnectionError:
                 if self._closed:
                     raise
-        return await (await self._stream(target)).ask(data)
+        stream = await self._stream(target)
+        return await stream.ask(data), stream.way
 
     def _kept(self, target: Target) -> "_Stream | None":
         stream = self._streams.get(target.id)

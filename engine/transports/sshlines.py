@@ -20,6 +20,7 @@ from engine.model.ways import SshWay
 from engine.transports import staggered
 from engine.transports.base import Target
 from engine.transports.sshfaults import NoEntry, NoRoom, barred
+from engine.transports.sshproofs import Proofs
 from engine.transports.staggered import Place
 
 if TYPE_CHECKING:
@@ -33,10 +34,11 @@ T = TypeVar("T")
 
 
 class SshLines:
-    """Dials, keeps and shares; `config` is the section `ssh`."""
+    """Dials, keeps and shares; `config` is the section `ssh`. `proofs`: which sshd is known to be whose."""
 
-    def __init__(self, config: SshConfig):
+    def __init__(self, config: SshConfig, proofs: Proofs | None = None):
         self._config = config
+        self.proofs = proofs or Proofs()
         self._wires: dict[str, Wire] = {}
         self._extra: set[Wire] = set()
         self._good: dict[str, Place] = {}

@@ -5,7 +5,8 @@
                               REFUSED    exit 4: a person stopped it on purpose, and it stays so
                               LOST       anything else, with what the command said last
 
-The command is the peer's own, announced in its heartbeat and run as its own user: nothing is invented here.
+The command is the peer's own, announced in its heartbeat and run as its own user: nothing is invented here. It runs
+only where the peer's node has answered before (`sshproofs`): anybody can announce another's sshd.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from engine.transports.sshlines import SshLines
 
 # `engine.errors.EXIT_CODES`: what a command says that was refused.
 EXIT_REFUSED = 4
+UNPROVED = "its node has never answered from behind that sshd"
 
 
 async def start_node(lines: SshLines, target: Target, budget_s: float) -> Outcome:
@@ -27,6 +29,8 @@ async def start_node(lines: SshLines, target: Target, budget_s: float) -> Outcom
     way = target.ways.ssh
     if why := lines.why_not(target) or (None if way and way.start else "it announced no start command"):
         return Outcome(Verdict.BARRED, why, hard=True)
+    if not lines.proofs.holds(target):
+        return Outcome(Verdict.BARRED, UNPROVED, hard=True)
     try:
         async with asyncio.timeout(budget_s):
             return await _started(lines, target)

@@ -11,6 +11,7 @@ from engine.model.roster import Address
 from engine.model.ways import Ways
 from engine.transports import slot
 from engine.transports.sshlines import SshLines
+from engine.transports.sshproofs import FILE, Proofs
 from engine.transports.sshstart import start_node
 from fleet_tui.place import start_command
 from tests.e2e.node import Node, join, start
@@ -105,13 +106,14 @@ def test_what_is_foreign_is_counted(pair: tuple[Node, Node]) -> None:
 
 def test_a_crashed_node_is_started_and_a_stopped_one_is_not(pair: tuple[Node, Node], door: Sshd) -> None:
     """Its own start command brings back what died; `fleet down` is a person's word, and `fleet up` takes it back."""
-    _, birch = pair
+    atlas, birch = pair
+    named = birch.status()["node"]["id"]
     (birch.home / "config.toml").write_text('[net]\nlisten = "127.0.0.1"\n')
 
     async def begin() -> Outcome:
-        lines = SshLines(door.config)
+        lines = SshLines(door.config, Proofs(atlas.home / FILE))
         way = door.way(socket=str(birch.home / "run" / slot.NAME), start=start_command(birch.home))
-        there = ("birch", (Address(door.host),), b"", Ways(ssh=way))
+        there = (named, (Address(door.host),), b"", Ways(ssh=way))
         try:
             return await start_node(lines, Target(*there), BUDGET_S)
         finally:

@@ -18,6 +18,8 @@ from engine.transports import slot
 from engine.transports.seed import Seed
 from engine.transports.ssh import Ssh
 from engine.transports.sshlines import SshLines
+from engine.transports.sshstart import UNPROVED
+from tests.engine.transports.test_sshproofs import answer
 from tests.nodes import LOOPBACK, Inbox, Target
 from tests.sshd import Sshd, keygen
 
@@ -52,6 +54,13 @@ class Two:
     async def try_it(self, target: Target | None = None, budget_s: float = FOREVER_S) -> Outcome:
         """One delivery."""
         return await self.sender.deliver(b"x", target or self.target(), budget_s)
+
+    def proved(self, **more: Any) -> Target:
+        """The same, and its node has answered from there."""
+        there = self.target(**more)
+        assert there.ways.ssh is not None
+        self.lines.proofs.heard(there, there.ways.ssh, answer("peer"))
+        return there
 
     async def close(self) -> None:
         self.sshd.thaw()
@@ -151,7 +160,7 @@ async def test_one_session_a_connection(meet: Meet, home: Path) -> None:
     two = await meet(options=["MaxSessions 1"])
     (home / "seeds").mkdir()
     assert (await two.seeds.deliver(b"x", two.target(), FOREVER_S)).verdict is Verdict.LANDED
-    there = two.target(start=("true",), socket=str(home / "nobody"))
+    there = two.proved(start=("true",), socket=str(home / "nobody"))
     assert await two.sender.start_node(there, FOREVER_S) == Outcome(Verdict.CONFIRMED, "it was started")
     assert not two.lines._extra
     assert (await two.seeds.deliver(b"y", two.target(), FOREVER_S)).verdict is Verdict.LANDED
@@ -241,7 +250,7 @@ STARTS = [
 async def test_starting_a_node(meet: Meet, start: tuple[str, ...], verdict: Verdict, note: str) -> None:
     """What the peer's own start command came to, in words."""
     two = await meet()
-    there = two.target(start=start, socket=str(two.home / "nobody"))
+    there = two.proved(start=start, socket=str(two.home / "nobody"))
     outcome = await two.sender.start_node(there, FOREVER_S)
     assert (outcome.verdict, outcome.note) == (verdict, note)
 
@@ -250,9 +259,29 @@ async def test_a_node_that_runs_is_not_started(meet: Meet) -> None:
     """Somebody is at its socket: nothing is executed."""
     two = await meet()
     mark = two.home / "mark"
-    there = two.target(start=("touch", str(mark)))
+    there = two.proved(start=("touch", str(mark)))
     assert await two.sender.start_node(there, FOREVER_S) == Outcome(Verdict.CONFIRMED, "it runs already")
     assert not mark.exists()
+
+
+async def test_nothing_is_run_where_the_peer_never_was(meet: Meet) -> None:
+    """Whoever announces another's sshd has nothing run there; where the peer itself answered, its command is."""
+    two = await meet()
+    mark = two.home / "mark"
+    there = two.target(start=("touch", str(mark)))
+    two.inbox.answer = lambda data: answer("other")
+    assert (await two.try_it(there)).verdict is Verdict.CONFIRMED
+    await two.receiver.close()
+    outcome = await two.sender.start_node(there, FOREVER_S)
+    assert (outcome.verdict, outcome.note) == (Verdict.BARRED, UNPROVED)
+    assert not mark.exists()
+    two.inbox.answer = lambda data: answer("peer")
+    await two.receiver.listen(two.inbox)
+    while (await two.try_it(there)).verdict is not Verdict.CONFIRMED:
+        pass
+    await two.receiver.close()
+    assert await two.sender.start_node(there, FOREVER_S) == Outcome(Verdict.CONFIRMED, "it was started")
+    assert mark.exists()
 
 
 async def test_its_log_is_its_own(meet: Meet, caplog: pytest.LogCaptureFixture) -> None:
