@@ -24,7 +24,7 @@ from engine.model.channel import Channel, ChannelState
 from engine.model.envelope import Envelope, Kind
 from engine.model.mail import Parcel
 from engine.model.moment import Moment
-from engine.model.packets import Heartbeat, pack, unpack
+from engine.model.packets import REACHES_LIMIT, Heartbeat, pack, unpack
 from engine.model.peer import Peer
 from engine.model.records import PutPeer
 from engine.signals import (
@@ -53,8 +53,6 @@ KEPT_ROUNDS = 6
 SINK = 0.125
 # No path is so slow: a clock that is off by more than before was set.
 CLOCK_SET_MS = 30_000
-# Who reaches whom is told for so many peers at most: relays are chosen among them.
-REACHES_LIMIT = 128
 
 
 def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:

@@ -43,6 +43,18 @@ Incarnation = Annotated[int, msgspec.Meta(ge=0, lt=INCARNATION_LIMIT)]
 Load = Annotated[float, msgspec.Meta(ge=0, lt=1e6)]
 
 
+# Names and ids that a peer chooses.
+Label = Annotated[str, msgspec.Meta(max_length=64)]
+# What a node says of itself is kept by every peer, dialled, and shown: each part has a size.
+Said = Annotated[str, msgspec.Meta(max_length=4_096)]
+Hash = Annotated[bytes, msgspec.Meta(max_length=64)]
+ADDRESSES_LIMIT = 32
+# Who reaches whom is told for so many peers at most: relays are chosen among them.
+REACHES_LIMIT = 128
+Addresses = Annotated[tuple[Address, ...], msgspec.Meta(max_length=ADDRESSES_LIMIT)]
+Reaches = Annotated[tuple[Label, ...], msgspec.Meta(max_length=REACHES_LIMIT)]
+
+
 class Receipt(msgspec.Struct, frozen=True, array_like=True):
     """Cumulative receipts for your newest streams, and for all that it answers."""
 
@@ -58,23 +70,23 @@ class Heartbeat(msgspec.Struct, frozen=True):
     (key_epoch, X25519 public key)."""
 
     sent_ms: Number
-    version: str
+    version: Label
     load: Load = 0.0
     uptime_s: Number = 0
-    cwd: str = ""
-    branch: str = ""
-    head: str = ""
+    cwd: Said = ""
+    branch: Said = ""
+    head: Label = ""
     dirty: Number = 0
     sessions: Number = 0
-    broker: str = ""
-    addresses: tuple[Address, ...] = ()
+    broker: Label = ""
+    addresses: Addresses = ()
     roster_version: Number = 0
-    roster_hash: bytes = b""
+    roster_hash: Hash = b""
     floor_epoch: Number = 0
     your_epoch: Number = 0
     prekey: tuple[Number, bytes] | None = None
     incarnation: Incarnation = 0
-    reaches: tuple[str, ...] = ()
+    reaches: Reaches = ()
     ways: Ways | None = None
 
 
@@ -84,9 +96,8 @@ class Wake(msgspec.Struct, frozen=True, array_like=True):
     node: str
 
 
-# What people may read of a repair, and the ids of requests; a peer chooses them.
+# What people may read of a repair; a peer chooses it.
 Brief = Annotated[str, msgspec.Meta(max_length=400)]
-Label = Annotated[str, msgspec.Meta(max_length=64)]
 
 
 class Mend(msgspec.Struct, frozen=True, array_like=True):

@@ -5,8 +5,9 @@
                                   BARRED   no card known, or no network to shout into
 
 It carries no bytes: what waits in the outbox goes over the other channels once the machine is there. The packets go to
-255.255.255.255 from each of our addresses, to the broadcast of the card's own network and to the configured ones.
-Whoever sits on the machine's network is asked to send them too (`engine.membership.waking`): broadcasts pass no router.
+255.255.255.255 from each of our addresses, to the broadcast of the card's own network, if it can be one, and to the
+configured ones. Whoever sits on the machine's network is asked to send them too (`engine.membership.waking`):
+broadcasts pass no router.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from engine.config import WakeConfig
 from engine.model.channel import Channel, Outcome, Verdict
 from engine.transports.base import Arrivals, Target
 from engine.transports.cards import Reach, networks
-from engine.transports.magic import packet, wait_s
+from engine.transports.magic import is_broadcast, packet, wait_s
 
 # A switch that is just learning where a card is loses the first; three in a row outlast it.
 ROUNDS, GAP_S = 3, 0.1
@@ -81,7 +82,9 @@ class Wake:
         return _told(sent, asked)
 
     async def _rounds(self, packets: list[bytes], target: Target, budget_s: float) -> Sent:
-        there = {nic.broadcast for nic in target.ways.nics if nic.broadcast} | set(self._config.broadcasts)
+        there = {nic.broadcast for nic in target.ways.nics if is_broadcast(nic.broadcast)} | set(
+            self._config.broadcasts
+        )
         sent = Sent(frozenset())
         for number in range(ROUNDS):
             if number:

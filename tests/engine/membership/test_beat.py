@@ -18,6 +18,7 @@ from engine.model.moment import Moment
 from engine.model.packets import Heartbeat, pack, unpack
 from engine.model.peer import Peer, Standing
 from engine.model.roster import Address
+from engine.model.ways import SshWay, Ways
 from engine.signals import Arrived, Listening, Looked, Rang, Refreshed, RosterMade, Started
 from engine.state import Fleet
 from tests.engine.membership.harness import T0_MS, Net, fleet_of, name, roster_of
@@ -203,7 +204,19 @@ def test_an_older_heartbeat_is_ignored(number: tuple[int, int], taken: bool) -> 
     assert (beat_now.version == "2") is taken
 
 
-@pytest.mark.parametrize("body", [b"", b"\xc1", pack(Heartbeat(1, "1"))[:-3]])
+TOO_MUCH = [
+    Heartbeat(1, "1" * 65),
+    Heartbeat(1, "1", addresses=(Address("10.0.0.1", 1),) * 33),
+    Heartbeat(1, "1", reaches=("a",) * 129),
+    Heartbeat(1, "1", cwd="/" * 4_097),
+    Heartbeat(1, "1", addresses=(Address("-R1:a:2", 1),)),
+    Heartbeat(1, "1", addresses=(Address("10.0.0.1\n", 1),)),
+    *(Heartbeat(1, "1", ways=Ways(git=(one,))) for one in ("--upload-pack=x", "a\n", "a\x9bb", "a\u202eb")),
+    *(Heartbeat(1, "1", ways=Ways(ssh=SshWay("u", 22, (), start=(one,)))) for one in ("a\n", "\x1b[2J")),
+]
+
+
+@pytest.mark.parametrize("body", [b"", b"\xc1", pack(Heartbeat(1, "1"))[:-3], *map(pack, TOO_MUCH)])
 def test_a_heartbeat_that_cannot_be_read_changes_nothing(body: bytes) -> None:
     """It was authenticated, and says nothing."""
     node = fleet()

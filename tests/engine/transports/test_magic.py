@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.transports.magic import MINUTE_S, packet, wait_s
+from engine.transports.magic import MINUTE_S, is_broadcast, packet, wait_s
 
 
 def test_the_packet_to_the_byte() -> None:
@@ -29,3 +29,15 @@ def test_how_long_until_the_next(bursts: tuple[float, ...], expected: float) -> 
     """Of three in a minute the oldest has to be a minute ago."""
     assert MINUTE_S == 60.0
     assert wait_s(bursts, 100.0, 3) == expected
+
+
+@pytest.mark.parametrize(
+    ("host", "may"),
+    [
+        *((host, True) for host in ("10.77.1.255", "192.168.1.255", "172.16.255.255", "10.0.0.127", "169.254.255.255")),
+        *((host, False) for host in ("8.8.8.255", "192.168.1.1", "127.255.255.255", "evil.example", "", "::1", "10.1")),
+    ],
+)
+def test_what_a_peer_may_call_its_broadcast(host: str, may: bool) -> None:
+    """An address of a private network that ends as broadcasts do: no name, nobody on the internet, not ourselves."""
+    assert is_broadcast(host) is may
