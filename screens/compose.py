@@ -1,7 +1,8 @@
 """Writing a message: to whom, what for, the words, whom it reaches and how; and then its receipts, climbing.
 
 Before sending, the engine is asked whom the address means and which channels it would take; after sending, every
-recipient has a line that moves as the receipt does. Closing the dialog stops nothing: the outbox has it.
+recipient has a line that moves as the receipt does. Several recipients are one group: all of it is accepted or nothing.
+Closing the dialog stops nothing: the outbox has it.
 """
 
 from typing import cast
@@ -16,13 +17,12 @@ from textual.widgets import Button, Input, TextArea
 
 from engine.errors import FleetError
 from engine.model.envelope import FAILED, HEIGHT, Kind, Rung
-from engine.model.story import Line, Story
+from engine.model.story import Story
 from screens.confirm import Confirm
 from screens.desk import Desk, Engine, Reach
 from screens.format import count
-from screens.glyphs import RUNG
 from screens.keymap import COMPOSE, bindings
-from screens.message_rows import path
+from screens.message_lines import copy
 from screens.sheet import Plain
 from screens.spans import Spans, cell, wrap
 from screens.widgets.choice import Choice
@@ -52,7 +52,7 @@ class Compose(ModalScreen[None], inherit_bindings=False):
         self.to = to
         self.reaches: list[Reach] = []
         self.stories: dict[str, Story] = {}
-        self.failures: dict[str, FleetError] = {}
+        self.failure: FleetError | None = None
         self.sent_to: list[str] = []
         self.revision = -1
         self.rest: Timer | None = None
@@ -101,6 +101,11 @@ class Compose(ModalScreen[None], inherit_bindings=False):
             self.blocked = ""
             self.look()
 
+    @on(Choice.Changed)
+    def _meant(self) -> None:
+        """A kind decides which channels may carry it."""
+        self._ask_reach()
+
     @on(Input.Changed, "#to")
     def _address(self) -> None:
         if self.rest:
@@ -119,10 +124,15 @@ class Compose(ModalScreen[None], inherit_bindings=False):
         self.look()
 
     def _ask_one(self, name: str) -> None:
+        kind = self._kind()
+
         async def whom(engine: Engine) -> list[Reach]:
-            return engine.preview(name)
+            return engine.preview(name, kind)
 
         self.desk.ask(self, whom, self._reached, self._unknown)
+
+    def _kind(self) -> Kind:
+        return Kind(self.query_one(Choice).value)
 
     def _names(self) -> list[str]:
         return [name.strip() for name in self.query_one("#to", Input).value.split(",") if name.strip()]
@@ -143,7 +153,7 @@ class Compose(ModalScreen[None], inherit_bindings=False):
             return "it is sent; esc closes"
         if self.desk.readonly:
             return "this control room is read-only; start it without --readonly"
-        if not self.reaches:
+        if self.wrong or not self.reaches:
             return self.wrong or "nobody is named"
         return "" if self.query_one("#text", TextArea).text.strip() else "there are no words to send"
 
@@ -162,10 +172,10 @@ class Compose(ModalScreen[None], inherit_bindings=False):
     def _send(self, really: bool | None) -> None:
         if not really:
             return
-        kind, body = Kind(self.query_one(Choice).value), self.query_one("#text", TextArea).text
+        kind, body = self._kind(), self.query_one("#text", TextArea).text
         self.sent_to = [name for name, _, _ in self.reaches]
-        for name in self.sent_to:
-            self._send_one(name, body, kind)
+        to = ",".join(self.sent_to)
+        self.desk.ask(self, lambda engine: engine.send(to, body, kind=kind), self._sent, self._refused)
         for field in ("#to", "#kind", "#text"):
             self.query_one(field).disabled = True
         self.query_one("#send").display = False
@@ -174,13 +184,9 @@ class Compose(ModalScreen[None], inherit_bindings=False):
         self.query_one("#compose", Vertical).border_subtitle = " esc closes; it goes on without you "
         self.look()
 
-    def _send_one(self, name: str, body: str, kind: Kind) -> None:
-        self.desk.ask(
-            self,
-            lambda engine: engine.send(name, body, kind=kind),
-            lambda stories: self._moved(name, stories[0]),
-            lambda error: self._refused(name, error),
-        )
+    def _sent(self, stories: list[Story]) -> None:
+        for story in stories:
+            self._moved(story.to, story)
 
     def _follow_one(self, name: str, msg_id: str) -> None:
         self.desk.ask(self, lambda engine: engine.story(msg_id), lambda story: self._moved(name, story))
@@ -189,8 +195,9 @@ class Compose(ModalScreen[None], inherit_bindings=False):
         self.stories[name] = story
         self.look()
 
-    def _refused(self, name: str, error: FleetError) -> None:
-        self.failures[name] = error
+    def _refused(self, error: FleetError) -> None:
+        """All of it was, whoever was named."""
+        self.failure = error
         self.look()
 
     def look(self) -> None:
@@ -208,7 +215,7 @@ class Compose(ModalScreen[None], inherit_bindings=False):
 
     def _lines(self, size: int) -> list[Spans]:
         if self.sent_to:
-            return [self._receipt(name) for name in self.sent_to]
+            return [*self._together(), *(self._receipt(name) for name in self.sent_to)]
         lines = [
             line for said in dict.fromkeys((self.blocked, self.wrong)) if said for line in wrap(said, size, "warn")
         ]
@@ -216,22 +223,24 @@ class Compose(ModalScreen[None], inherit_bindings=False):
             lines.append(((f"reaches {count(len(self.reaches), 'peer')}", "dim"),))
         for name, order, reason in self.reaches:
             way = " → ".join(order) or "waits in the outbox"
-            why = f"  {reason}" if reason else ""
-            lines.append(((cell(name, 14), "strong"), (way, "" if order else "warn"), (why, "dim")))
+            lines.append(((cell(name, 14), "strong"), (way, "" if order else "warn")))
+            lines += wrap(reason, size, "dim", " " * 14) if reason else []
         return lines
 
+    def _together(self) -> list[Spans]:
+        """How far a group is."""
+        if len(self.sent_to) < 2 or self.failure:
+            return []
+        there = sum(HEIGHT.get(story.rung, 0) >= HEIGHT[Rung.ON_HOST] for story in self.stories.values())
+        return [((f"{there} of {len(self.sent_to)} on host", "strong" if there else "dim"),)]
+
     def _receipt(self, name: str) -> Spans:
-        if name in self.failures:
-            error = self.failures[name]
+        if error := self.failure:
             return (("✗ ", "bad"), (cell(name, 14), "strong"), (f"{error.title}  ", "bad"), (error.next_step, "dim"))
         story = self.stories.get(name)
         if story is None:
             return (("· ", "dim"), (cell(name, 14), "strong"), ("being written down …", "dim"))
-        look = RUNG[story.rung]
-        line = Line(story.id, "out", name, story.kind, story.rung, story.channel, story.at, story.reason, story.tries)
-        said = f"  {story.reason}" if story.reason and story.rung is not Rung.ON_HOST else ""
-        head: Spans = ((f"{look.glyph} ", look.ink), (cell(name, 14), "strong"), (cell(look.word, 10), look.ink))
-        return (*head, *path(line), (said, "dim"))
+        return copy(story)
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:

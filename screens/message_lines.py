@@ -2,14 +2,25 @@
 
 from datetime import tzinfo
 
+import msgspec
+
 from engine.model.channel import CHANNELS
 from engine.model.envelope import FAILED, HEIGHT, Rung
 from engine.model.moment import Moment
-from engine.model.story import Line, Story, TryLine
+from engine.model.story import Group, Line, Story, TryLine
 from screens import format as say
 from screens.glyphs import OUTCOME, RUNG
-from screens.message_rows import UNSURE
+from screens.message_rows import UNSURE, path
 from screens.spans import Span, Spans, cell, sides, wrap
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What was read of a line: the story of a message of ours, the words, and the group it was sent in."""
+
+    story: Story | None = None
+    body: str | None = None
+    group: Group | None = None
+
 
 LADDER = (Rung.ACCEPTED, Rung.ON_HOST, Rung.POSTED, Rung.SEEN, Rung.ANSWERED)
 TOLD = {
@@ -26,13 +37,14 @@ TOLD = {
 }
 
 
-def panel(
-    line: Line | None, story: Story | None, body: str | None, size: int, now: Moment, zone: tzinfo | None = None
-) -> list[Spans]:
+def panel(line: Line | None, told: Told, size: int, now: Moment, zone: tzinfo | None = None) -> list[Spans]:
     """Who, what, how far; every try; and the body."""
     if line is None:
         return []
+    story, body, group = told.story, told.body, told.group
     lines = [*head(line, size, zone), *ladder(line.rung, size), ()]
+    if group:
+        lines += [*wrap(f"to {len(group.messages)} at once: {group.story}", size), ()]
     lines += came(line) if line.dir == "in" else tries(story.tries if story else line.path, size, zone)
     if story and story.expires_at and line.rung is Rung.ACCEPTED:
         lines += wrap(f"given up in {say.age((story.expires_at - now.wall_ms) / 1_000)}", size, "dim")
@@ -95,13 +107,20 @@ def tries(made: tuple[TryLine, ...], size: int, zone: tzinfo | None = None) -> l
     return lines
 
 
-def timeline(
-    line: Line, story: Story | None, body: str | None, size: int, now: Moment, zone: tzinfo | None = None
-) -> list[Spans]:
-    """The whole life of a message."""
-    told = wrap(story.story, size) if story and story.story else wrap(TOLD[line.rung], size)
-    shown = panel(line, story, body, size, now, zone)
-    return [*told, (), *shown]
+def timeline(line: Line, told: Told, size: int, now: Moment, zone: tzinfo | None = None) -> list[Spans]:
+    """The whole life of a message; of one to several, also how far it is with each."""
+    said = wrap((told.story and told.story.story) or TOLD[line.rung], size)
+    each = [*map(copy, told.group.messages), ()] if told.group else []
+    return [*said, (), *each, *panel(line, told, size, now, zone)]
+
+
+def copy(story: Story) -> Spans:
+    """One recipient of a group: its receipt and the way there."""
+    look = RUNG[story.rung]
+    line = Line(story.id, "out", story.to, story.kind, story.rung, story.channel, story.at, path=story.tries)
+    reason = f"  {story.reason}" if story.reason and story.rung is not Rung.ON_HOST else ""
+    head: Spans = ((f"{look.glyph} ", look.ink), (cell(story.to, 14), "strong"), (cell(look.word, 10), look.ink))
+    return (*head, *path(line), (reason, "dim"))
 
 
 def why(line: Line, story: Story | None, size: int, zone: tzinfo | None = None) -> list[Spans]:

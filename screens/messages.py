@@ -11,11 +11,12 @@ from textual.containers import Vertical
 from textual.timer import Timer
 
 from engine.model.envelope import FAILED, Rung
-from engine.model.story import Line, Page, Story
+from engine.model.story import Group, Line, Page, Story
 from screens import message_lines
 from screens.desk import Engine
 from screens.format import count
 from screens.keymap import ROOMS, bindings
+from screens.message_lines import Told
 from screens.message_rows import MessageRows, path, question
 from screens.pages import Ask, Pages
 from screens.room import Room
@@ -43,7 +44,7 @@ class Messages(Room):
         super().__init__()
         self.pages = Pages()
         self.revision = -1
-        self.told: OrderedDict[str, tuple[Story | None, str | None]] = OrderedDict()
+        self.told: OrderedDict[str, Told] = OrderedDict()
         # Whose story is as new as the log, and who is being read about.
         self.fresh: set[str] = set()
         self.reading: set[str] = set()
@@ -148,10 +149,15 @@ class Messages(Room):
         if not line or line.id in self.reading:
             return
         self.fresh.add(line.id)
-        if self.told.get(line.id, (None, None))[1] is None:
+        if self.told.get(line.id, Told()).body is None:
             self._read(line.id, lambda engine: engine.body(line.id), lambda body: self._tell(line.id, body=body))
         if line.dir == "out":
-            self._read(line.id, lambda engine: engine.story(line.id), lambda story: self._tell(line.id, story))
+            self._read(line.id, lambda engine: engine.story(line.id), lambda story: self._story_came(line.id, story))
+
+    def _story_came(self, msg_id: str, story: Story) -> None:
+        self._tell(msg_id, story=story)
+        if story.group:
+            self._read(msg_id, lambda engine: engine.group(story.group), lambda group: self._tell(msg_id, group=group))
 
     def _read(
         self, msg_id: str, question: Callable[[Engine], Awaitable[Answer]], tell: Callable[[Answer], None]
@@ -165,9 +171,8 @@ class Messages(Room):
         self.reading.add(msg_id)
         self.desk.ask(self, question, came, lambda _: self.reading.discard(msg_id))
 
-    def _tell(self, msg_id: str, story: Story | None = None, body: str | None = None) -> None:
-        old_story, old_body = self.told.pop(msg_id, (None, None))
-        self.told[msg_id] = (story or old_story, body if body is not None else old_body)
+    def _tell(self, msg_id: str, **facts: Story | str | Group | None) -> None:
+        self.told[msg_id] = replace(self.told.pop(msg_id, Told()), **facts)
         while len(self.told) > KEPT:
             self.told.popitem(last=False)
         self.draw_panel()
@@ -179,8 +184,8 @@ class Messages(Room):
 
     def panel_lines(self, size: int) -> list[Spans]:
         line = self.item()
-        story, body = self.told.get(line.id, (None, None)) if line else (None, None)
-        return message_lines.panel(line, story, body, size, self.desk.moment(), self.desk.zone)
+        told = self.told.get(line.id, Told()) if line else Told()
+        return message_lines.panel(line, told, size, self.desk.moment(), self.desk.zone)
 
     def summary(self) -> Spans:
         line = self.item()
@@ -244,8 +249,8 @@ class Messages(Room):
             return
 
         def lines(size: int) -> list[Spans]:
-            now, (story, body) = self.desk.moment(), self.told.get(line.id, (None, None))
-            return message_lines.timeline(self._newest(line), story, body, size, now, self.desk.zone)
+            now, told = self.desk.moment(), self.told.get(line.id, Told())
+            return message_lines.timeline(self._newest(line), told, size, now, self.desk.zone)
 
         self._read_item()
         self.app.push_screen(Sheet(self.title_of_item(), lines))
@@ -257,7 +262,7 @@ class Messages(Room):
             return
 
         def lines(size: int) -> list[Spans]:
-            return message_lines.why(self._newest(line), self.told.get(line.id, (None, None))[0], size, self.desk.zone)
+            return message_lines.why(self._newest(line), self.told.get(line.id, Told()).story, size, self.desk.zone)
 
         self._read_item()
         self.app.push_screen(Sheet(f"why: {self.title_of_item()}", lines))

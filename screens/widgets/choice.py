@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from textual import events
+from textual.message import Message
 from textual.strip import Strip
 
 from screens.keymap import CHOICE, bindings
@@ -14,6 +15,9 @@ class Choice(Painted, can_focus=True, inherit_bindings=False):
     """Values with what they are good for."""
 
     BINDINGS = bindings("choice", CHOICE, "choose")
+
+    class Changed(Message):
+        """Another one was chosen."""
 
     def __init__(self, values: Sequence[tuple[str, str]], id: str | None = None) -> None:
         super().__init__(id=id)
@@ -36,6 +40,7 @@ class Choice(Painted, can_focus=True, inherit_bindings=False):
         """The one before or after, round and round."""
         self.at = (self.at + (1 if way == "right" else -1)) % len(self.values)
         self.refresh()
+        self.post_message(self.Changed())
 
     def on_click(self, event: events.Click) -> None:
         """The next one."""

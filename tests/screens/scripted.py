@@ -16,7 +16,7 @@ from engine.model.envelope import Kind, Rung, Urgency
 from engine.model.peer import Standing
 from engine.model.repair import Level, Ran, Repair
 from engine.model.roster import Role
-from engine.model.story import Invite, Letter, Line, Page, Query, Story, TryLine
+from engine.model.story import Group, Invite, Letters, Line, Page, Query, Story, TryLine
 from engine.model.suggestion import Suggestion
 from engine.model.wayside import Woken
 from engine.state import Fleet
@@ -50,6 +50,14 @@ BODIES = {
     LINES[1].id: "branch feat/login pushed\n\n3 commits, tests green",
     LINES[2].id: "mirror README before noon",
 }
+
+
+# One message went to two: the copy to nas is in the log at hand, the other further down.
+GROUP = "group:mirror"
+OTHER = Story(
+    "01KASD0000000000000SYNC03B", "linux1", Kind.SYNC, Rung.ON_HOST, H, (tried(H, OK, 18.4, s=23),), group=GROUP
+)
+AWAY = "nas is unreachable: it is kept and tried again when nas is back"
 
 
 class Scripted:
@@ -91,28 +99,46 @@ class Scripted:
         ttl_s: int | None = None, urgency: Urgency | None = None,
     ) -> list[Story]:  # fmt: skip
         self._called("send", to, body, kind)
-        return [Story(f"sent-{to}", to, kind, Rung.ACCEPTED, None, (), at=NOW.wall_ms)]
+        names = to.split(",")
+        group = "group:sent" if len(names) > 1 else ""
+        at = NOW.wall_ms
+        return [Story(f"sent-{one}", one, kind, Rung.ACCEPTED, None, (), at=at, group=group) for one in names]
 
-    def preview(self, to: str) -> list[Reach]:
-        self._called("preview", to)
+    def preview(self, to: str, kind: Kind = Kind.CONTEXT) -> list[Reach]:
+        self._called("preview", to, kind)
         others = [one for one in self._fleet.roster.members if one.id != self._fleet.me.id]
         found = [one.name for one in others if to in ("all", one.name)]
         if not found:
             raise FleetError("peer.unknown", "No such peer", f"nobody is called {to}", "`fleet peers` lists them")
-        return [(name, (), "unreachable") if name == "nas" else (name, (N, H), "") for name in found]
+        return [(name, (), AWAY) if name == "nas" else (name, (N, H), "") for name in found]
 
     async def story(self, msg_id: str) -> Story:
         self._called("story", msg_id)
         line = next((one for one in self.lines if one.id == msg_id), None)
         if line:
+            group = GROUP if line is LINES[2] else ""
             said = f"{line.kind} to {line.peer}: {line.rung.replace('_', ' ')}."
             ends = NOW.wall_ms + 500_000_000
             return Story(
-                line.id, line.peer, line.kind, line.rung, line.channel, line.path, line.reason, line.at, ends, said
+                line.id,
+                line.peer,
+                line.kind,
+                line.rung,
+                line.channel,
+                line.path,
+                line.reason,
+                line.at,
+                ends,
+                said,
+                group=group,
             )
         rung = self.rungs.get(msg_id, Rung.ACCEPTED)
         tries = (tried(N, OK, 2.4),) if rung is not Rung.ACCEPTED else ()
         return Story(msg_id, msg_id[5:], Kind.CONTEXT, rung, N if tries else None, tries, at=NOW.wall_ms)
+
+    async def group(self, name: str) -> Group | None:
+        self._called("group", name)
+        return Group(name, (OTHER, await self.story(LINES[2].id)), "1 of 2 on host; waiting for nas")
 
     async def resend(self, msg_id: str) -> Story:
         self._called("resend", msg_id)
@@ -136,8 +162,8 @@ class Scripted:
         self._called("body", msg_id)
         return BODIES.get(msg_id, "the words of this message")
 
-    async def inbox(self) -> list[Letter]:
-        return []
+    async def inbox(self) -> Letters:
+        return Letters((), False)
 
     async def invite(self, role: Role = Role.WORKER, ttl_s: int = 900) -> Invite:
         self._called("invite", role, ttl_s)

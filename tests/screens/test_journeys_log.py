@@ -7,7 +7,8 @@ from textual.widgets import Input
 from engine.model.envelope import Kind, Rung
 from engine.model.story import Line
 from screens.messages import Messages
-from tests.screens.control_room import SIZES, control_room, press, room, script, settle
+from screens.spans import words
+from tests.screens.control_room import SIZES, asked, control_room, press, room, script, settle, told
 from tests.screens.golden import NOW
 from tests.screens.scripted import LINES
 
@@ -53,6 +54,26 @@ async def test_log_of_many_rows_jumps_to_its_end() -> None:
         assert len(screen.pages._pages) < 30
         await press(pilot, "g")
         assert screen.main().key == "m000000"
+
+
+async def test_a_group_tells_how_far_it_is_and_enter_shows_each() -> None:
+    """The panel of one copy sums up all; its timeline has a line for every recipient, read again when one climbs."""
+    app = control_room("broken")
+    async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        await press(pilot, "6", "j", "j", "enter")
+        assert set(asked(app, "group")) == {("group:mirror",)}
+        each = [line.split()[:4] for line in told(app).splitlines()]
+        assert ["●", "linux1", "on", "host"] in each
+        assert ["◌", "nas", "accepted", "P1"] in each
+        await press(pilot, "escape")
+        screen = room(app)
+        assert "to 2 at once: 1 of 2 on host; waiting for nas" in [words(line) for line in screen.panel_lines(60)]
+        before = len(asked(app, "group"))
+        script(app).moved("x", Rung.ON_HOST)
+        app._pull()
+        await settle(pilot)
+        assert len(asked(app, "group")) > before
 
 
 async def test_log_filters_by_words_and_fields() -> None:

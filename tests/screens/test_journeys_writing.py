@@ -9,6 +9,7 @@ from engine.model.envelope import Kind, Rung
 from screens.confirm import Confirm
 from screens.invite import InviteCard
 from screens.peers import Peers
+from screens.widgets.choice import Choice
 from tests.screens.control_room import SIZES, asked, control_room, press, room, said, script, settle, told
 from tests.screens.golden import NOW, SMALL, large
 
@@ -48,7 +49,37 @@ async def test_compose_to_the_marked() -> None:
             await press(pilot, "space", "down")
         assert room(app).marks == {"id-studio", "id-mac2", "id-linux1"}
         await press(pilot, "m", *"hi", "ctrl+s")
-        assert {facts[0] for facts in asked(app, "send")} == {"studio", "mac2", "linux1"}
+        assert asked(app, "send") == [("linux1,mac2,studio", "hi", Kind.CONTEXT)]
+        assert "0 of 3 on host" in told(app)
+        script(app).moved("sent-mac2", Rung.ON_HOST)
+        app._pull()
+        await settle(pilot)
+        assert "1 of 3 on host" in told(app)
+
+
+async def test_compose_says_why_a_recipient_cannot_be_reached_now() -> None:
+    """Each recipient has its channels or the reason, asked anew for another kind; a name too many sends nothing."""
+    app = control_room("broken")
+    async with app.run_test(size=NARROW) as pilot:
+        await settle(pilot)
+        await press(pilot, "m")
+        to = app.screen.query_one("#to", Input)
+        to.value = "mac2, nas"
+        app.screen._ask_reach()  # type: ignore[attr-defined]
+        await settle(pilot)
+        assert "reaches 2 peers" in told(app)
+        assert "nats → http" in told(app)
+        assert "waits in the outbox" in told(app)
+        assert "tried again when nas is back" in " ".join(told(app).split())
+        app.screen.query_one(Choice).focus()
+        await press(pilot, "right")
+        assert ("nas", Kind.TASK) in asked(app, "preview")
+        to.value = "mac2, nobody-like-that"
+        app.screen.query_one(TextArea).text = "hello"
+        app.screen._ask_reach()  # type: ignore[attr-defined]
+        await press(pilot, "ctrl+s")
+        assert "No such peer" in told(app)
+        assert not asked(app, "send")
 
 
 async def test_compose_asks_before_many_and_refuses_nobody() -> None:
@@ -75,11 +106,12 @@ async def test_compose_asks_before_many_and_refuses_nobody() -> None:
         await settle(pilot)
         app.screen.query_one("#yes", Button).press()
         await settle(pilot)
-        assert len(asked(app, "send")) == 14
+        ((to_all, words, _),) = asked(app, "send")
+        assert (len(to_all.split(",")), words) == (14, "all hands")
 
 
 async def test_compose_tells_a_refused_send() -> None:
-    """A message the engine refuses shows title and next step in its recipient's line."""
+    """A message the engine refuses shows title and next step, whomever it was for."""
     app = control_room("small")
     async with app.run_test(size=WIDE) as pilot:
         await settle(pilot)
