@@ -1,6 +1,7 @@
 """A peer, or a person here, asks this node to repair itself: whether it does, and how it answers.
 
-    MEND -> unknown action?           refused, and counted
+    MEND -> from a member that floods? counted, and nothing else
+            unknown action?           refused, and counted
             role, limit, no agent?    refused
             runs already?             its end is the answer to this one too
             ended well a moment ago?  that is the answer
@@ -34,6 +35,8 @@ Step = tuple[Fleet, list[Effect]]
 META = "mending"
 # What ended well this recently is not begun again: whoever asks now has not seen its effect yet.
 SETTLED_S = 20.0
+# Each wish of a peer costs an answer and a line of history, which is kept for ever; no ladder asks half as often.
+ASKS_A_MINUTE, MINUTE_S = 20, 60.0
 # Askers of one action that are answered.
 ASKERS = 64
 UNKNOWN = "unmendable"
@@ -56,6 +59,11 @@ def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
 
 
 def _came(fleet: Fleet, signal: MendCame, now: Moment) -> Step:
+    asked = tuple(at for at in fleet.mending.asked.get(signal.frm, ()) if now.mono - at < MINUTE_S)
+    if len(asked) >= ASKS_A_MINUTE:
+        return fleet, [Raise(Rejected(UNKNOWN, None, signal.frm))]
+    known = fleet.mending.asked.set(signal.frm, (*asked, now.mono))
+    fleet = msgspec.structs.replace(fleet, mending=msgspec.structs.replace(fleet.mending, asked=known))
     mend, asker = signal.mend, Asker(signal.frm, signal.mend.ask)
     if mend.action not in Action.__members__.values():
         refused = _answer(fleet, asker, mend.action, Ended.REFUSED, "it knows no such repair", now)

@@ -115,10 +115,12 @@ class Asker(msgspec.Struct, frozen=True):
 class Mending(msgspec.Struct, frozen=True):
     """What this node was asked to do to itself. `serial`: requests of ours so far. `underway`: action -> who waits for
     it. `begun`: action -> when peers had it begun, within the last hour. `last`: action -> when it ended, how, and the
-    line about it. `broken_off`: (action, asker) of what the last process did not live to finish."""
+    line about it. `broken_off`: (action, asker) of what the last process did not live to finish. `asked`: peer -> when it
+    asked for something, within the last minute."""
 
     serial: int = 0
     underway: Map[Action, tuple[Asker, ...]] = Map()
     begun: Map[Action, tuple[float, ...]] = Map()
     last: Map[Action, tuple[float, Ended, str]] = Map()
     broken_off: tuple[tuple[Action, Asker], ...] = ()
+    asked: Map[str, tuple[float, ...]] = Map()

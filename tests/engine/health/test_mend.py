@@ -7,7 +7,7 @@ import pytest
 
 from engine import effects as e
 from engine.config import Config, RepairConfig
-from engine.health.mend import META, kept
+from engine.health.mend import ASKS_A_MINUTE, META, MINUTE_S, kept
 from engine.model.channel import Channel
 from engine.model.envelope import Kind
 from engine.model.mail import Parcel
@@ -166,3 +166,19 @@ def test_a_node_that_did_not_live_to_finish_says_so() -> None:
 def test_a_damaged_memory_of_repairs_is_none() -> None:
     """What cannot be read keeps no node from starting."""
     assert kept(b"\xc1\xff") == kept(b"") == Mending()
+
+
+def test_a_member_that_floods_writes_no_history() -> None:
+    """Beyond so many wishes of one member a minute they are counted, and cost neither an answer nor a line; others' wishes
+    are heard, and so are its own a minute later."""
+    script = Script(home())
+    for number in range(ASKS_A_MINUTE):
+        script.hear(came("kill", ask=f"q{number}"), at=1)
+        assert len(answers(script)) == 1
+    said = script.hear(came("restart_nats"), at=2)
+    assert not any("save" in line or "undertake" in line for line in said)
+    assert script.fleet.refusals.counts["unmendable"] == ASKS_A_MINUTE + 1
+    script.hear(came("restart_nats", "C"), at=3)
+    assert undertaken(script) == [Action.RESTART_NATS]
+    script.hear(came("free_port"), at=1 + MINUTE_S)
+    assert undertaken(script) == [Action.FREE_PORT]
