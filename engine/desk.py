@@ -21,7 +21,7 @@ from engine.mail import limits
 from engine.mail.naming import named
 from engine.mail.outbox import DISK_FULL
 from engine.mail.story import summed, tell
-from engine.mail.waits import waits
+from engine.mail.waits import under_way, waits
 from engine.model.channel import CHANNELS, Channel
 from engine.model.envelope import (
     BODY_LIMIT,
@@ -172,7 +172,9 @@ class Desk:
         if story is None:
             raise FleetError("unknown.message", "No such message", msg_id, "`fleet messages` lists ids", Fault.THEIRS)
         member = fleet.roster.named(story.to)
-        return _told(fleet, story, member.id if member else "")
+        node = member.id if member else ""
+        flying = under_way(fleet, node, story.id, self._clock.now()) if story.rung is Rung.ACCEPTED else ()
+        return _told(fleet, msgspec.structs.replace(story, tries=(*story.tries, *flying)), node)
 
     async def group(self, name: str) -> Group | None:
         """One message to several: the story of each copy; None where there is no such group."""

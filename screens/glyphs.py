@@ -6,6 +6,7 @@ from engine.model.channel import ChannelState, Verdict
 from engine.model.envelope import Rung
 from engine.model.finding import Severity
 from engine.model.peer import Standing
+from engine.model.story import FLYING
 
 
 class Look(NamedTuple):
@@ -49,7 +50,6 @@ RUNG: dict[Rung, Look] = {
     Rung.DEAD: Look("○", "dead", "bad"),
 }
 
-FLYING = "flying"
 OUTCOME: dict[str, Look] = {
     Verdict.CONFIRMED: Look("●", "confirmed", "good"),
     Verdict.LANDED: Look("◌", "landed", "heal"),

@@ -26,6 +26,7 @@ from engine.model.mail import AckLine, Lane, Parcel, Waiting
 from engine.model.moment import Moment
 from engine.model.packets import BUSY, CLOSED, Note
 from engine.model.records import AddTry, MoveRung, OpenNumber, Record
+from engine.model.story import FLYING
 from engine.signals import Arrived, Overtaken
 from engine.state import Fleet
 
@@ -85,6 +86,7 @@ def _acknowledged(
         channel = brought.get(waiting.envelope.msg_id) or _proved_by(waiting, via)
         records.append(MoveRung(waiting.envelope.msg_id, Rung.ON_HOST, now.wall_ms, channel))
         effects.append(Publish(MessageMoved(waiting.envelope.msg_id, peer, Rung.ON_HOST, channel)))
+        records += _still_flying(waiting, channel, now)
         effects += _overtaken(fleet, waiting, via, now)
         fleet = _settled(fleet, waiting)
     closed = open_.finish()
@@ -101,6 +103,15 @@ def _settled(fleet: Fleet, waiting: Waiting) -> Fleet:
     if waiting.skipping:
         return revived(fleet) if waiting.died else fleet
     return counted(uncarried(fleet, waiting.envelope), waiting.envelope, waiting=-1)
+
+
+def _still_flying(waiting: Waiting, channel: Channel, now: Moment) -> list[Record]:
+    """The receipt may be faster than the end of the try that earned it, which is told when it comes."""
+    since = dict(waiting.flying).get(channel)
+    if since is None:
+        return []
+    ms = round((now.mono - since) * 1000, 3)
+    return [AddTry(waiting.envelope.msg_id, channel, FLYING, ms, now.wall_ms)]
 
 
 def _proved_by(waiting: Waiting, via: Channel) -> Channel:

@@ -5,7 +5,7 @@ from itertools import groupby
 
 from engine.model.channel import CHANNELS, Channel
 from engine.model.envelope import FAILED, HEIGHT, Rung
-from engine.model.story import Story, TryLine
+from engine.model.story import FLYING, Story, TryLine
 
 _ENDED = {
     "confirmed": "answered in {took}",
@@ -13,6 +13,7 @@ _ENDED = {
     "refused": "was refused after {took}",
     "lost": "gave no answer in {took}",
     "barred": "could not be tried",
+    FLYING: "had not ended after {took}",
 }
 
 _REACHED = {

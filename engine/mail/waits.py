@@ -7,9 +7,10 @@ from engine.health.cascade import choose
 from engine.model.channel import Channel, ChannelState
 from engine.model.envelope import Kind
 from engine.model.mail import Lane, Waiting
+from engine.model.moment import Moment
 from engine.model.peer import Standing
 from engine.model.roster import Role
-from engine.model.story import Story
+from engine.model.story import FLYING, Story, TryLine
 from engine.state import Fleet
 
 # How the hands begin what a relay said (`engine.hands.carry`).
@@ -36,6 +37,13 @@ def waits(fleet: Fleet, peer: str, story: Story) -> str:
     if standing in HERE:
         return "it is tried again until it is"
     return f"{story.to} is {standing.lower()}: it is kept and tried again when {story.to} is back"
+
+
+def under_way(fleet: Fleet, peer: str, msg_id: str, now: Moment) -> tuple[TryLine, ...]:
+    """The tries of a message that have not ended yet."""
+    open_ = _open(fleet, peer, msg_id)
+    ages = [(channel, round((now.mono - since) * 1000, 3)) for channel, since in (open_.flying if open_ else ())]
+    return tuple(TryLine(channel, FLYING, ms, at=now.wall_ms - round(ms)) for channel, ms in ages)
 
 
 def _barred(fleet: Fleet, peer: str, story: Story) -> str:

@@ -22,6 +22,21 @@ class TryLine(msgspec.Struct, frozen=True):
     at: int = 0
 
 
+# How a try that is under way is told.
+FLYING = "flying"
+
+
+def as_ended(tries: Iterable[TryLine]) -> tuple[TryLine, ...]:
+    """Tries without those that were told while they were under way and again when they had ended."""
+    found: list[TryLine] = []
+    for one in tries:
+        told = next((line for line in found if line.outcome == FLYING and line.channel is one.channel), None)
+        if told and one.outcome != FLYING:
+            found.remove(told)
+        found.append(one)
+    return tuple(found)
+
+
 class Story(msgspec.Struct, frozen=True):
     """A message of ours: where it is on the ladder, over which channel that was proved, what was tried. `to`: the
     name. `reason`: why it is not further. `at`, `expires_at`: wall milliseconds (0: never). `story`: one sentence.

@@ -15,7 +15,7 @@ from engine.model.hop import OPEN, TEXT_ONLY, Hop, session_of
 from engine.model.ledger import LedgerRow
 from engine.model.mail import Lane, Stream, Waiting
 from engine.model.records import AddInbox, Record
-from engine.model.story import Letter, Line, Page, Query, Story, Unread, fitting
+from engine.model.story import Letter, Line, Page, Query, Story, Unread, as_ended, fitting
 from engine.store.batch import Link
 from engine.store.restored import Birth, Counts, Generation, Restored, born
 from engine.store.rows import BOOTS, EPOCH, OWN_KEYS, number_data, number_of, skip_of
@@ -162,7 +162,7 @@ class MemoryStore:
         of = one.envelope
         ends = of.created_ms + 1000 * of.ttl_s if of.ttl_s else 0
         to = names.get(of.dst, of.dst)
-        facts = (msg_id, to, of.kind, one.rung, one.channel, one.tries, one.reason, of.created_ms, ends)
+        facts = (msg_id, to, of.kind, one.rung, one.channel, as_ended(one.tries), one.reason, of.created_ms, ends)
         group = of.thread if of.thread.startswith(GROUP) else ""
         return Story(*facts, session=session_of(of.thread), group=group)
 
@@ -237,7 +237,7 @@ def _by_sender(streams: Mapping[tuple[str, int], Stream]) -> Map[str, Map[int, S
 
 def _sent_line(one: Sent, names: Mapping[str, str]) -> Line:
     of = one.envelope
-    path = tuple(msgspec.structs.replace(line, note="") for line in one.tries)
+    path = tuple(msgspec.structs.replace(line, note="") for line in as_ended(one.tries))
     name = names.get(of.dst, of.dst)
     return Line(of.msg_id, "out", name, of.kind, one.rung, one.channel, of.created_ms, one.reason, path)
 

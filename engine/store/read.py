@@ -17,7 +17,7 @@ from engine.model.envelope import FAILED, GROUP, Kind, Rung
 from engine.model.hop import TEXT_ONLY, session_of
 from engine.model.ledger import LedgerRow
 from engine.model.mail import Waiting
-from engine.model.story import Letter, Line, Page, Query, Story, TryLine, fitting
+from engine.model.story import Letter, Line, Page, Query, Story, TryLine, as_ended, fitting
 from engine.store.restored import Counts
 from engine.store.rows import (
     DEAD_PRUNED,
@@ -111,7 +111,7 @@ class Reader(Sessions):
                     Kind(kind),
                     Rung(rung),
                     channel_of(channel),
-                    tuple(tries),
+                    tries,
                     reason,
                     created_ms,
                     expires_at,
@@ -198,7 +198,7 @@ class Reader(Sessions):
         rows = await self._all("SELECT tag FROM inbox ORDER BY row DESC LIMIT ?", [count])
         return tuple(tag for (tag,) in reversed(rows) if tag)
 
-    async def _paths(self, rows: Sequence[int], *, notes: bool = False) -> dict[int, list[TryLine]]:
+    async def _paths(self, rows: Sequence[int], *, notes: bool = False) -> dict[int, tuple[TryLine, ...]]:
         found: dict[int, list[TryLine]] = {}
         tries = await self._all(
             "SELECT row, channel, outcome, ms, note, at_ms FROM deliveries "
@@ -207,7 +207,7 @@ class Reader(Sessions):
         )
         for row, channel, outcome, ms, note, at_ms in tries:
             found.setdefault(row, []).append(TryLine(Channel(channel), outcome, ms, note if notes else "", at_ms))
-        return found
+        return {row: as_ended(lines) for row, lines in found.items()}
 
     async def _all(self, text: str, values: Values) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in await self._connection.execute_fetchall(text, values)]

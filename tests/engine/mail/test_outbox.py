@@ -196,13 +196,20 @@ def test_only_the_peers_own_word_moves_the_ladder() -> None:
     """A receipt line that covers the number settles it: on its host, over the channel that brought the proof."""
     script = sent(2)
     assert script.hear(receipt((EPOCH, 1), seq=1), at=0.002)[:2] == [
-        "save lazily m1 on_host",
+        "save lazily m1 on_host, try of m1 nats flying",
         "tell m1 on_host over nats",
     ]
     assert set(lane(script).open) == {(EPOCH, 2)}
     assert counts(script) == (1, 0)
     script.hear(receipt((EPOCH, 1), seq=2), at=0.003)
     assert counts(script) == (1, 0)
+
+
+def test_a_receipt_after_the_end_of_its_try_tells_no_try() -> None:
+    """Mostly the try has ended when its receipt is read; then it is written down already."""
+    script = sent(1)
+    script.hear(tried(NATS, Verdict.CONFIRMED, (EPOCH, 1, "m1")))
+    assert script.hear(receipt((EPOCH, 1), seq=1), at=0.002)[0] == "save lazily m1 on_host"
 
 
 def test_receipts_have_gaps() -> None:

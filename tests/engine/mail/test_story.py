@@ -5,13 +5,14 @@ import pytest
 from immutables import Map
 
 from engine.mail.story import summed, tell
-from engine.mail.waits import waits
+from engine.mail.waits import under_way, waits
 from engine.model.channel import Channel, ChannelState
 from engine.model.envelope import Envelope, Kind, Rung
 from engine.model.mail import Lane, Waiting
 from engine.model.peer import Standing
-from engine.model.story import Story, TryLine
-from tests.engine.script import fleet, with_health
+from engine.model.story import Story, TryLine, as_ended
+from engine.signals import Posted
+from tests.engine.script import T0_MS, Script, fleet, letter, moment, with_health
 
 P1, P2, P3, P8 = Channel.NATS, Channel.HTTP, Channel.RELAY, Channel.TEXT
 
@@ -132,3 +133,22 @@ def test_a_group_in_a_sentence() -> None:
     """One message to several says how many have it, who is waited for, and who will never have it."""
     copies = (story(Rung.ON_HOST), story(Rung.SEEN), story(Rung.ACCEPTED), story(Rung.DEAD))
     assert summed(copies) == "2 of 4 on host; waiting for berlin; not delivered to berlin"
+
+
+def test_a_try_is_told_while_it_is_under_way_and_once_when_it_ended() -> None:
+    """The end replaces what was told before; another try of the same channel is another line."""
+    flying, ended = TryLine(P1, "flying", 2.0), TryLine(P1, "confirmed", 3.0)
+    assert as_ended((flying,)) == (flying,)
+    assert as_ended((TryLine(P2, "lost", 1.0), flying, ended)) == (TryLine(P2, "lost", 1.0), ended)
+    assert as_ended((ended, flying)) == (ended, flying)
+
+
+def test_what_flies_has_its_channel_and_its_age() -> None:
+    """A message that waits for its first answer has been tried, and says so."""
+    script = Script(fleet("A", "B"))
+    script.hear(Posted(letter("m1"), ticket=1))
+    assert under_way(script.fleet, "B", "m1", moment(0.25)) == (TryLine(P1, "flying", 250.0, at=T0_MS),)
+    assert under_way(script.fleet, "B", "m2", moment(0.25)) == ()
+    assert under_way(script.fleet, "", "m1", moment(0.25)) == ()
+    said = tell(story(Rung.ACCEPTED, TryLine(P1, "flying", 3_000)), "")
+    assert said == "P1 nats had not ended after 3.0 s. It is accepted here and not proved at berlin yet."
