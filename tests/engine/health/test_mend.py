@@ -169,8 +169,8 @@ def test_a_damaged_memory_of_repairs_is_none() -> None:
 
 
 def test_a_member_that_floods_writes_no_history() -> None:
-    """Beyond so many wishes of one member a minute they are counted, and cost neither an answer nor a line; others' wishes
-    are heard, and so are its own a minute later."""
+    """Beyond so many wishes of one member a minute they are counted, and cost neither an answer nor a line; others'
+    wishes are heard, and so are its own a minute later."""
     script = Script(home())
     for number in range(ASKS_A_MINUTE):
         script.hear(came("kill", ask=f"q{number}"), at=1)
