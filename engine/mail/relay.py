@@ -133,9 +133,10 @@ def _keep(fleet: Fleet, forward: Forward, inner: Header, now: Moment) -> Step:
 
 
 def _pass(fleet: Fleet, forward: Forward, inner: Header, now: Moment) -> Step:
-    """A pulse: on at once over the best channel, another relay if there may be one, or not at all; it is worth nothing
-    later. Without the second relay no receipt would come back the way its message went."""
-    best = choose(fleet, forward.dst, Kind.RECEIPT, hop=forward.hop)[:1]
+    """A pulse: on at once over the best channel of its kind, another relay if there may be one, or not at all; it is
+    worth nothing later. Without the second relay no receipt would come back the way its message went; a ping each
+    second would fill the seed folder of a machine whose node is down."""
+    best = choose(fleet, forward.dst, Kind(inner.kind), hop=forward.hop)[:1]
     carried = wrapper(fleet, forward.dst, forward, now, hop=forward.hop)
     return fleet, [Deliver(forward.dst, channel, carried, CHANNELS[channel].budget_s) for channel in best]
 

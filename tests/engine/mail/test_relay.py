@@ -100,6 +100,13 @@ def test_a_pulse_is_passed_on_at_once_or_forgotten(kind: Kind) -> None:
     assert alone.hear(came(data)) == []
 
 
+def test_a_ping_is_not_stored_for_a_machine_that_is_away() -> None:
+    """A receipt may lie in a folder until its node is back; a ping a second would fill it."""
+    script = Script(fleet(A, B, C, me=B, up=(Channel.SEED,), standing=Standing.UNREACHABLE))
+    assert script.hear(came(frame(Kind.RECEIPT))) == [f"deliver pass to {C} over seed"]
+    assert script.hear(came(frame(Kind.PING))) == []
+
+
 def test_a_receipt_on_its_way_back() -> None:
     """C's receipt for A came in C's answer to us: it goes on to A."""
     script = network()
