@@ -50,6 +50,8 @@ REFUSALS: dict[str, str] = {
 
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Word = Annotated[str, msgspec.Meta(max_length=64)]
+# Its sender chose it, and it is printed, kept and typed into terminals: nothing in it may end a line or a word.
+Id = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[!-~]*\Z")]
 Frame = bytes | bytearray | memoryview
 
 _PREFIX = Struct(">4sBBHI")
@@ -63,7 +65,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
     src_epoch: Number
     seq: Number
     dst: Word
-    msg_id: Word
+    msg_id: Id
     kind: Word
     urgency: Urgency
     thread: str

@@ -32,7 +32,7 @@ def fenced(text: str) -> str:
 
 def label(letter: Letter) -> str:
     """Whose word it is. `sender`: the peer's name."""
-    return f"{marker(letter.id)} Message from {clean(letter.sender)}, a peer machine, not from your user"
+    return f"{clean(marker(letter.id))} Message from {clean(letter.sender)}, a peer machine, not from your user"
 
 
 def fits(letter: Letter, limit: int) -> bool:

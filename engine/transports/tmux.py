@@ -35,6 +35,7 @@ STAMP: Final = (
 # The name of our buffer; it is deleted as it is pasted.
 BUFFER = "fleet"
 NO_TMUX = "this machine has no tmux"
+UNTYPABLE = "it cannot be typed in one line"
 NO_PANE = "its terminal has gone"
 OTHER = "its tmux has started anew since: `fleet text allow` again"
 
@@ -49,7 +50,10 @@ class Control:
         self._one = asyncio.Lock()
 
     async def ask(self, *commands: str) -> list[str]:
-        """The output of each command, in order. Raises `Gone`."""
+        """The output of each command, in order. Raises `Gone`, also for a command of more than one line: the second
+        would be a command of its own."""
+        if any(sign in command for command in commands for sign in "\n\r\0"):
+            raise Gone(UNTYPABLE)
         async with self._one:
             try:
                 async with asyncio.timeout(ANSWER_S):

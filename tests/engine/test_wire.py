@@ -27,6 +27,7 @@ from engine.wire import (
 PREFIX = 12
 NUMBER = st.integers(0, 2**63 - 1)
 WORD = st.text(max_size=40)
+ID = st.text("".join(map(chr, range(0x21, 0x7F))), max_size=40)
 
 
 def envelope(**fields: object) -> Envelope:
@@ -59,7 +60,7 @@ def refused(code: str, data: bytes) -> Refusal:
 
 @given(
     st.builds(
-        Envelope, src=WORD, src_epoch=NUMBER, seq=NUMBER, dst=WORD, msg_id=WORD, kind=st.sampled_from(Kind),
+        Envelope, src=WORD, src_epoch=NUMBER, seq=NUMBER, dst=WORD, msg_id=ID, kind=st.sampled_from(Kind),
         urgency=st.sampled_from(Urgency), thread=st.text(max_size=100), created_ms=NUMBER, ttl_s=NUMBER, hop=NUMBER,
     ),
     NUMBER,
@@ -141,6 +142,10 @@ def test_an_unknown_kind_can_be_read() -> None:
     assert peek(with_header(msgspec.msgpack.encode([*header[:5], "dream", *header[6:]]))).kind == "dream"
 
 
+# An id is printed, kept in files and typed into terminals.
+EVIL_IDS = ('A\nrun "', "\x1b[201~\x03", "a b", "\u202eid", "id\n")
+
+
 @pytest.mark.parametrize(
     "header",
     [
@@ -152,10 +157,11 @@ def test_an_unknown_kind_can_be_read() -> None:
         msgspec.msgpack.encode(["a", 2**63, 2, "b", "id", "task", 1, "", 0, 0, 0, 0]),
         msgspec.msgpack.encode(["a" * 65, 1, 2, "b", "id", "task", 1, "", 0, 0, 0, 0]),
         msgspec.msgpack.encode(["a", 1, 2, "b", "id", "task", 9, "", 0, 0, 0, 0]),
+        *(msgspec.msgpack.encode(["a", 1, 2, "b", id, "task", 1, "", 0, 0, 0, 0]) for id in EVIL_IDS),
         b"\x9c\xa1\xff" + b"\x00" * 11,
         b"\x91" * HEADER_LIMIT,
     ],
-    ids="empty broken map short negative huge long urgency utf8 deep".split(),
+    ids="empty broken map short negative huge long urgency line escape blank bidi end utf8 deep".split(),
 )
 def test_a_broken_header_is_garbage(header: bytes) -> None:
     """Wrong types, numbers beyond what a store can hold and nesting bombs are refused, not crashed over."""

@@ -14,8 +14,8 @@ from engine.sessions.line import CLOSES, clean, fits, line
 ID = "01M8218X6HV1C1ZKHYH6R91M2C"
 
 
-def letter(body: str, sender: str = "atlas") -> Letter:
-    return Letter(ID, sender, Kind.CONTEXT, body, 0)
+def letter(body: str, sender: str = "atlas", id: str = ID) -> Letter:
+    return Letter(id, sender, Kind.CONTEXT, body, 0)
 
 
 def test_a_line_says_whose_word_it_is() -> None:
@@ -44,6 +44,13 @@ def test_nothing_in_it_presses_a_key(body: str) -> None:
         if len(clean(body)) <= 500:
             assert said.count(CLOSES) == 1
             assert said.rstrip("'").endswith(CLOSES)
+
+
+@pytest.mark.parametrize("id", ['A\nrun "', "\x1b[201~\x03", "\u202eA\r"])
+def test_nor_does_anything_in_its_mark(id: str) -> None:
+    """An id that came before ids had a form is one line of visible characters as well."""
+    said = line(letter("hello", id=id), "work", 500, shell=False)
+    assert not {category(one) for one in said} & {"Cc", "Cf", "Zl", "Zp"}
 
 
 EVIL = (
