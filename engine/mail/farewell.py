@@ -9,6 +9,7 @@ from immutables import Map
 
 from engine.effects import Effect, Load, Publish, Save
 from engine.mail.lanes import counted, paged, uncarried, with_lane
+from engine.mail.unheard import heard_of
 from engine.model.envelope import OPEN_LIMIT, Envelope, Rung
 from engine.model.event import MessageMoved
 from engine.model.mail import Lane
@@ -47,8 +48,10 @@ def _ended(fleet: Fleet, peer: str, now: Moment) -> Step:
     lane = fleet.mail.lanes[peer]
     over = [lane.open[number].envelope for number in sorted(lane.open) if not lane.open[number].skipping]
     left = bool(lane.backlog)
+    unsaid = heard_of(fleet, peer, lane.open.values(), ())
     fleet = with_lane(fleet, peer, msgspec.structs.replace(lane, open=Map(), loading=left))
     fleet, effects = _dead(fleet, peer, over, now)
+    effects += unsaid
     # A page on its way is given up when it comes; asked for twice, its messages would die twice.
     return fleet, [*effects, *([Load(peer, OPEN_LIMIT)] if left and not lane.loading else [])]
 

@@ -22,6 +22,7 @@ from engine.mail import proof
 from engine.mail.farewell import gone
 from engine.mail.flight import begin, onward, opened
 from engine.mail.lanes import TIMER, armed, counted, ends_at, page, paged, uncarried, with_lane
+from engine.mail.unheard import heard_of
 from engine.model.channel import Verdict
 from engine.model.envelope import KINDS, OPEN_LIMIT, Kind, Rung
 from engine.model.event import MessageMoved
@@ -183,9 +184,11 @@ def _moved_on(fleet: Fleet, peer: str, now: Moment, picked: Callable[[Waiting], 
     effects: list[Effect] = []
     records: list[Record] = []
     open_ = lane.open.mutate()
+    over: list[Waiting] = []
     due = sorted(((number, one) for number, one in lane.open.items() if picked(one)), key=_first)
     for number, waiting in due:
         if waiting.expires_at <= now.mono and not waiting.skipping:
+            over.append(waiting)
             one_over = waiting.envelope
             records.append(MoveRung(one_over.msg_id, Rung.EXPIRED, now.wall_ms, None, TIME_OVER))
             waiting = _over(waiting)
@@ -196,6 +199,7 @@ def _moved_on(fleet: Fleet, peer: str, now: Moment, picked: Callable[[Waiting], 
         effects += more
     lane = msgspec.structs.replace(lane, open=open_.finish())
     fleet = with_lane(fleet, peer, lane)
+    effects += heard_of(fleet, peer, over, lane.open.values())
     saved: list[Effect] = [Save(tuple(records))] if records else []
     return fleet, [*saved, *effects, *armed(peer, lane)]
 

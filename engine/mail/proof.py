@@ -162,7 +162,8 @@ def _ended(fleet: Fleet, waiting: Waiting, rung: Rung, via: Channel | None, why:
     if waiting.skipping and rung is not Rung.ON_HOST:
         return fleet, []
     moved = MessageMoved(envelope.msg_id, envelope.dst, rung, via, why)
-    return fleet, [Save((MoveRung(envelope.msg_id, rung, now.wall_ms, via, why),)), Publish(moved)]
+    unsaid = heard_of(fleet, envelope.dst, (waiting,), fleet.mail.lanes[envelope.dst].open.values())
+    return fleet, [Save((MoveRung(envelope.msg_id, rung, now.wall_ms, via, why),)), Publish(moved), *unsaid]
 
 
 def _closed(fleet: Fleet, waiting: Waiting, note: Note, via: Channel, now: Moment) -> Step:

@@ -1,0 +1,65 @@
+"""An alert that nobody took: said once, and unsaid when the last one to that peer is over, however it ended."""
+
+import pytest
+from msgspec.structs import replace
+
+from engine.effects import Notify, Publish
+from engine.model.envelope import Kind
+from engine.model.finding import ALERT_WAITS, Finding, Severity
+from engine.model.packets import Note
+from engine.model.roster import Roster
+from engine.signals import Found, Posted, Rang, RosterMade, Signal
+from tests.engine.script import EPOCH, Script, fleet, letter, receipt, roster
+
+WAITS = Finding(ALERT_WAITS, "An alert has not arrived", Severity.HIGH, subject="B")
+UNSAID = "tell gone mail.alert_waits"
+
+
+def unheard(*ids: str, ttl_s: int = 60) -> Script:
+    """Nothing works to B: its alerts rest, and the desktop was told."""
+    script = Script(fleet("A", "B", up=()))
+    for ticket, msg_id in enumerate(ids, 1):
+        assert script.asked(Notify, Posted(letter(msg_id, kind=Kind.ALERT, ttl_s=ttl_s), ticket)) == [
+            f"notify of {msg_id}"
+        ]
+    script.hear(Found(WAITS))
+    assert (ALERT_WAITS, "B") in script.fleet.findings
+    return script
+
+
+def without_b() -> Roster:
+    """B has left."""
+    before = roster("A", "B")
+    members = tuple(replace(one, left_ms=1) if one.id == "B" else one for one in before.members)
+    return replace(before, version=2, members=members)
+
+
+ENDINGS: dict[str, Signal] = {
+    "it arrived": receipt((EPOCH, 1), seq=1),
+    "it was refused": receipt(seq=1, notes=(Note(EPOCH, 1, "refused", "no room"),)),
+    "it expired": Rang("mail.B"),
+    "its receiver left": RosterMade(without_b(), "B left"),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS.keys())
+def test_the_end_of_the_alert_ends_the_finding(ending: Signal) -> None:
+    """Whether it arrived or not: it does not wait any more."""
+    script = unheard("m1")
+    assert UNSAID in script.asked(Publish, ending, at=61.0)
+    assert not script.fleet.findings
+
+
+def test_it_stands_while_another_alert_waits() -> None:
+    """The last one ends it."""
+    script = unheard("m1", "m2")
+    assert UNSAID not in script.hear(receipt((EPOCH, 1), seq=1), at=1.0)
+    assert UNSAID in script.hear(Rang("mail.B"), at=61.0)
+
+
+def test_the_end_of_another_kind_ends_nothing() -> None:
+    """Only alerts are told of."""
+    script = unheard("m1", ttl_s=0)
+    script.hear(Posted(letter("m2", ttl_s=1), ticket=2))
+    assert UNSAID not in script.hear(Rang("mail.B"), at=2.0)
+    assert (ALERT_WAITS, "B") in script.fleet.findings
