@@ -134,7 +134,7 @@ def _wish(fleet: Fleet, repair: Repair, action: Action, stopped: bool) -> str:
 
 def left_alone(fleet: Fleet, repair: Repair, effects: list[Effect]) -> Step:
     """Its machine says that a person stopped it on purpose. That is remembered until it runs again."""
-    over = Finding(CODE + repair.channel, "", Severity.INFO, subject=repair.peer)
+    over = Finding(CODE + repair.channel, "", Severity.INFO, subject=fleet.name_of(repair.peer))
     repair = msgspec.structs.replace(repair, due=float("inf"))
     return put(fleet, repair), [*effects, Raise(Found(over, present=False))]
 
@@ -241,7 +241,7 @@ def ended(fleet: Fleet, repair: Repair, now: Moment, what: str) -> Step:
     """It is over: nothing is left of it but what was written down."""
     key = (repair.peer, repair.channel)
     fleet = msgspec.structs.replace(fleet, repairs=fleet.repairs.delete(key))
-    over = Finding(CODE + repair.channel, "", Severity.INFO, subject=repair.peer)
+    over = Finding(CODE + repair.channel, "", Severity.INFO, subject=fleet.name_of(repair.peer))
     told: list[Effect] = [
         Publish(RepairMoved(repair.peer, repair.channel, 0, what)),
         Raise(Found(over, present=False)),
@@ -285,7 +285,7 @@ def _finding(fleet: Fleet, repair: Repair) -> Finding:
         title,
         Severity.HIGH if loud else Severity.LOW,
         f"{where}: {repair.why or 'broken'}; {last}",
-        subject=repair.peer,
+        subject=name,
         next_step=step if loud else "nothing yet: it goes on by itself; `fleet repair` shows how far it is",
         visible_after_s=0.0 if repair.level > Level.NOTED else fleet.config.repair.l2_s,
     )
