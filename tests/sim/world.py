@@ -22,10 +22,9 @@ from engine.model.event import Event, MessageCame
 from engine.model.roster import Address, Member, Role, Roster
 from engine.security.roster import admit, found
 from tests.sim.net import Net, Weather
-from tests.sim.posts import Boxes
 from tests.sim.node import AFTER, BEFORE, Backup, SimNode
+from tests.sim.posts import Boxes
 from tests.sim.virtual import START_MS, VirtualLoop
-
 
 # The channels of a small fleet on one network, and all that ever carry a frame.
 DIRECT = (Channel.NATS, Channel.HTTP)
