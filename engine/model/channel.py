@@ -107,8 +107,8 @@ class ChannelHealth(msgspec.Struct, frozen=True):
     probes in a row while HEALING, `latencies` the last round trips in milliseconds, newest last. `held`: a person took
     it out of the cascade. `overtaken`: how often in a row another channel was faster by more than the hedge.
     `owed_at`: since when a relay, or a place that stores mail, owes us the peer's own receipt; `echoed`: the last ids
-    by which it came. `barred`: the last failure was on our side, before anything left. `curve`: the slowest round trip of
-    each `SLOT_S` of the last five minutes, as (slot, ms).
+    by which it came. `barred`: the last failure was on our side, before anything left. `curve`: the slowest round trip
+    of each `SLOT_S` of the last five minutes, as (slot, ms).
     """
 
     state: ChannelState = ChannelState.UNKNOWN

@@ -58,8 +58,8 @@ _P1_P7 = (*_P1_P5, Channel.GIT)
 class KindSpec(msgspec.Struct, frozen=True):
     """The rules of one kind: its channels in order of number, `durable` (numbered, stored, retried until
     acknowledged), `public` (a person may send it), default `ttl_s` and urgency. `retries`: of each of its channels in
-    one cascade, instead of the channel's own. `notifies`: whoever sits at the sender's machine is told when a cascade of it
-    ended in nothing."""
+    one cascade, instead of the channel's own. `notifies`: whoever sits at the sender's machine is told when a cascade
+    of it ended in nothing."""
 
     channels: tuple[Channel, ...]
     durable: bool = True
