@@ -3,6 +3,7 @@ tmux pane can keep it. It carries no frames, no replies, and 500 characters."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from engine.model.envelope import Kind
 from engine.model.hop import HopState, marker
 from engine.model.story import Letter
 from engine.sessions.line import line
+from engine.transports.terminal import Gone
 from engine.transports.typist import Typist
 from tests.panes import Tmux
 
@@ -104,3 +106,16 @@ async def test_close_is_idempotent(seat: Seat) -> None:
     await seat.typist.close()
     await seat.typist.close()
     assert seat.pane in seat.tmux("list-panes", "-a", "-F", "#{pane_id}")
+
+
+async def test_no_text_becomes_a_command_of_tmux(seat: Seat, tmp_path: Path) -> None:
+    """A command is one line: what would be a second one is refused, whoever let it come so far."""
+    pane, mark = await seat.tmux.pane(seat.pane), tmp_path / "mark"
+    try:
+        for end in ("\n", "\r", "\0"):
+            with pytest.raises(Gone):
+                await pane.put(f'A{end}run-shell "touch {mark}" #', await pane.look())
+        assert await pane.put("quoted ' and ; \" # harmless", await pane.look())
+    finally:
+        await pane.close()
+    assert not mark.exists()
