@@ -86,7 +86,9 @@ def _one(one: dict[str, Any]) -> list[str]:
     if one["held_s"] is not None:
         what += f"   held for {format.age(one['held_s'])}"
     elif one["next_s"] is not None:
-        what += f"   next rung in {format.countdown(one['next_s'])}"
+        # Overdue: a machine that nobody has heard since the break is not asked.
+        due = f"in {format.countdown(one['next_s'])}" if one["next_s"] > 0 else "once its machine is heard"
+        what += f"   next rung {due}"
     steps = plain.table(
         (format.stamp(step["at"]), f"L{step['level']}", plain.printable(step["what"]), plain.printable(step["outcome"]))
         for step in one["steps"]
