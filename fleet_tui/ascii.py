@@ -16,13 +16,15 @@ class Harmless(LineFilter):
     """Takes out of every line what a terminal would obey: Textual hands on what a peer wrote as it is."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        """The same cells, without it."""
-        return [
-            segment
-            if segment.control or segment.text.isprintable()
-            else Segment(harmless.cells(segment.text), segment.style)
-            for segment in segments
-        ]
+        """The same cells, without it; what holds none of it stays the same segment."""
+        return [_harmless(segment) for segment in segments]
+
+
+def _harmless(segment: Segment) -> Segment:
+    if segment.control or segment.text.isprintable():
+        return segment
+    shown = harmless.cells(segment.text)
+    return segment if shown == segment.text else Segment(shown, segment.style)
 
 
 class Ascii(LineFilter):
