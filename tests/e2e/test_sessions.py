@@ -179,6 +179,7 @@ def test_what_is_wrong_is_said(duo: list[Node], tmux: Tmux) -> None:
     assert birch.fleet("inbox", "--after", "01XXXXXXXXXXXXXXXXXXXXXXXX").error["code"] == "unknown.message"
     assert atlas.fleet("send", "birch", "x", "--via", "wol").error["code"] == "usage.channel"
     assert atlas.fleet("send", "birch", "x", "--via", "text").error["code"] == "usage.session"
+    until(lambda: atlas.peer("birch")["version"], "a heartbeat, which tells of sessions")
     assert atlas.fleet("send", "birch", "x", "--via", "text", "--session", "none").error["code"] == "unknown.session"
     pane, socket = tmux.shell(), tmux.socket
     gone = birch.fleet("text", "allow", "gone", "--pane", "%77", "--socket", socket)
