@@ -51,6 +51,7 @@ def _pressed(a_second: int, keys: int, chance: random.Random) -> Samples:
     while eye.row is None:
         eye.read(LIMIT_S)
     eye.watch(SETTLE_S)
+    eye.wake()
     samples = []
     for at in range(keys):
         eye.watch(chance.uniform(*PAUSE_S))
@@ -82,6 +83,13 @@ class Eye:
                 self.row = int(found[1])
         # A read may end within a row: the last one is looked at again with the rest of it.
         self._unread = seen[begins:]
+
+    def wake(self) -> None:
+        """Press until the cursor moves: a screen that has only just been painted may not listen yet."""
+        before, ends = self.row, perf_counter() + LIMIT_S
+        while self.row == before and perf_counter() < ends:
+            self.app.send("\x1b[B")
+            self.watch(SETTLE_S)
 
     def watch(self, seconds: float) -> None:
         """Take what is painted meanwhile."""

@@ -31,7 +31,8 @@ class Telling(msgspec.Struct, frozen=True):
 
 
 class Beacon:
-    """This node on its networks. `tell` may be called as often as anything might have changed."""
+    """This node on its networks. `tell` may be called as often as anything might have changed. `told`: what is being
+    said; what could not be said is not, so that it is tried again."""
 
     def __init__(self) -> None:
         self.told: Telling | None = None
@@ -44,10 +45,11 @@ class Beacon:
             if telling == self.told:
                 return
             await self._silence()
+            self.told = None
             if telling is not None:
                 with suppress(OSError):
                     await self._say(telling)
-            self.told = telling
+                    self.told = telling
 
     async def _say(self, telling: Telling) -> None:
         library = await _library()
@@ -76,6 +78,7 @@ class Beacon:
 async def sightings(seconds: float, hosts: Sequence[str]) -> list[Sighting]:
     """Who says so on the networks of these addresses of ours, within `seconds`."""
     library = await _library()
+    to_all = _multicast()
     names: dict[str, None] = {}
 
     def changed(zeroconf: Any, service_type: str, name: str, state_change: Any) -> None:
@@ -86,10 +89,12 @@ async def sightings(seconds: float, hosts: Sequence[str]) -> list[Sighting]:
     except OSError:
         return []
     try:
-        browser = library.AsyncServiceBrowser(zeroconf.zeroconf, SERVICE, handlers=[changed])
+        # Asked for a multicast answer: one to us alone would go to any of the sockets that share port 5353 on this
+        # machine, our own beacon's or another program's, and be lost to whoever looks.
+        browser = library.AsyncServiceBrowser(zeroconf.zeroconf, SERVICE, handlers=[changed], question_type=to_all)
         await asyncio.sleep(seconds / 2)
         infos = [library.AsyncServiceInfo(SERVICE, name) for name in names]
-        answered = await asyncio.gather(*(one.async_request(zeroconf.zeroconf, seconds * 500) for one in infos))
+        answered = await asyncio.gather(*(one.async_request(zeroconf.zeroconf, seconds * 500, to_all) for one in infos))
         await browser.async_cancel()
         return [_sighting(info) for info, known in zip(infos, answered, strict=True) if known]
     finally:
@@ -105,6 +110,12 @@ def _sighting(info: Any) -> Sighting:
 
 async def _library() -> Any:
     return await asyncio.to_thread(import_module, "zeroconf.asyncio")
+
+
+def _multicast() -> Any:
+    from zeroconf import DNSQuestionType
+
+    return DNSQuestionType.QM
 
 
 def _opened(library: Any, hosts: Sequence[str]) -> Any:
