@@ -76,8 +76,8 @@ def _channels(fleet: Fleet, node_id: str, now: Moment, size: int, plan: Plan) ->
 def _story(fleet: Fleet, node_id: str, size: int, zone: tzinfo | None) -> list[Spans]:
     """What happened between us lately, over all channels, newest first: what broke, what was done, what healed."""
     told: list[tuple[int, Spans]] = []
-    for (peer, channel), health in fleet.channels.items():
-        if peer == node_id:
+    for channel in Channel:  # in their own order: of one moment the map would tell in another each time
+        if health := fleet.channels.get((node_id, channel)):
             told += [(one.at_ms, _change(channel, one)) for one in health.changes[-STORY:] if _matters(one)]
     for repair in fleet.repairs.values():
         if repair.peer == node_id:
