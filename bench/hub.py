@@ -16,8 +16,8 @@ from bench.effort import Effort
 from bench.figures import Line, ratio_at_most, worst_at_most
 from bench.needs import program
 from engine.model.channel import Verdict
-from engine.transports.gitremote import Remote
-from engine.transports.gitrun import Repository
+from engine.transports.git.remote import Remote
+from engine.transports.git.repository import Repository
 from tests.hubs import SPELLS, Fellow, Hub, acquainted
 
 NUMBERS = ("T6",)

@@ -25,9 +25,9 @@ from bench.sealed import Pulses
 from engine.model.channel import Channel, Verdict
 from engine.model.roster import Address
 from engine.model.ways import Ways
-from engine.transports.seed import Seed
-from engine.transports.ssh import Ssh
-from engine.transports.sshlines import SshLines
+from engine.transports.seed.channel import Seed
+from engine.transports.ssh.channel import Ssh
+from engine.transports.ssh.lines import SshLines
 from tests.nodes import Inbox, Target
 from tests.sshd import USER, Sshd, sshd
 

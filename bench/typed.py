@@ -13,8 +13,8 @@ from time import perf_counter
 from bench.effort import Effort
 from bench.figures import Line, ratio_at_most
 from bench.needs import program
-from engine.transports.tmux import Pane, identify
-from engine.transports.typist import Typist
+from engine.transports.text.tmux import Pane, identify
+from engine.transports.text.typist import Typist
 
 NUMBERS = ("T7",)
 TEXT = ": 'a line as it is typed for a message, with its label and its fence: <<< build is green >>>'"

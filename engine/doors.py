@@ -35,17 +35,17 @@ from engine.security.identity import Identity
 from engine.signals import BrokerChanged, Found, Listening, Reachable, WakeWanted
 from engine.state import Fleet
 from engine.transports.base import Transport
-from engine.transports.cards import cards
 from engine.transports.catalogue import CATALOGUE, Parts
+from engine.transports.http.peerport import Joining, PeerPort
 from engine.transports.nats import Nats
-from engine.transports.peerport import Joining, PeerPort
-from engine.transports.seedbed import NAME as SEEDS
-from engine.transports.slot import NAME as SLOT
-from engine.transports.sshlines import SshLines
-from engine.transports.sshproofs import FILE as PROOFS
-from engine.transports.sshproofs import Proofs
-from engine.transports.sshway import SshHerald
-from engine.transports.wake import Wake
+from engine.transports.seed.bed import NAME as SEEDS
+from engine.transports.ssh.lines import SshLines
+from engine.transports.ssh.proofs import FILE as PROOFS
+from engine.transports.ssh.proofs import Proofs
+from engine.transports.ssh.slot import NAME as SLOT
+from engine.transports.ssh.way import SshHerald
+from engine.transports.wol.cards import cards
+from engine.transports.wol.channel import Wake
 
 log = logging.getLogger(__name__)
 

@@ -20,29 +20,21 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from engine.admission import Admission
-from engine.archive import Archive
-from engine.clinic import Clinic
 from engine.clock import SystemClock
 from engine.config import Resolved
 from engine.core import Core
-from engine.desk import Desk
+from engine.deeds.mending import Mender, start_peer
+from engine.deeds.notice import Desktop
 from engine.door import SEEN_LIMIT
 from engine.doors import Doors
 from engine.effects import ApplyRoster, Dismiss, Look, Notify, SendDatagram, SendMagic, StartPeer, Undertake
 from engine.errors import Fault, FleetError
 from engine.evidence.ledger import link
 from engine.first import first
-from engine.lasthop import LastHop
 from engine.membership.look import Looker
-from engine.mending import Mender, start_peer
 from engine.model.records import PutMeta, PutRoster
 from engine.model.roster import Roster
-from engine.notice import Desktop
-from engine.onboarding import Onboarding
 from engine.ports import remembered
-from engine.rouser import Rouser
-from engine.scout import Scout
 from engine.security import keyfile, prekeys
 from engine.security.identity import Identity
 from engine.security.roster import found, name_from, verify
@@ -51,9 +43,17 @@ from engine.signals import LoopLagged, Refreshed, Signal, Started, StoreFilled, 
 from engine.state import Fleet, Me
 from engine.store.read import Reader
 from engine.store.store import Alarms, Store
-from engine.switchboard import Switchboard
-from engine.tunnels import Tunnels
-from engine.workbench import Workbench
+from engine.verbs.admission import Admission
+from engine.verbs.archive import Archive
+from engine.verbs.clinic import Clinic
+from engine.verbs.desk import Desk
+from engine.verbs.lasthop import LastHop
+from engine.verbs.onboarding import Onboarding
+from engine.verbs.rouser import Rouser
+from engine.verbs.scout import Scout
+from engine.verbs.switchboard import Switchboard
+from engine.verbs.tunnels import Tunnels
+from engine.verbs.workbench import Workbench
 
 log = logging.getLogger(__name__)
 

@@ -31,20 +31,7 @@ ROOMS = {
 FACES = ("engine.api", "engine.mcp", "engine.ide", "engine.daemon")
 
 # What a person can ask of a node, and what it listens on: beside each other under the engine that offers them.
-VERBS = (
-    "engine.desk",
-    "engine.admission",
-    "engine.switchboard",
-    "engine.archive",
-    "engine.doors",
-    "engine.workbench",
-    "engine.clinic",
-    "engine.onboarding",
-    "engine.rouser",
-    "engine.lasthop",
-    "engine.scout",
-    "engine.tunnels",
-)
+VERBS = ("engine.verbs", "engine.doors")
 
 MAY_IMPORT: dict[str, set[str]] = {
     "styles": set(),
@@ -73,13 +60,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         | ROOMS
         | {"engine.core", "engine.hands", "engine.loop", "engine.exposure", "engine.ports", "engine.target"},
     ),
-    "engine.repairman": WORDS,
-    "engine.notice": WORDS,
-    "engine.mending": WORDS | ROOMS | {"engine.doors", "engine.hands", "engine.repairman"},
+    "engine.deeds": WORDS | ROOMS | {"engine.doors", "engine.hands"},
     "engine.engine": WORDS
     | ROOMS
     | set(VERBS)
-    | {"engine.mending", "engine.notice", "engine.core", "engine.door", "engine.first", "engine.ports"},
+    | {"engine.deeds", "engine.core", "engine.door", "engine.first", "engine.ports"},
     **{face: WORDS | {"engine.engine"} for face in FACES},
     "fleet_tui": BASE | {"engine.state", "engine.config", "engine.engine", "engine.daemon", "screens", "styles"},
 }
@@ -87,15 +72,10 @@ MAY_IMPORT: dict[str, set[str]] = {
 ARROWS = {
     ("engine.mail", "engine.health.cascade"): "which channel next is health's formula, and mail's question",
     ("engine.doors", "engine.daemon.rundir"): "the letter slot lies where the node's other sockets do",
-    ("engine.switchboard", "engine.desk"): "a peer is named the same way whatever is asked of it",
-    ("engine.workbench", "engine.desk"): "a peer is named the same way whatever is asked of it",
-    ("engine.rouser", "engine.desk"): "a peer is named the same way whatever is asked of it",
-    ("engine.tunnels", "engine.desk"): "a peer is named the same way whatever is asked of it",
-    ("engine.onboarding", "engine.desk"): "a peer is named the same way whatever is asked of it",
     ("screens.doctor", "engine.doctor.report"): "a row is a finding in its place",
     ("screens.doctor_lines", "engine.doctor.report"): "which finding explains which is one rule, whoever shows it",
     ("engine.api", "engine.doctor.report"): "the report is what the doctor says, and its shape is a promise",
-    ("fleet_tui.commands.doctor", "engine.clinic"): "where no node runs, the command itself looks at the machine",
+    ("fleet_tui.commands.doctor", "engine.verbs.clinic"): "where no node runs, the command itself looks at the machine",
     ("fleet_tui.commands.doctor", "engine.doctor"): "and reports in the same order",
     ("fleet_tui.journal", "engine.security.redact"): "the last line of defence stands where the log is written",
     ("fleet_tui", "engine.api.client"): "a command asks the running node over its socket",

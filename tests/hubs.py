@@ -15,8 +15,8 @@ from engine.model.roster import Member, Roster
 from engine.security.identity import Identity
 from engine.signals import Reachable, Rejected, Signal
 from engine.state import Fleet, Me
-from engine.transports.git import Git
-from engine.transports.gitrefs import INBOX, ref
+from engine.transports.git.channel import Git
+from engine.transports.git.refs import INBOX, ref
 from tests.nodes import Inbox, Target
 
 SPELLS = {"GIT_AUTHOR_NAME": "x", "GIT_AUTHOR_EMAIL": "x@x", "GIT_COMMITTER_NAME": "x", "GIT_COMMITTER_EMAIL": "x@x"}

@@ -14,7 +14,7 @@ import termios
 import tty
 from pathlib import Path
 
-CAPTURES = Path(__file__).with_name("engine") / "transports" / "captures"
+CAPTURES = Path(__file__).with_name("engine") / "transports" / "text" / "captures"
 WIDTH, ROWS = 80, 29
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
 

@@ -14,8 +14,8 @@ from engine.model.roster import Address, Member
 from engine.model.ways import NO_WAYS, Ways
 from engine.security.identity import Identity
 from engine.signals import BrokerChanged
+from engine.transports.http.peerport import PeerPort
 from engine.transports.nats import Nats
-from engine.transports.peerport import PeerPort
 
 LOOPBACK = "127.0.0.1"
 FLEET = "testfleet"

@@ -8,7 +8,7 @@ import time
 import uuid
 from pathlib import Path
 
-from engine.transports.tmux import Pane, identify
+from engine.transports.text.tmux import Pane, identify
 
 HERE = Path(__file__).parent
 

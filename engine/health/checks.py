@@ -3,7 +3,7 @@
     asked -> its try ended: confirmed, refused, lost, barred
           -> landed -> the peer's pong, on whatever channel: confirmed
 
-A bounded memory of the last of them; whoever asked reads it there (`engine.switchboard`).
+A bounded memory of the last of them; whoever asked reads it there (`engine.verbs.switchboard`).
 """
 
 from collections.abc import Callable

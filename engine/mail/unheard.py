@@ -1,7 +1,7 @@
 """An alert that nobody took: whoever sits at the sender's machine is told, and it stays queued.
 
 Said once a message, when its first cascade ended in nothing; unsaid when the last alert to that peer is over. How a
-desktop is told, and that no peer fills it with notices, is `engine.notice`.
+desktop is told, and that no peer fills it with notices, is `engine.deeds.notice`.
 """
 
 from collections.abc import Iterable

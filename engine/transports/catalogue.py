@@ -14,17 +14,17 @@ from engine.signals import Signal
 from engine.state import Fleet
 from engine.transports.base import Transport
 from engine.transports.cloud import Cloud
-from engine.transports.git import Git
-from engine.transports.http import Http
+from engine.transports.git.channel import Git
+from engine.transports.http.channel import Http
+from engine.transports.http.peerport import PeerPort
 from engine.transports.nats import Nats
-from engine.transports.peerport import PeerPort
 from engine.transports.relay import Candidates, Carry, Relay
-from engine.transports.seed import Seed
-from engine.transports.seedbed import NAME as SEEDS
-from engine.transports.ssh import Ssh
-from engine.transports.sshlines import SshLines
-from engine.transports.text import Text
-from engine.transports.wake import Wake
+from engine.transports.seed.bed import NAME as SEEDS
+from engine.transports.seed.channel import Seed
+from engine.transports.ssh.channel import Ssh
+from engine.transports.ssh.lines import SshLines
+from engine.transports.text.channel import Text
+from engine.transports.wol.channel import Wake
 
 
 class Parts(msgspec.Struct, frozen=True):

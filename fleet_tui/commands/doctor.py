@@ -12,13 +12,13 @@ from typing import Any
 
 import msgspec
 
-from engine import clinic
 from engine.daemon.lock import holder
 from engine.doctor import report
 from engine.doctor.catalogue import OF_THE_CALLER
 from engine.doctor.scene import Scene
 from engine.errors import FleetError
 from engine.model.finding import Finding
+from engine.verbs import clinic
 from fleet_tui import __version__, doctor_text
 from fleet_tui.call import Call
 from fleet_tui.commands.home import configured

@@ -8,11 +8,11 @@ from engine.config import WakeConfig
 from engine.model.channel import Channel, Outcome, Verdict
 from engine.model.roster import Address
 from engine.model.ways import Nic, Seat, Ways
-from engine.transports.http import Http
+from engine.transports.http.channel import Http
 from engine.transports.nats import Nats
 from engine.transports.relay import Relay
-from engine.transports.text import Text
-from engine.transports.wake import Wake
+from engine.transports.text.channel import Text
+from engine.transports.wol.channel import Wake
 from tests.contract.rig import Rig, Way
 from tests.contract.rigs_cloud import CloudRig
 from tests.contract.rigs_git import GitRig, GitSshRig

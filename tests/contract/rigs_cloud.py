@@ -8,7 +8,7 @@ import httpx
 from engine.config import CloudConfig
 from engine.model.channel import Verdict
 from engine.transports.cloud import Cloud
-from engine.transports.http import Http
+from engine.transports.http.channel import Http
 from tests.contract.rig import Rig
 from tests.nodes import LOOPBACK, Inbox, Target
 from tests.triggers import Authority, Trigger

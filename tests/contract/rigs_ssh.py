@@ -7,10 +7,10 @@ from engine.model.channel import Verdict
 from engine.model.roster import Address
 from engine.model.ways import Ways
 from engine.signals import Signal
-from engine.transports import slot
-from engine.transports.seed import Seed
-from engine.transports.ssh import Ssh
-from engine.transports.sshlines import SshLines
+from engine.transports.seed.channel import Seed
+from engine.transports.ssh import slot
+from engine.transports.ssh.channel import Ssh
+from engine.transports.ssh.lines import SshLines
 from tests.contract.rig import Rig
 from tests.e2e.until import LOOK_S
 from tests.nodes import Inbox, Target

@@ -11,8 +11,8 @@ from engine.model.envelope import Kind
 from engine.model.hop import HopState, marker
 from engine.model.story import Letter
 from engine.sessions.line import line
-from engine.transports.terminal import Gone
-from engine.transports.typist import Typist
+from engine.transports.text.terminal import Gone
+from engine.transports.text.typist import Typist
 from tests.panes import Tmux
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("tmux")]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.transports.gitrefs import ref
+from engine.transports.git.refs import ref
 from tests.e2e.conftest import FleetOf
 from tests.e2e.node import Node
 from tests.e2e.until import until

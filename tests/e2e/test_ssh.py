@@ -9,10 +9,10 @@ from engine.daemon import stopped
 from engine.model.channel import Outcome, Verdict
 from engine.model.roster import Address
 from engine.model.ways import Ways
-from engine.transports import slot
-from engine.transports.sshlines import SshLines
-from engine.transports.sshproofs import FILE, Proofs
-from engine.transports.sshstart import start_node
+from engine.transports.ssh import slot
+from engine.transports.ssh.lines import SshLines
+from engine.transports.ssh.proofs import FILE, Proofs
+from engine.transports.ssh.start import start_node
 from fleet_tui.place import start_command
 from tests.e2e.node import Node, join, start
 from tests.e2e.until import until

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.transports.magic import packet
+from engine.transports.wol.magic import packet
 from tests.e2e.node import Node, start
 from tests.e2e.until import until
 from tests.lan import Lan

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from engine.transports.seedbed import NAME as SEEDS
+from engine.transports.seed.bed import NAME as SEEDS
 from tests.e2e.node import Node
 from tests.faults.cuts import Cut, service
 from tests.faults.fabric import Bridge

@@ -12,7 +12,6 @@ from typing import Any
 
 from engine.config import Config
 from engine.core import Core
-from engine.desk import Desk
 from engine.effects import ApplyRoster, Dismiss, Look, Notify, SendDatagram, SendMagic, StartPeer, Undertake
 from engine.evidence.ledger import link
 from engine.first import first
@@ -28,6 +27,7 @@ from engine.state import Fleet, Me
 from engine.store.memory import MemoryStore
 from engine.transports.base import Transport
 from engine.transports.relay import Relay
+from engine.verbs.desk import Desk
 from tests.sim.net import Net, SimTransport
 from tests.sim.posts import MANNERS, Boxes, SimPost
 from tests.sim.virtual import VirtualClock, VirtualLoop

@@ -1,0 +1,1 @@
+"""P7: a ref for each receiver and sender in a hub."""

@@ -1,0 +1,1 @@
+"""P2: the peer port, and the lines to others'."""

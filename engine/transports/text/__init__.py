@@ -1,0 +1,1 @@
+"""P8: the last hop, into a terminal on this machine."""

@@ -1,0 +1,184 @@
+"""The workbench: a person has a channel repaired, this node mended, or a plan's commands run (edge).
+
+Verbs of one node. A repair goes on by itself once it was asked for; a plan runs here, one command after another, each
+with its deadline, and stops at the first that fails. Who approved what is in the ledger before the first one starts.
+"""
+
+import asyncio
+import os
+import shlex
+import signal
+from contextlib import suppress
+
+from engine.errors import Fault, FleetError
+from engine.hands import Hands
+from engine.health.remedies import opens_at
+from engine.loop import Loop
+from engine.model.channel import Channel, ChannelState
+from engine.model.repair import Action, Command, Level, Ran, Repair
+from engine.signals import MendWanted, PlanApproved, PlanRan, RepairAsked
+from engine.state import Fleet
+from engine.verbs.desk import recipients
+
+# One command of a plan may take this long, and say so much.
+COMMAND_S = 90.0
+OUTPUT_LIMIT = 16 << 10
+# An agent has its own deadline and some seconds to end.
+MARGIN_S = 10.0
+ACTION_S = 40.0
+# A restart that is refused is refused at once.
+SHORT_S = 0.2
+# The worst first: what a repair without a named channel is about.
+GRAVITY = (ChannelState.QUARANTINED, ChannelState.BROKEN, ChannelState.HEALING, ChannelState.DEGRADED)
+
+
+class Workbench:
+    """Repair verbs of one node. `peer` is a name or an id."""
+
+    def __init__(self, loop: Loop, hands: Hands):
+        self._loop, self._hands = loop, hands
+        self._approving: set[tuple[str, Channel]] = set()
+
+    async def repair(self, peer: str, channel: Channel | None = None, level: int = 1, by: str = "a person") -> Repair:
+        """Begin a repair, or take one to another rung. Raises `FleetError`: `usage.repair` for a channel that is well,
+        `refused.repairs` where the limit of an hour is reached."""
+        node = self._id(peer)
+        fleet = self._loop.fleet
+        peer = fleet.name_of(node)
+        chosen = channel or worst(fleet, node)
+        if chosen is None or (node, chosen) not in fleet.channels:
+            why = f"{chosen} to {peer} is not set up here" if chosen else f"no channel to {peer} is broken"
+            raise FleetError("usage.repair", "Nothing to repair", why, f"see `fleet channels {peer}`", Fault.THEIRS)
+        if fleet.health(node, chosen).state is ChannelState.HEALTHY:
+            why = f"{chosen} to {peer} is healthy"
+            raise FleetError("usage.repair", "Nothing to repair", why, f"`fleet check {peer}` proves it", Fault.THEIRS)
+        if level in (Level.ASKED, Level.AGENT):
+            self._check_limit(fleet, node)
+        now = asyncio.get_running_loop().time()
+        self._loop.post(RepairAsked(node, chosen, level, "", by))
+        await self._loop.until(lambda value: _begun(value, node, chosen, level, now))
+        await self._hands.flush()
+        repair = self._loop.fleet.repairs.get((node, chosen))
+        if repair is None:
+            why = f"{chosen} to {peer}: {self._loop.fleet.health(node, chosen).reason}"
+            raise FleetError("usage.repair", "Nothing to repair", why, f"`fleet check {peer}` proves it", Fault.THEIRS)
+        return repair
+
+    def _check_limit(self, fleet: Fleet, node: str) -> None:
+        now, limit = asyncio.get_running_loop().time(), fleet.config.repair.per_hour
+        opens = opens_at(fleet.escalations.get(node, ()), now, limit)
+        if opens:
+            why = f"{limit} in this hour already; the next may follow in {(opens - now) / 60:.0f} min"
+            step = "level 1 notes it, level 4 shows the commands; repair.per_hour is the limit"
+            raise FleetError("refused.repairs", "No more repairs in this hour", why, step)
+
+    async def mend(self, action: Action) -> str:
+        """Do one action of the closed table here; how it ended. Raises `FleetError` when it was not done."""
+        ticket, ended = self._hands.ticket()
+        self._loop.post(MendWanted(action, ask=f"here-{ticket}", ticket=ticket))
+        limit = {Action.AGENT: self._loop.fleet.config.repair.agent_s + MARGIN_S, Action.RESTART_DAEMON: SHORT_S}
+        try:
+            said = await asyncio.wait_for(ended, limit_s := limit.get(action, ACTION_S))
+        except TimeoutError:
+            if action is Action.RESTART_DAEMON:
+                return "it restarts now"  # whoever could say more is gone by then
+            why = f"{action} has not ended after {limit_s:g} s"
+            raise FleetError("timeout.repair", "It goes on", why, "`fleet ledger` tells its end", Fault.WORLD) from None
+        outcome, _, note = said.partition(" ")
+        if outcome != "done":
+            code = "refused.repair" if outcome == "refused" else "failed.repair"
+            raise FleetError(code, f"The repair was {outcome}" if outcome == "refused" else "The repair failed", note)
+        return note
+
+    async def approve(self, peer: str, channel: Channel | None = None, by: str = "a person") -> list[Ran]:
+        """Run the commands of a repair that waits for a person, in their order. Raises `FleetError` `usage.plan` where
+        none waits."""
+        repair = self._waiting(peer, channel)
+        key = (repair.peer, repair.channel)
+        if key in self._approving:
+            raise FleetError("usage.plan", "It runs already", "its commands were approved before", "wait for its end")
+        self._approving.add(key)
+        try:
+            self._loop.post(PlanApproved(*key, by))
+            await self._loop.until(lambda fleet: key not in fleet.repairs or fleet.repairs[key].working)
+            await self._hands.flush()
+            done = await _run(repair.plan)
+            well = sum(one.status == 0 for one in done)
+            last = done[-1].output.strip().splitlines() if done and well < len(repair.plan) else []
+            self._loop.post(PlanRan(*key, well, well == len(repair.plan), last[-1][:160] if last else ""))
+            return done
+        finally:
+            self._approving.discard(key)
+
+    def _waiting(self, peer: str, channel: Channel | None) -> Repair:
+        fleet = self._loop.fleet
+        node = fleet.me.id if peer in ("", fleet.me.id, fleet.me.name) else self._id(peer)
+        found = [
+            one
+            for one in fleet.repairs.values()
+            if one.plan and one.peer == node and channel in (None, one.channel) and one.level is Level.PERSON
+        ]
+        if len(found) != 1:
+            why = "several repairs wait" if found else "no repair of it waits for a person"
+            step = "name one with --channel" if found else "`fleet repair` lists what is under way"
+            raise FleetError("usage.plan", "Nothing to approve", why, step, Fault.THEIRS)
+        return found[0]
+
+    def _id(self, peer: str) -> str:
+        return recipients(self._loop.fleet, peer)[0].id
+
+
+def worst(fleet: Fleet, node: str) -> Channel | None:
+    """The channel to a peer that is in the gravest trouble."""
+    found = [
+        (GRAVITY.index(health.state), number, channel)
+        for number, channel in enumerate(Channel)
+        if (health := fleet.channels.get((node, channel))) is not None and health.state in GRAVITY and not health.held
+    ]
+    return min(found)[2] if found else None
+
+
+def _begun(fleet: Fleet, node: str, channel: Channel, level: int, asked_at: float) -> bool:
+    """Whether the wish was heard: it is on this rung, held before it, or over."""
+    repair = fleet.repairs.get((node, channel))
+    if repair is None:
+        return fleet.health(node, channel).state is ChannelState.HEALTHY or not fleet.roster.member(node)
+    return repair.level >= level or repair.held_until > asked_at or bool(repair.steps and level > Level.NOTED)
+
+
+async def _run(plan: tuple[Command, ...]) -> list[Ran]:
+    done: list[Ran] = []
+    for command in plan:
+        done.append(await _one(command))
+        if done[-1].status != 0:
+            break
+    return done
+
+
+async def _one(command: Command) -> Ran:
+    """One command, in a group of its own, with nothing on its standard input."""
+    told = shlex.join(command.argv)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command.argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        return Ran(told, command.does, 127, f"{command.argv[0]}: {error.strerror or error}")
+    said = b""
+    try:
+        async with asyncio.timeout(COMMAND_S):
+            assert process.stdout is not None
+            while piece := await process.stdout.read(4_096):
+                said = (said + piece)[-OUTPUT_LIMIT:]
+            status: int | None = await process.wait()
+    except TimeoutError:
+        status = None
+    finally:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+    return Ran(told, command.does, status, said.decode(errors="replace"))

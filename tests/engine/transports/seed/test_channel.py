@@ -1,0 +1,313 @@
+"""P4: what may lie in a seed folder, what is taken from it, and what a machine says that cannot keep a file."""
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.clock import SystemClock
+from engine.model.channel import Outcome, Verdict
+from engine.model.envelope import CARRIAGE_LIMIT
+from engine.model.roster import Address
+from engine.model.ways import Ways
+from engine.signals import Rejected, Signal
+from engine.transports.seed import bed as folder
+from engine.transports.seed.bed import KEPT, Seedbed
+from engine.transports.seed.channel import Seed
+from engine.transports.ssh.lines import SshLines
+from tests.e2e.until import LOOK_S
+from tests.nodes import Inbox, Target
+from tests.sshd import Sshd
+
+FOREVER_S = 30.0
+CLOCK = SystemClock()
+
+
+class Bed:
+    """A seed folder that is watched."""
+
+    def __init__(self, home: Path):
+        self.folder = home / "seed-in"
+        self.inbox = Inbox()
+        self.signals: asyncio.Queue[Signal] = asyncio.Queue()
+        self.bed = Seedbed(self.folder, self.signals.put_nowait)
+
+    def name(self) -> str:
+        """A fresh name that a seed may have."""
+        return CLOCK.new_id(CLOCK.now()) + ".seed"
+
+    def leave(self, data: bytes) -> Path:
+        """A seed, as a peer leaves it."""
+        whole = self.folder / self.name()
+        part = whole.with_suffix(".seed.part")
+        part.write_bytes(data)
+        part.rename(whole)
+        return whole
+
+    async def rejected(self) -> str:
+        """Why the next thing was not taken."""
+        async with asyncio.timeout(FOREVER_S):
+            signal = await self.signals.get()
+        assert isinstance(signal, Rejected)
+        return signal.why
+
+    async def still_works(self) -> None:
+        """The next seed is taken, and nothing came before it."""
+        self.leave(b"good")
+        async with asyncio.timeout(FOREVER_S):
+            assert await self.inbox.came.get() == b"good"
+        assert self.inbox.came.empty()
+
+    def left(self) -> list[str]:
+        """What lies in the folder."""
+        return sorted(one.name for one in self.folder.iterdir() if one.name != folder.REFUSED)
+
+
+@pytest.fixture
+async def bed(home: Path) -> AsyncIterator[Bed]:
+    made = Bed(home)
+    await made.bed.open(made.inbox)
+    yield made
+    await made.bed.close()
+
+
+async def test_a_seed_is_taken_once_and_removed(bed: Bed) -> None:
+    """It goes to the engine as it is; afterwards the folder, which is this user's alone, is empty."""
+    bed.leave(b"frames")
+    assert await bed.inbox.came.get() == b"frames"
+    await bed.still_works()
+    while bed.left():
+        await asyncio.sleep(LOOK_S)
+    assert bed.folder.stat().st_mode & 0o777 == 0o700
+
+
+async def test_what_lay_there_before_the_start_is_taken_in_order(home: Path) -> None:
+    """A node that was down finds what was left meanwhile, oldest first, however much."""
+    made = Bed(home)
+    made.folder.mkdir(mode=0o777)
+    wanted = [f"seed {number}".encode() for number in range(folder.AT_ONCE + 10)]
+    for data in wanted:
+        made.leave(data)
+    await made.bed.open(made.inbox)
+    assert [await made.inbox.came.get() for _ in wanted] == wanted
+    assert made.folder.stat().st_mode & 0o777 == 0o700
+    await made.bed.close()
+
+
+async def test_what_is_being_written_is_left_alone(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a file under its temporary name is nobody's business; given up long ago, it is swept away."""
+    part = bed.folder / (bed.name() + ".part")
+    part.write_bytes(b"half")
+    await bed.still_works()
+    assert bed.left() == [part.name]
+    monkeypatch.setattr(folder, "GIVEN_UP_S", -1.0)
+    await bed.still_works()
+    assert not part.exists()
+    assert bed.signals.empty()
+
+
+FOREIGN = ["link", "dangling", "folder", "pipe", "socket", "name", "hidden", "upper", "long", "newline"]
+
+
+def plant(bed: Bed, what: str, secret: Path) -> Path:
+    """Something in the folder that no honest peer leaves there."""
+    name = bed.folder / bed.name()
+    if what == "link":
+        name.symlink_to(secret)
+    elif what == "dangling":
+        name.symlink_to("/nowhere/at/all")
+    elif what == "folder":
+        name.mkdir()
+    elif what == "pipe":
+        os.mkfifo(name)
+    elif what == "socket":
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(str(name))
+    else:
+        names = {
+            "name": "notes.txt",
+            "hidden": "." + name.name,
+            "upper": name.name.upper(),
+            "long": "A" * 250,
+            "newline": name.name + "\n",
+        }
+        name = bed.folder / names[what]
+        name.write_bytes(b"whatever")
+    return name
+
+
+@pytest.mark.parametrize("what", FOREIGN)
+async def test_what_is_foreign_is_moved_away_unopened(bed: Bed, home: Path, what: str) -> None:
+    """Links, folders, pipes, sockets and other names are counted and out of the way; what a link names is untouched."""
+    secret = home / "secret"
+    secret.write_bytes(b"not for the engine")
+    planted = plant(bed, what, secret)
+    assert await bed.rejected() == "foreign"
+    await bed.still_works()
+    assert not os.path.lexists(planted)
+    assert secret.read_bytes() == b"not for the engine"
+    assert bed.signals.empty()
+
+
+@pytest.mark.needs_root
+async def test_another_users_file_is_foreign(bed: Bed) -> None:
+    """Whoever else could put a file there is not believed."""
+    part = bed.folder / (bed.name() + ".part")
+    part.write_bytes(b"frames")
+    os.chown(part, 12_345, 12_345)
+    part.rename(part.with_suffix(""))
+    assert await bed.rejected() == "foreign"
+    await bed.still_works()
+
+
+async def test_too_large_a_file_is_refused_unread(bed: Bed) -> None:
+    """A file beyond what a delivery may carry costs its size on disk and nothing else."""
+    part = bed.folder / (bed.name() + ".part")
+    with part.open("wb") as file:
+        file.truncate(1 << 40)
+    part.rename(part.with_suffix(""))
+    assert await bed.rejected() == "oversized"
+    await bed.still_works()
+    bed.leave(bytes(CARRIAGE_LIMIT))
+    assert len(await bed.inbox.came.get()) == CARRIAGE_LIMIT
+
+
+async def test_what_was_refused_does_not_fill_the_disk(bed: Bed) -> None:
+    """Only the newest are kept."""
+    for number in range(2 * KEPT):
+        (bed.folder / f"junk{number}").write_bytes(b"x")
+        assert await bed.rejected() == "foreign"
+    assert len(list((bed.folder / folder.REFUSED).iterdir())) <= KEPT
+
+
+async def test_while_the_node_is_busy_seeds_wait(bed: Bed) -> None:
+    """Nothing is lost and nothing is told twice: what could not be taken is offered again."""
+    bed.inbox.busy = True
+    left = [bed.leave(f"{number}".encode()) for number in range(3)]
+    await bed.inbox.asked.wait()
+    bed.inbox.busy = False
+    assert [await bed.inbox.came.get() for _ in left] == [b"0", b"1", b"2"]
+
+
+async def test_a_folder_that_was_taken_away_is_made_again(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody tidied up: a moment later seeds are taken as before."""
+    monkeypatch.setattr(folder, "AGAIN_S", LOOK_S)
+    shutil.rmtree(bed.folder)
+    async with asyncio.timeout(FOREVER_S):
+        while not bed.folder.exists():
+            await asyncio.sleep(LOOK_S)
+    await bed.still_works()
+
+
+async def test_a_folder_that_is_not_ours_is_not_used(home: Path) -> None:
+    """A link where the folder should be is an error with a next step, and nothing behind it is read."""
+    made = Bed(home)
+    (home / "elsewhere").mkdir()
+    made.folder.symlink_to(home / "elsewhere")
+    with pytest.raises(Exception, match="seed folder cannot be used"):
+        await made.bed.open(made.inbox)
+
+
+# ------------------------------------------------------------------------------------------------ over a real sshd
+
+
+class Far:
+    """The machine of a peer, as the one sees it that leaves seeds there."""
+
+    def __init__(self, home: Path, sftp: str = "internal-sftp"):
+        self.sshd = Sshd(sftp=sftp).start()
+        self.seeds = home / "far"
+        self.seeds.mkdir(mode=0o700)
+        self.lines = SshLines(self.sshd.config)
+        self.sender = Seed(self.lines, home / "near", lambda signal: None)
+
+    async def leave(self, data: bytes = b"frames") -> Outcome:
+        """One delivery."""
+        way = self.sshd.way(seeds=str(self.seeds))
+        return await self.sender.deliver(data, Target("far", (Address(self.sshd.host),), b"", Ways(ssh=way)), FOREVER_S)
+
+    async def close(self) -> None:
+        await self.sender.close()
+        await self.lines.close()
+        self.sshd.end()
+
+
+@pytest.fixture
+async def far(home: Path) -> AsyncIterator[Far]:
+    made = Far(home)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def small(home: Path) -> Iterator[Path]:
+    """A file system of 256 KiB."""
+    folder = home / "far"
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.needs("sshd")
+async def test_a_whole_file_lies_there_for_its_user_alone(far: Far) -> None:
+    """One name of the right form, the bytes, mode 0600, and nothing half done beside it."""
+    assert await far.leave() == Outcome(Verdict.LANDED)
+    (left,) = far.seeds.iterdir()
+    assert folder._SEED.fullmatch(left.name)
+    assert left.read_bytes() == b"frames"
+    assert left.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.slow
+@pytest.mark.needs("sshd")
+async def test_a_server_that_cannot_sync_is_named(home: Path) -> None:
+    """It landed, and what that is worth is said."""
+    far = Far(home, sftp="internal-sftp -P fsync")
+    outcome = await far.leave()
+    assert outcome.verdict is Verdict.LANDED
+    assert "cannot fsync" in outcome.note
+    await far.close()
+
+
+@pytest.mark.slow
+@pytest.mark.needs("sshd")
+async def test_a_missing_folder_is_named(far: Far) -> None:
+    """The peer's home was moved; once the folder is back, so is the channel."""
+    far.seeds.rmdir()
+    outcome = await far.leave()
+    assert (outcome.verdict, outcome.hard, outcome.note) == (Verdict.LOST, True, "its seed folder is missing")
+    far.seeds.mkdir()
+    assert (await far.leave()).verdict is Verdict.LANDED
+
+
+@pytest.mark.slow
+@pytest.mark.needs_root
+@pytest.mark.needs("sshd")
+async def test_a_full_and_a_read_only_disk_are_named(far: Far, small: Path) -> None:
+    """Nothing half written is left; what fits still lands."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=700", "tmpfs", str(small)], check=True)
+    outcome = await far.leave(bytes(1 << 20))
+    assert (outcome.verdict, outcome.hard, outcome.note) == (Verdict.REFUSED, True, "its disk is full")
+    assert list(small.iterdir()) == []
+    assert (await far.leave()).verdict is Verdict.LANDED
+    subprocess.run(["mount", "-o", "remount,ro", str(small)], check=True)
+    outcome = await far.leave()
+    assert (outcome.verdict, outcome.hard, outcome.note) == (Verdict.LOST, True, "its seed folder is read-only")
+
+
+@pytest.mark.slow
+@pytest.mark.needs("sshd")
+async def test_a_session_that_rests_ends(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process of ours is left on the peer's machine while nothing is sent; the connection stays."""
+    monkeypatch.setattr("engine.transports.seed.channel.IDLE_S", 0.0)
+    assert (await far.leave()).verdict is Verdict.LANDED
+    (session,) = far.sender._sessions.values()
+    while session.alive:
+        await asyncio.sleep(LOOK_S)
+    assert session.wire.alive
+    assert (await far.leave()).verdict is Verdict.LANDED
