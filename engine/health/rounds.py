@@ -90,7 +90,8 @@ def _look(fleet: Fleet, peer: str, channel: Channel, now: Moment) -> Step:
     if health.state is ChannelState.BROKEN:
         fleet, moved = move(fleet, peer, channel, health, Event.MEND, now, "trying again")
         fleet, ping = probe(fleet, peer, channel, now)
-        return fleet, [*moved, *ping]
+        # Its last relay may have gone, its sshd been switched off: then it is not broken any more.
+        return fleet, [*moved, AskReady(peer), *ping]
     return probe(fleet, peer, channel, now)
 
 

@@ -67,7 +67,7 @@ def _readied(fleet: Fleet, signal: Readied, now: Moment) -> Step:
     effects: list[Effect] = []
     for channel, reason in signal.reasons.items():
         health = fleet.health(signal.peer, channel)
-        if reason is not None and health.state in (ChannelState.UNKNOWN, ChannelState.ABSENT):
+        if reason is not None and health.state in _UNPROVED:
             health = msgspec.structs.replace(health, tried_at=now.mono)
             fleet, more = move(fleet, signal.peer, channel, health, Event.ABSENT, now, reason)
         elif reason is None and health.state is ChannelState.ABSENT:
@@ -81,6 +81,10 @@ def _readied(fleet: Fleet, signal: Readied, now: Moment) -> Step:
         effects += more
     fleet, probes = look_at(fleet, signal.peer, now)
     return fleet, [*effects, *probes]
+
+
+# What works or is under suspicion is judged by its tries; what does not work now, and cannot, is not set up.
+_UNPROVED = frozenset({ChannelState.UNKNOWN, ChannelState.ABSENT, ChannelState.BROKEN, ChannelState.HEALING})
 
 
 def _tried(fleet: Fleet, signal: Tried, now: Moment) -> Step:

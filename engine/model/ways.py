@@ -21,6 +21,8 @@ Path = Annotated[str, msgspec.Meta(max_length=1_024, pattern=rf"^(?:/{_SIGN}]*)?
 HostKey = Annotated[str, msgspec.Meta(max_length=2_048, pattern=r"^[\w.@-]+ [A-Za-z0-9+/=]+\Z")]
 Mac = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{2}(?::[0-9a-f]{2}){5}\Z")]
 Argument = Annotated[str, msgspec.Meta(max_length=1_024, pattern=rf"^{_SIGN}]*\Z")]
+# Our keys may write in many places of another's machine: a member can name none but a folder made for this.
+Seeds = Annotated[str, msgspec.Meta(max_length=1_024, pattern=rf"^(?:/{_SIGN}]*/seed-in)?\Z")]
 SessionName = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[\w.@-]+\Z")]
 
 
@@ -32,7 +34,7 @@ class SshWay(msgspec.Struct, frozen=True):
     port: Port
     host_keys: Annotated[tuple[HostKey, ...], msgspec.Meta(max_length=8)]
     socket: Path = ""
-    seeds: Path = ""
+    seeds: Seeds = ""
     start: Annotated[tuple[Argument, ...], msgspec.Meta(max_length=16)] = ()
 
 

@@ -393,6 +393,16 @@ def test_a_receipt_may_overtake_the_relays_word() -> None:
     assert pair(script, RELAY).owed_at is None
 
 
+@pytest.mark.parametrize("state", [S.UNKNOWN, S.BROKEN, S.HEALING])
+def test_what_is_not_possible_any_more_is_not_broken(state: ChannelState) -> None:
+    """The last relay went: the channel is not set up, with the reason, instead of being called broken for ever."""
+    script = on(state, RELAY)
+    script.hear(Readied("B", {RELAY: "no peer reaches both"}), at=1.0)
+    assert (pair(script, RELAY).state, pair(script, RELAY).reason) == (S.ABSENT, "no peer reaches both")
+    script.hear(Readied("B", {RELAY: None}), at=2.0)
+    assert pair(script, RELAY).state is S.UNKNOWN
+
+
 def test_only_a_receipt_proves_that_the_relay_reaches_the_peer() -> None:
     """What the peer sent by itself proves the other direction."""
     script = unproved()
