@@ -17,7 +17,6 @@ from engine.health import step as health
 from engine.mail import climb, epoch, farewell, flood, inbox, outbox, relay, welcome
 from engine.me import step as me
 from engine.membership import beat, detour, roster, swim, waking
-from engine.model import hop_signals as h
 from engine.model.moment import Moment
 from engine.model.records import Record
 from engine.sessions import hops
@@ -70,13 +69,13 @@ ROOMS: dict[type, tuple[Step, ...]] = {
     s.Ticked: (doctor.step,),
     s.Greeted: (welcome.step,),
     s.Refreshed: (me.step, beat.step),
-    h.Addressed: (hops.step,),
-    h.Climbed: (climb.step,),
-    h.Seated: (hops.step,),
-    h.Glimpsed: (hops.step,),
-    h.HopsLoaded: (hops.step,),
-    h.Typed: (hops.step,),
-    h.Fetched: (hops.step,),
+    s.Addressed: (hops.step,),
+    s.Climbed: (climb.step,),
+    s.Seated: (hops.step,),
+    s.Glimpsed: (hops.step,),
+    s.HopsLoaded: (hops.step,),
+    s.Typed: (hops.step,),
+    s.Fetched: (hops.step,),
 }
 
 # A turn that raises more than this is a circle, not a consequence.

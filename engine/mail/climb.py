@@ -12,11 +12,10 @@ from engine.effects import Effect, Publish, Save
 from engine.model.channel import Channel
 from engine.model.envelope import HEIGHT, Rung
 from engine.model.event import MessageMoved
-from engine.model.hop_signals import Climbed
 from engine.model.moment import Moment
 from engine.model.packets import Climb
 from engine.model.records import ClimbRung
-from engine.signals import Signal
+from engine.signals import Climbed, Signal
 from engine.state import Fleet
 
 Step = tuple[Fleet, list[Effect]]

@@ -22,13 +22,14 @@ from engine.model.channel import CHANNELS, Channel
 from engine.model.envelope import AHEAD_LIMIT, KINDS, Envelope, Kind, Rung
 from engine.model.event import MessageCame
 from engine.model.hop import Addressee, session_of
-from engine.model.hop_signals import Addressed, Climbed
 from engine.model.mail import Parcel, Pulse, Stream
 from engine.model.moment import Moment
 from engine.model.packets import BUSY, CLOSED, Climbs, Forward, Heartbeat, Note, Pong, Wake, unpack
 from engine.model.records import AddInbox, DropStreams, Record, SetStream
 from engine.signals import (
+    Addressed,
     Arrived,
+    Climbed,
     ForwardCame,
     Greeted,
     MemberAsked,

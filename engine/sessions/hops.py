@@ -20,12 +20,11 @@ from engine.effects import Arm, Effect, LoadHops, Raise, Resolve, Save, Seek, Ty
 from engine.model.channel import Channel
 from engine.model.envelope import KINDS, Envelope, Kind, Urgency
 from engine.model.hop import RUNG_OF, Hop, HopState, Place
-from engine.model.hop_signals import Addressed, Fetched, Glimpsed, HopsLoaded, Seated, Typed
 from engine.model.moment import Moment
 from engine.model.packets import Climb, Climbs, pack
 from engine.model.records import AddHop, MoveHop, Record, SetCursor
 from engine.model.ways import Seat
-from engine.signals import Posted, Rang, Reachable, Signal
+from engine.signals import Addressed, Fetched, Glimpsed, HopsLoaded, Posted, Rang, Reachable, Seated, Signal, Typed
 from engine.state import Fleet
 
 Step = tuple[Fleet, list[Effect]]

@@ -21,12 +21,11 @@ from engine.effects import Effect, LoadHops, Seek, Type, WriteSeed
 from engine.errors import Fault, FleetError
 from engine.model.finding import Finding, Severity
 from engine.model.hop import SESSION, WINDOW, Allowed, Hop, HopState, Place, marker
-from engine.model.hop_signals import Fetched, Glimpsed, HopsLoaded, Seated, Typed
 from engine.model.story import Letter, SeatLine, SessionMail, Unread
 from engine.sessions import shelves
 from engine.sessions.line import fits, line
 from engine.sessions.seed import render
-from engine.signals import Found
+from engine.signals import Fetched, Found, Glimpsed, HopsLoaded, Seated, Typed
 from engine.store.crash import crash_at
 from engine.store.read import Reader
 from engine.transports.text.channel import TERMINALS

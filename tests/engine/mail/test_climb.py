@@ -8,10 +8,9 @@ from engine.mail import climb
 from engine.mail.naming import named
 from engine.model.channel import Channel
 from engine.model.envelope import Kind, Rung
-from engine.model.hop_signals import Climbed
 from engine.model.packets import Climb, Climbs, pack
 from engine.model.records import AddOutbox, ClimbRung, MoveRung, Record
-from engine.signals import Arrived
+from engine.signals import Arrived, Climbed
 from engine.store.memory import MemoryStore
 from tests.engine.script import Script, fleet, letter, parcel
 

@@ -10,12 +10,11 @@ from engine.mail import inbox
 from engine.model.channel import Channel
 from engine.model.envelope import Kind, Rung
 from engine.model.hop import TEXT_ONLY, Addressee, Hop, HopState, marker, session_of
-from engine.model.hop_signals import Addressed, Fetched, Glimpsed, HopsLoaded, Seated, Typed
 from engine.model.packets import Climbs, unpack
 from engine.model.roster import Role
 from engine.model.ways import Seat
 from engine.sessions import hops
-from engine.signals import Arrived, Posted, Reachable
+from engine.signals import Addressed, Arrived, Fetched, Glimpsed, HopsLoaded, Posted, Reachable, Seated, Typed
 from engine.state import Fleet
 from tests.engine.script import T0_MS, Script, fleet, moment, parcel
 

@@ -1,4 +1,4 @@
-"""What can happen on the last hop, in the past tense: the signals of `engine.sessions`, part of `engine.signals`."""
+"""What happens on the last hop, into a session."""
 
 import msgspec
 
