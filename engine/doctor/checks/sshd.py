@@ -69,9 +69,9 @@ def judge(seen: Seen, platform: str) -> list[Finding]:
         step = f"chmod go-w {path}"
         found.append(Finding("sshd.modes", "sshd will refuse us", Severity.MEDIUM, what, path, step, fixable=True))
     if not seen.keys:
-        what = "~/.ssh/authorized_keys has no key: no peer can sign in, P4 and P5 to this machine stay off"
+        what = "unless this sshd reads keys elsewhere, no peer can sign in, and P4 and P5 to this machine stay off"
         step = "append each peer's public key to ~/.ssh/authorized_keys, or set ssh.enabled to false"
-        found.append(Finding("sshd.nobody", "Nobody may sign in by ssh", Severity.LOW, what, next_step=step))
+        found.append(Finding("sshd.nobody", "No key in ~/.ssh/authorized_keys", Severity.LOW, what, next_step=step))
     return found
 
 
