@@ -161,7 +161,7 @@ class Doctor(msgspec.Struct, frozen=True):
 
 class Fleet(msgspec.Struct, frozen=True):
     """The one value. `detours`: where a kept tunnel to a peer begins, here on loopback. `places`: the sessions here
-    that let themselves be typed into."""
+    that let themselves be typed into. `roused`: whom this node woke for others, and at which monotonic second."""
 
     me: Me
     config: Config
@@ -181,6 +181,7 @@ class Fleet(msgspec.Struct, frozen=True):
     doctor: Doctor = Doctor()
     detours: Map[str, Address] = Map()
     places: Map[str, Place] = Map()
+    roused: Map[str, float] = Map()
 
     def member(self, node_id: str) -> Member | None:
         """The roster's entry for a node id."""

@@ -12,6 +12,8 @@ to wake a machine is to command it (`engine.security.role`).
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from engine.effects import Effect, Raise, Save, SendMagic
 from engine.membership import way
 from engine.model.channel import Channel
@@ -29,6 +31,8 @@ Step = tuple[Fleet, list[Effect]]
 
 # More machines than this on one network send nothing that the first two have not sent.
 ASKED_LIMIT = 2
+# Who was woken a moment ago is not woken again for the next that asks: each time is a line of history, kept for ever.
+ROUSED_S = 20.0
 
 
 def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
@@ -65,7 +69,10 @@ def _came(fleet: Fleet, signal: WakeCame, now: Moment) -> Step:
     if member is None or not member.present or signal.node == fleet.me.id:
         return fleet, [Raise(Rejected("misaddressed", None, signal.frm))]
     shared = networks(fleet.me.ways) & networks(fleet.ways_of(signal.node))
-    return fleet, [_entry(fleet, signal.frm, signal.node, {}, now), SendMagic(signal.node)] if shared else []
+    if not shared or now.mono - fleet.roused.get(signal.node, float("-inf")) < ROUSED_S:
+        return fleet, []
+    fleet = msgspec.structs.replace(fleet, roused=fleet.roused.set(signal.node, now.mono))
+    return fleet, [_entry(fleet, signal.frm, signal.node, {}, now), SendMagic(signal.node)]
 
 
 def _entry(fleet: Fleet, actor: str, node: str, facts: dict[str, str], now: Moment) -> Save:
