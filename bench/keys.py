@@ -8,6 +8,7 @@ control is the same screen over an engine that rests.
 import random
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from time import perf_counter
 
 import pexpect
@@ -21,6 +22,8 @@ NUMBERS = ("T20",)
 PAUSE_S = (0.02, 0.15)
 SEED = 20
 SETTLE_S = 1.0
+# A key without any effect for so long is pressed again, and counted as that late.
+LOST_S = 3.0
 # So many rows down, and up again: the list does not scroll.
 WALK = 12
 BAR = "▌".encode()
@@ -56,9 +59,9 @@ def _pressed(a_second: int, keys: int, chance: random.Random) -> Samples:
     for at in range(keys):
         eye.watch(chance.uniform(*PAUSE_S))
         before, began = eye.row, perf_counter()
-        eye.app.send("\x1b[B" if at // WALK % 2 == 0 else "\x1b[A")
-        while eye.row == before:
-            eye.read(LIMIT_S)
+        while eye.row == before and perf_counter() < began + LIMIT_S:
+            eye.app.send("\x1b[B" if at // WALK % 2 == 0 else "\x1b[A")
+            eye.until_other(before, LOST_S)
         samples.append((perf_counter() - began) * 1000)
     eye.app.send("\x1a")
     ended(eye.app)
@@ -83,6 +86,13 @@ class Eye:
                 self.row = int(found[1])
         # A read may end within a row: the last one is looked at again with the rest of it.
         self._unread = seen[begins:]
+
+    def until_other(self, row: int | None, seconds: float) -> None:
+        """Read until the bar is in another row, or for so long."""
+        ends = perf_counter() + seconds
+        while self.row == row and (left := ends - perf_counter()) > 0:
+            with suppress(pexpect.TIMEOUT):
+                self.read(left)
 
     def wake(self) -> None:
         """Press until the cursor moves: a screen that has only just been painted may not listen yet."""

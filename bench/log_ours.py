@@ -68,6 +68,8 @@ async def run(home: Path, lines: int) -> dict[str, Any]:
         await still(sink)
         room = app.room
         assert isinstance(room, Messages)
+        while not room.pages.total:  # its first page is read by another thread
+            await still(sink)
         for _ in range(TIMES):
             there(more(store, AT_ONCE))
             total = room.pages.total
