@@ -124,12 +124,10 @@ class StartPeer(msgspec.Struct, frozen=True):
 
 
 class Notify(msgspec.Struct, frozen=True):
-    """Tell whoever sits at this machine that a message to `peer`, by its `name`, was taken by nobody so far."""
+    """Tell whoever sits at this machine `text`: that a message to `peer` was taken by nobody so far."""
 
     peer: str
-    name: str
-    kind: str
-    msg_id: str
+    text: str
 
 
 class Undertake(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from engine.effects import Effect, Raise, Save
 from engine.evidence import refusals
 from engine.health import checks, ladder, mend, watchdog
 from engine.health import step as health
-from engine.mail import climb, epoch, farewell, flood, inbox, outbox, relay, welcome
+from engine.mail import climb, epoch, farewell, flood, inbox, outbox, relay, unheard, welcome
 from engine.me import step as me
 from engine.membership import beat, detour, roster, swim, waking
 from engine.model.moment import Moment
@@ -69,6 +69,7 @@ ROOMS: dict[type, tuple[Step, ...]] = {
     s.Ticked: (doctor.step,),
     s.Greeted: (welcome.step,),
     s.Refreshed: (me.step, beat.step),
+    s.Told: (unheard.step,),
     s.Addressed: (hops.step,),
     s.Climbed: (climb.step,),
     s.Seated: (hops.step,),

@@ -3,8 +3,8 @@
     Linux: notify-send      macOS: osascript      neither, or no session to show it in: a finding says so
 
 One a minute and peer at most, and none waits longer than its deadline for a desktop that does not answer. The finding
-stands either way, so that nobody depends on a bubble that was missed. Nothing a peer wrote is shown: only names, which
-the roster vouches for.
+stands before and either way, so that nobody depends on a bubble that was missed. Nothing a peer wrote is shown: only
+names, which the roster vouches for.
 """
 
 import asyncio
@@ -15,8 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from engine.effects import Notify
-from engine.model.finding import ALERT_WAITS, Finding, Severity
-from engine.signals import Found, Signal
+from engine.signals import Signal, Told
 
 APART_S = 60.0
 DEADLINE_S = 5.0
@@ -35,12 +34,9 @@ class Desktop:
         if now - self._told.get(notice.peer, float("-inf")) < APART_S:
             return
         self._told[notice.peer] = now
-        text = f"{notice.name} has not taken an {notice.kind} yet; it stays queued"
-        failed = await self._shown(text)
-        told = "the desktop was told" if not failed else f"the desktop could not be told: {failed}"
-        step = f"`fleet why {notice.msg_id}`; `fleet resend {notice.msg_id} --any` lets it go any way"
-        title = "An alert has not arrived"
-        self._post(Found(Finding(ALERT_WAITS, title, Severity.HIGH, f"{text}; {told}", notice.peer, step)))
+        failed = await self._shown(notice.text)
+        how = "the desktop was told" if not failed else f"the desktop could not be told: {failed}"
+        self._post(Told(notice.peer, how))
 
     async def _shown(self, text: str) -> str:
         """Why it could not be shown; nothing when it was."""

@@ -1,25 +1,44 @@
 """An alert that nobody took: whoever sits at the sender's machine is told, and it stays queued.
 
-Said once a message, when its first cascade ended in nothing; unsaid when the last alert to that peer is over. How a
-desktop is told, and that no peer fills it with notices, is `engine.deeds.notice`.
+    its first cascade ended in nothing ─► the finding, and a notice ─► how that was told, if the finding still stands
+    the last alert to that peer is over ─► the finding ends
+
+The finding is made here, before anybody is told, so that it ends whenever the alert does, however long a desktop takes.
+How that is told, and that no peer fills it with notices, is `engine.deeds.notice`.
 """
 
 from collections.abc import Iterable
+
+import msgspec
 
 from engine.effects import Effect, Notify, Raise
 from engine.model.envelope import KINDS
 from engine.model.finding import ALERT_WAITS, Finding, Severity
 from engine.model.mail import Waiting
-from engine.signals import Found
+from engine.model.moment import Moment
+from engine.signals import Found, Signal, Told
 from engine.state import Fleet
 
 
 def unheard(fleet: Fleet, waiting: Waiting) -> list[Effect]:
-    """The notice that is due after this cascade, if any."""
+    """The finding and the notice that are due after this cascade, if any."""
     envelope = waiting.envelope
     if waiting.cascades != 1 or waiting.skipping or not KINDS[envelope.kind].notifies:
         return []
-    return [Notify(envelope.dst, fleet.name_of(envelope.dst), str(envelope.kind), envelope.msg_id)]
+    text = f"{fleet.name_of(envelope.dst)} has not taken an {envelope.kind} yet; it stays queued"
+    step = f"`fleet why {envelope.msg_id}`; `fleet resend {envelope.msg_id} --any` lets it go any way"
+    found = Finding(ALERT_WAITS, "An alert has not arrived", Severity.HIGH, text, envelope.dst, step)
+    return [Raise(Found(found)), Notify(envelope.dst, text)]
+
+
+def step(fleet: Fleet, signal: Signal, now: Moment) -> tuple[Fleet, list[Effect]]:
+    """A notice came to its end: said beside the finding, if that still stands."""
+    if not isinstance(signal, Told):
+        return fleet, []
+    found = fleet.findings.get((ALERT_WAITS, signal.peer))
+    if found is None:
+        return fleet, []
+    return fleet, [Raise(Found(msgspec.structs.replace(found, detail=f"{found.detail}; {signal.how}")))]
 
 
 def heard_of(fleet: Fleet, peer: str, over: Iterable[Waiting], left: Iterable[Waiting]) -> list[Effect]:

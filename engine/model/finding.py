@@ -32,5 +32,5 @@ class Finding(msgspec.Struct, frozen=True):
     fixable: bool = False
 
 
-# An alert that nobody took: found at the edge, unsaid by the mail.
+# An alert that nobody took so far.
 ALERT_WAITS = "mail.alert_waits"

@@ -15,7 +15,7 @@ from engine.signals.channels import (
     WakeCame,
     WakeWanted,
 )
-from engine.signals.findings import Examined, Found, Greeted, Measured, Ticked
+from engine.signals.findings import Examined, Found, Greeted, Measured, Ticked, Told
 from engine.signals.machine import (
     BrokerChanged,
     Listening,
@@ -73,6 +73,7 @@ Signal = (
     | Ticked
     | Greeted
     | Refreshed
+    | Told
     | Overtaken
     | ChannelTurned
     | ForwardCame
@@ -137,6 +138,7 @@ __all__ = [
     "Transited",
     "Tried",
     "Typed",
+    "Told",
     "WakeCame",
     "WakeWanted",
 ]

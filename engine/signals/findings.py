@@ -38,3 +38,10 @@ class Greeted(msgspec.Struct, frozen=True):
 
     peer: str
     msg_id: str
+
+
+class Told(msgspec.Struct, frozen=True):
+    """Whoever sits here was told that an alert to `peer` waits, or could not be: `how` says it."""
+
+    peer: str
+    how: str

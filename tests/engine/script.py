@@ -260,7 +260,7 @@ _SAID: dict[type, Callable[[Any], str]] = {
     e.ApplyRoster: lambda effect: f"apply roster {effect.roster.version}",
     e.Dismiss: lambda effect: f"dismiss {effect.node}",
     e.Look: lambda effect: "look",
-    e.Notify: lambda effect: f"notify of {effect.msg_id}",
+    e.Notify: lambda effect: f"notify of {effect.peer}",
     e.StartPeer: lambda effect: f"start {effect.peer}",
     e.Undertake: lambda effect: f"undertake {effect.action}",
     e.SendMagic: lambda effect: f"magic for {effect.node}",

@@ -46,7 +46,7 @@ def test_an_alert_is_tried_three_times_again_and_then_told_here() -> None:
         lost = script.asked(Deliver, tried(NATS, Verdict.LOST, M1, ms=2_000.0), at=again)
         script.fleet = with_health(script.fleet, "B", NATS, state=ChannelState.HEALTHY, fails=(), streak=0)
         assert lost == ["deliver m1 #1 to B over nats"]
-    assert script.asked(Notify, tried(NATS, Verdict.LOST, M1, ms=2_000.0), at=12.0) == ["notify of m1"]
+    assert script.asked(Notify, tried(NATS, Verdict.LOST, M1, ms=2_000.0), at=12.0) == ["notify of B"]
     assert script.fleet.mail.waiting == 1
 
 

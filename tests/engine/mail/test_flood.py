@@ -134,7 +134,7 @@ def test_an_alert_that_is_not_taken_is_told() -> None:
     """Whoever sits at the sender hears of it as of any cascade that came to nothing."""
     script = Script(fleet("A", "B"))
     script.hear(Posted(letter("m1", kind=Kind.ALERT), ticket=1))
-    assert "notify of m1" in script.hear(busy(1, 1))
+    assert "notify of B" in script.hear(busy(1, 1))
 
 
 @pytest.mark.parametrize("seq", [0, 7])

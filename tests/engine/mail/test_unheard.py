@@ -5,24 +5,21 @@ from msgspec.structs import replace
 
 from engine.effects import Notify, Publish
 from engine.model.envelope import Kind
-from engine.model.finding import ALERT_WAITS, Finding, Severity
+from engine.model.finding import ALERT_WAITS, Severity
 from engine.model.packets import Note
 from engine.model.roster import Roster
-from engine.signals import Found, Posted, Rang, RosterMade, Signal
+from engine.signals import Posted, Rang, RosterMade, Signal, Told
 from tests.engine.script import EPOCH, Script, fleet, letter, receipt, roster
 
-WAITS = Finding(ALERT_WAITS, "An alert has not arrived", Severity.HIGH, subject="B")
+SHOWN = Told("B", "the desktop was told")
 UNSAID = "tell gone mail.alert_waits"
 
 
 def unheard(*ids: str, ttl_s: int = 60) -> Script:
-    """Nothing works to B: its alerts rest, and the desktop was told."""
+    """Nothing works to B: its alerts rest, and the desktop is being told."""
     script = Script(fleet("A", "B", up=()))
     for ticket, msg_id in enumerate(ids, 1):
-        assert script.asked(Notify, Posted(letter(msg_id, kind=Kind.ALERT, ttl_s=ttl_s), ticket)) == [
-            f"notify of {msg_id}"
-        ]
-    script.hear(Found(WAITS))
+        assert script.asked(Notify, Posted(letter(msg_id, kind=Kind.ALERT, ttl_s=ttl_s), ticket)) == ["notify of B"]
     assert (ALERT_WAITS, "B") in script.fleet.findings
     return script
 
@@ -48,6 +45,33 @@ def test_the_end_of_the_alert_ends_the_finding(ending: Signal) -> None:
     script = unheard("m1")
     assert UNSAID in script.asked(Publish, ending, at=61.0)
     assert not script.fleet.findings
+
+
+@pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS.keys())
+def test_a_desktop_that_answers_late_finds_nothing_again(ending: Signal) -> None:
+    """It can take seconds: of an alert that is over by then nothing is found."""
+    script = unheard("m1")
+    script.hear(ending, at=61.0)
+    assert not script.hear(SHOWN, at=62.0)
+    assert not script.fleet.findings
+
+
+def test_the_finding_says_how_it_was_told() -> None:
+    """It stands before anybody was told, with what to do, and says then how that went."""
+    script = unheard("m1")
+    found = script.fleet.findings[ALERT_WAITS, "B"]
+    assert (found.detail, found.severity) == ("B has not taken an alert yet; it stays queued", Severity.HIGH)
+    assert "fleet resend m1 --any" in found.next_step
+    script.hear(SHOWN)
+    assert script.fleet.findings[ALERT_WAITS, "B"] == replace(found, detail=f"{found.detail}; {SHOWN.how}")
+
+
+def test_an_alert_within_the_minute_is_found_again() -> None:
+    """The desktop is left in peace then, the finding is not left out."""
+    script = unheard("m1", ttl_s=0)
+    script.hear(receipt((EPOCH, 1), seq=1), at=1.0)
+    script.hear(Posted(letter("m2", kind=Kind.ALERT), 2), at=2.0)
+    assert (ALERT_WAITS, "B") in script.fleet.findings
 
 
 def test_it_stands_while_another_alert_waits() -> None:
