@@ -16,7 +16,7 @@ from typing import Any
 from engine.api.client import PAGE
 from engine.errors import Fault, FleetError
 from engine.model.hop import SESSION
-from fleet_tui import plain
+from fleet_tui import harmless, plain
 from fleet_tui.call import Call
 
 # A transcript's end: where letters of the last turns would stand.
@@ -111,7 +111,7 @@ def hook(call: Call) -> int:
         if context:
             named = str(event.get("hook_event_name") or "UserPromptSubmit")
             said = {"hookSpecificOutput": {"hookEventName": named, "additionalContext": context}}
-            print(json.dumps(said, ensure_ascii=False), flush=True)
+            print(harmless.as_json(said), flush=True)
         shown = sorted(_shown(event))
         if (row and not call.args.peek) or shown:
             taken = 0 if call.args.peek else row

@@ -1,8 +1,11 @@
 """What other machines wrote never drives the terminal it is shown on."""
 
 import json
+import sys
 from argparse import Namespace
 from collections.abc import Iterator
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
 
 import pytest
 from textual.widgets import Static
@@ -12,6 +15,7 @@ from fleet_tui import harmless, plain
 from fleet_tui.app import FleetApp
 from fleet_tui.call import Call
 from fleet_tui.cli import complain
+from fleet_tui.commands import sessions
 from tests.screens.control_room import SIZES, settle
 from tests.screens.golden import NOW, SMALL
 
@@ -36,6 +40,20 @@ def test_what_a_command_prints_is_harmless(capsys: pytest.CaptureFixture[str]) -
     said = capsys.readouterr()
     assert not list(_signs(said.out + said.err))
     assert json.loads(said.out.splitlines()[-1]) == {"note": HOSTILE}
+
+
+def test_what_a_hook_is_given_is_harmless(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The node is down and the seed file, or what its agent said, holds such signs: the agent reads the same value."""
+    (home / "seeds").mkdir()
+    (home / "seeds" / "work.md").write_text(HOSTILE, newline="")
+    monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(json.dumps({"hook_event_name": HOSTILE}).encode())))
+    call = Call(Namespace(home=home, json=False, readonly=False, ascii=False, session="work", peek=False))
+    assert sessions.hook(call) == 0
+    said = capsys.readouterr().out
+    assert not list(_signs(said))
+    assert json.loads(said)["hookSpecificOutput"] == {"hookEventName": HOSTILE, "additionalContext": HOSTILE}
 
 
 def test_a_line_break_in_a_peers_word_is_no_row_of_ours() -> None:
