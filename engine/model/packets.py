@@ -1,9 +1,11 @@
 """What the fleet's own kinds carry in their bodies: one table, a typed struct each.
 
 People's kinds carry UTF-8 text and have no entry. A body that does not fit its type is refused with the path of the
-offending field; a field this version does not know is ignored.
+offending field; a field this version does not know is ignored. The door and several rooms ask for the same packet one
+after another: a small one is decoded once.
 """
 
+from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
@@ -167,9 +169,21 @@ def pack(packet: msgspec.Struct) -> bytes:
     return _encode(packet)
 
 
+# As many as one delivery may hold, and what a heartbeat needs at most; a frame in a wrapper is not worth its memory.
+REMEMBERED, REMEMBERED_BYTES = 64, 8_192
+
+
+def _decoded(kind: Kind, body: bytes) -> Any:
+    return _DECODERS[kind].decode(body)
+
+
+# Packets are frozen, so that everybody may hold the same one.
+_remembered = lru_cache(REMEMBERED)(_decoded)
+
+
 def unpack(kind: Kind, body: bytes) -> Any:
     """The packet in a body of `kind`. Raises `FleetError` `bad.packet`, naming the field, when it does not fit."""
     try:
-        return _DECODERS[kind].decode(body)
+        return (_remembered if len(body) <= REMEMBERED_BYTES else _decoded)(kind, body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FleetError("bad.packet", "Packet does not fit its type", f"{kind}: {error}", "", Fault.THEIRS) from None
