@@ -45,9 +45,9 @@ class AcknowledgeAsk(msgspec.Struct, frozen=True):
 
 
 async def waiting(node: Node, request: Request, body: bytes) -> Any:
-    """`GET /session/NAME?limit&hook`."""
-    limit = asks.number(request.query, "limit", PAGE, 1, PAGE)
-    return await node.engine.last_hop.waiting(request.tail, limit, hook=bool(request.query.get("hook")))
+    """`GET /session/NAME?limit&hook&after`."""
+    limit, after = asks.number(request.query, "limit", PAGE, 1, PAGE), asks.number(request.query, "after", 0)
+    return await node.engine.last_hop.waiting(request.tail, limit, bool(request.query.get("hook")), after)
 
 
 async def acknowledge(node: Node, request: Request, body: bytes) -> Any:

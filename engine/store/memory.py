@@ -130,14 +130,15 @@ class MemoryStore:
     def unread(self, session: str, after: int, limit: int) -> tuple[tuple[Unread, ...], int]:
         """What came for a session after a row, oldest first; and how many are left beyond these."""
         found = [
-            Unread(one.row, _letter(one.record), one.envelope.thread, went.hop.state if went else "")
+            (one, Unread(one.row, _letter(one.record), one.envelope.thread, went.hop.state if went else ""))
             for key, one in self._kept.inbox.items()
             for went in [self._kept.hops.get(key)]
             if one.row > after
             and KINDS[one.envelope.kind].public
             and one.envelope.thread in (session, TEXT_ONLY + session)
         ]
-        return tuple(found[:limit]), len(found[limit:])
+        fits = fitting(len(one.envelope.body) for one, _ in found[:limit])
+        return tuple(unread for _, unread in found[:fits]), len(found[fits:])
 
     def hops(self, session: str, limit: int) -> tuple[tuple[Hop, ...], int]:
         """The oldest open hops of a session, and when something was typed into it last."""

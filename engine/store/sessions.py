@@ -6,8 +6,10 @@ Part of `Reader`; apart from it because it is asked by other people for other re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from engine.model.hop import TEXT_ONLY, Hop, HopState
-from engine.model.story import Letter, Unread
+from engine.model.story import Letter, Unread, fitting
 from engine.store.rows import HOP, IS_OPEN, IS_PUBLIC, hop_of, letter_of
 
 
@@ -28,14 +30,21 @@ class Sessions:
         return int(rows[0][0]) if rows else 0
 
     async def unread(self, session: str, after: int, limit: int) -> tuple[tuple[Unread, ...], int]:
-        """What came for a session after a row, oldest first, at most `limit`; and how many are left beyond these."""
+        """What came for a session after a row, oldest first, at most `limit`, fewer where their bodies fill a page; and
+        how many are left beyond these."""
         which = f"FROM inbox AS i WHERE {IS_PUBLIC} AND i.thread IN (?, ?) AND i.row > ?"
         values = [session, TEXT_ONLY + session, after]
-        rows = await self._all(
-            "SELECT i.row, i.thread, h.state, i.msg_id, i.src, i.kind, b.body, i.at_ms FROM "
-            f"(SELECT * {which} ORDER BY i.row LIMIT ?) AS i JOIN bodies AS b USING (row) "
-            "LEFT JOIN hops AS h ON h.msg_id = i.msg_id AND h.src = i.src ORDER BY i.row",
+        sizes = await self._all(
+            f"SELECT row, length(b.body) FROM (SELECT row {which} ORDER BY row LIMIT ?) JOIN bodies AS b USING (row) "
+            "ORDER BY row",
             [*values, limit],
+        )
+        shown = [row for row, _ in sizes[: fitting(size for _, size in sizes)]]
+        rows = await self._all(
+            "SELECT i.row, i.thread, h.state, i.msg_id, i.src, i.kind, b.body, i.at_ms FROM inbox AS i "
+            "JOIN bodies AS b USING (row) LEFT JOIN hops AS h ON h.msg_id = i.msg_id AND h.src = i.src "
+            "WHERE i.row IN (SELECT value FROM json_each(?)) ORDER BY i.row",
+            [msgspec.json.encode(shown).decode()],
         )
         total = (await self._all(f"SELECT count(*) {which}", values))[0][0]
         return tuple(Unread(row[0], letter_of(*row[3:]), row[1], row[2] or "") for row in rows), total - len(rows)

@@ -182,7 +182,7 @@ class LastHop:
             again = True
             while again:
                 self._seeding[session] = False
-                text = (await self._waiting(session, PAGE)).text
+                text = (await self.waiting(session, hook=True)).text
                 await asyncio.to_thread(shelves.write_seed, self._home, session, text)
                 again = self._seeding[session]
         finally:
@@ -235,20 +235,24 @@ class LastHop:
 
     # ----------------------------------------------------------------------------------------------------- reading
 
-    async def waiting(self, session: str, limit: int = PAGE, hook: bool = False) -> SessionMail:
-        """What came for a session and was not read: all of it, or for its hook what nothing else has given it."""
-        return await (self._waiting if hook else self._unread)(_session(session), min(max(limit, 1), PAGE))
+    async def waiting(self, session: str, limit: int = PAGE, hook: bool = False, after: int = 0) -> SessionMail:
+        """A page of what came for a session and was not read: of all of it, or for its hook what nothing else has given
+        it. `after`: go on behind this row."""
+        name = _session(session)
+        after = max(after, await self._reader.cursor(name))
+        return await (self._waiting if hook else self._unread)(name, min(max(limit, 1), PAGE), after)
 
-    async def _unread(self, session: str, limit: int) -> SessionMail:
-        unread, left = await self._reader.unread(session, await self._reader.cursor(session), limit)
+    async def _unread(self, session: str, limit: int, after: int) -> SessionMail:
+        unread, left = await self._reader.unread(session, after, limit)
         row = unread[-1].row if unread else 0
         return SessionMail(session, row, tuple(self._named(one.letter) for one in unread), left)
 
-    async def _waiting(self, session: str, limit: int) -> SessionMail:
-        """Without what its terminal has shown it, and what is only to be typed."""
-        unread, left = await self._reader.unread(session, await self._reader.cursor(session), limit)
-        fresh = [one for one in unread if not one.text_only and one.state != HopState.SEEN]
-        named = [msgspec.structs.replace(one, letter=self._named(one.letter)) for one in fresh]
+    async def _waiting(self, session: str, limit: int, after: int) -> SessionMail:
+        """Without what its terminal has shown it, and what is only to be typed; a page of nothing else is passed."""
+        unread, left = await self._reader.unread(session, after, limit)
+        while left and unread and not any(map(_fresh, unread)):
+            unread, left = await self._reader.unread(session, unread[-1].row, limit)
+        named = [msgspec.structs.replace(one, letter=self._named(one.letter)) for one in unread if _fresh(one)]
         text, shown = render(session, named, left)
         row = unread[-1].row if unread and shown == len(named) else named[shown - 1].row if shown else 0
         return SessionMail(session, row, tuple(one.letter for one in named[:shown]), left + len(named) - shown, text)
@@ -263,12 +267,16 @@ class LastHop:
             seen = tuple(one for one in hops if marker(one.msg_id) in proved)
             if seen:
                 await self._fetched(name, 0, seen, HopState.SEEN, "its own hook showed it")
-        taken, _ = await self._reader.unread(name, await self._reader.cursor(name), PAGE)
-        taken = tuple(one for one in taken if one.row <= row)
-        if taken:
+        at = await self._reader.cursor(name)
+        while at < row:
+            page, _ = await self._reader.unread(name, at, PAGE)
+            taken = tuple(one for one in page if one.row <= row)
+            if not taken:
+                break
             given = [one for one in taken if not one.text_only]
             hops = tuple([hop for one in given if (hop := await self._untaken(one)) is not None])
-            await self._fetched(name, taken[-1].row, hops, HopState.FETCHED, TAKEN[how])
+            at = taken[-1].row
+            await self._fetched(name, at, hops, HopState.FETCHED, TAKEN[how])
 
     async def _untaken(self, one: Unread) -> Hop | None:
         hop = await self._reader.hop(one.letter.id, one.letter.sender)
@@ -281,6 +289,11 @@ class LastHop:
 
     def _named(self, letter: Letter) -> Letter:
         return msgspec.structs.replace(letter, sender=self._loop.fleet.name_of(letter.sender))
+
+
+def _fresh(one: Unread) -> bool:
+    """Whether nothing but its hook gives it to the session."""
+    return not one.text_only and one.state != HopState.SEEN
 
 
 # What may stand in a command of tmux and in a script.

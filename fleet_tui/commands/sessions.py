@@ -85,11 +85,17 @@ def inbox(call: Call) -> int:
 
 
 def _waiting(call: Call, session: str, limit: int | None) -> tuple[list[Any], int, int]:
-    wanted = PAGE if limit is None else limit
-    if wanted == 0:
-        return [], 0, 0
-    mail = call.node.get(f"/session/{_checked(session)}", limit=min(wanted, PAGE))
-    return mail["letters"], mail["row"], mail["left"]
+    """The oldest `limit`, page by page: large bodies end a page early; up to which row, and how many are left."""
+    path, wanted = f"/session/{_checked(session)}", PAGE if limit is None else limit
+    letters: list[Any] = []
+    row = left = 0
+    while len(letters) < wanted:
+        mail = call.node.get(path, limit=min(wanted - len(letters), PAGE), after=row)
+        letters += mail["letters"]
+        row, left = max(row, mail["row"]), mail["left"]
+        if not left or not mail["letters"]:
+            break
+    return letters, row, left
 
 
 def _checked(session: str) -> str:

@@ -123,6 +123,22 @@ def test_a_session_nobody_allowed_reads_its_inbox(duo: list[Node]) -> None:
     assert until(lambda: rung(atlas, story["id"])[0] == "queued", "the sender to hear")
 
 
+def test_large_letters_are_read_page_by_page(duo: list[Node]) -> None:
+    """A page ends by its bytes; the command goes on to the next, in order, and what it printed is read, all of it."""
+    atlas, birch = duo
+    bodies = [f"{number}" * (1 << 20) for number in range(6)]
+    for body in bodies:
+        arrive(atlas, "birch", body, session="large")
+    page = birch.api.get("/session/large")
+    assert [one["body"] for one in page["letters"]] == bodies[:4]
+    assert page["left"] == 2
+    rest = birch.api.get("/session/large", after=page["row"])
+    assert [one["body"] for one in rest["letters"]] == bodies[4:]
+    assert [one["body"] for one in birch.must("inbox", "--session", "large", "-n", "5", "--peek")] == bodies[:5]
+    assert [one["body"] for one in birch.must("inbox", "--session", "large")] == bodies
+    assert birch.must("inbox", "--session", "large") == []
+
+
 def test_a_hook_takes_what_waits(duo: list[Node], tmp_path: Path) -> None:
     """Its answer is the agent's own format; what its transcript shows later was seen; while the node is down it has the
     seed file; it never fails."""

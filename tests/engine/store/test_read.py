@@ -138,7 +138,7 @@ async def test_a_page_of_large_letters_ends_by_its_bytes(store: Store, reader: R
     """However many were asked for, both ways; one letter always, so that whoever goes on comes to the end."""
     twin = MemoryStore(link)
     for number in range(1, 8):
-        record = arrival(number, body=b"%d" % number * size)
+        record = arrival(number, body=b"%d" % number * size, thread="work")
         await store.submit((record,))
         twin.submit((record,))
     twin.commit()
@@ -153,6 +153,9 @@ async def test_a_page_of_large_letters_ends_by_its_bytes(store: Store, reader: R
     while page := await reader.letters(7, after=found[-1] if found else "0"):
         found += [one.id for one in page]
     assert found == ids
+    unread, left = await reader.unread("work", 0, 7)
+    assert ([one.letter.id for one in unread], left) == (ids[:fits], 7 - fits)
+    assert await reader.unread("work", 2, 7) == twin.unread("work", 2, 7)
 
 
 async def test_a_page_of_the_log_ends_by_its_bytes(store: Store, reader: Reader) -> None:
