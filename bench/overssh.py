@@ -23,12 +23,10 @@ from bench.needs import program
 from bench.nodes import folder, healthy, pair
 from bench.sealed import Pulses
 from engine.model.channel import Channel, Verdict
-from engine.model.roster import Address
-from engine.model.ways import Ways
 from engine.transports.seed.channel import Seed
 from engine.transports.ssh.channel import Ssh
 from engine.transports.ssh.lines import SshLines
-from tests.nodes import Inbox, Target
+from tests.nodes import Inbox, vouched
 from tests.sshd import USER, Sshd, sshd
 
 NUMBERS = ("T4", "T5")
@@ -53,7 +51,8 @@ async def _carried(effort: Effort, door: Sshd, place: Path, command: list[str]) 
     line = Line("T4", "P5 per message, 1 KB", "ms", ratio_at_most(0.1), CONTROL)
     lines, inbox = SshLines(door.config), Inbox()
     sender, receiver = Ssh(lines, place / "none"), Ssh(lines, place / "slot")
-    target = Target("far", (Address(door.host),), b"", Ways(ssh=door.way(socket=str(place / "slot"))))
+    way = door.way(socket=str(place / "slot"), seeds=str(place / "vouched"))
+    target = vouched("far", (door.host,), way)
     await receiver.listen(inbox)
     await sender.deliver(BODY, target, BUDGET_S)
     for _ in effort.rounds():
@@ -95,7 +94,7 @@ async def _seeds(effort: Effort, door: Sshd, place: Path, command: list[str]) ->
     sender = Seed(lines, place / "near", lambda signal: None)
     receiver = Seed(lines, place / "far", lambda signal: None)
     way = door.way(seeds=str(place / "far"))
-    target = Target("far", (Address(door.host),), b"", Ways(ssh=way))
+    target = vouched("far", (door.host,), way)
     await receiver.listen(inbox)
     (place / "polled").mkdir()
     await sender.deliver(BODY, target, BUDGET_S)

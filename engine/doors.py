@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 import psutil
+from immutables import Map
 
 from engine import exposure
 from engine.broker.config import Files, Spec, planned
@@ -32,7 +33,7 @@ from engine.model.roster import Address, Roster
 from engine.ports import Ports, keep
 from engine.security.gossip import GossipSeal
 from engine.security.identity import Identity
-from engine.signals import BrokerChanged, Found, Listening, Reachable, WakeWanted
+from engine.signals import BrokerChanged, Found, Listening, Proved, Reachable, WakeWanted
 from engine.state import Fleet
 from engine.transports.base import Transport
 from engine.transports.catalogue import CATALOGUE, Parts
@@ -78,10 +79,12 @@ class Doors:
         self._following = asyncio.Lock()
         self._joining: Joining | None = None
         self._beacon = Beacon()
-        self._lines = SshLines(self._config.ssh, Proofs(home / PROOFS))
+        self._proofs = Proofs(home / PROOFS, self._tell_proved)
+        self._lines = SshLines(self._config.ssh, self._proofs)
         loop, self._slot = core.loop, make_run_dir(home) / SLOT
         self._herald = SshHerald(
-            self._config.ssh, self._slot, home / SEEDS, start, lambda: loop.fleet, loop.post, loop.until
+            *(self._config.ssh, self._slot, home / SEEDS, start),
+            *(identity.sign, lambda: loop.fleet, loop.post, loop.until),
         )
 
     async def open(self) -> None:
@@ -90,6 +93,7 @@ class Doors:
         await asyncio.gather(self._port.rebind((bind,)), self._datagrams.bind(bind, net.udp_port), self._open_broker())
         await self._connect()
         self._tell_where(bind)
+        self._tell_proved(self._proofs.doors())
         self._spawn(self._herald.run())
 
     async def close(self) -> None:
@@ -310,6 +314,9 @@ class Doors:
         if self._core.hands.transports and any(not exposure.useless(host) for host in _interfaces()):
             self._tell_where(self._bind())
             self._tell_cards()
+
+    def _tell_proved(self, doors: dict[str, str]) -> None:
+        self._core.loop.post(Proved(Map(doors)))
 
     def _tell_cards(self) -> None:
         ways, nics = self._core.loop.fleet.me.ways, cards(self._config.wake.macs)

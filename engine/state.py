@@ -161,7 +161,8 @@ class Doctor(msgspec.Struct, frozen=True):
 
 class Fleet(msgspec.Struct, frozen=True):
     """The one value. `detours`: where a kept tunnel to a peer begins, here on loopback. `places`: the sessions here
-    that let themselves be typed into. `roused`: whom this node woke for others, and at which monotonic second."""
+    that let themselves be typed into. `roused`: whom this node woke for others, and at which monotonic second.
+    `proved`: peer -> the sshd from behind which its node has answered (`ways.door`)."""
 
     me: Me
     config: Config
@@ -182,6 +183,7 @@ class Fleet(msgspec.Struct, frozen=True):
     detours: Map[str, Address] = Map()
     places: Map[str, Place] = Map()
     roused: Map[str, float] = Map()
+    proved: Map[str, str] = Map()
 
     def member(self, node_id: str) -> Member | None:
         """The roster's entry for a node id."""

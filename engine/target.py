@@ -1,4 +1,5 @@
-"""A present peer as transports see it: where it listens, the key it must show, and how else it can be reached."""
+"""A present peer as transports see it: where it listens, the key it must show, how else it can be reached, and
+the key it signs with."""
 
 import msgspec
 
@@ -14,6 +15,7 @@ class Target(msgspec.Struct, frozen=True):
     addresses: tuple[Address, ...]
     tls_cert: bytes
     ways: Ways = NO_WAYS
+    signing: bytes = b""
 
 
 def target(fleet: Fleet, peer: str) -> Target | None:
@@ -27,4 +29,5 @@ def parting(fleet: Fleet, peer: str) -> Target | None:
     member = fleet.member(peer)
     if member is None:
         return None
-    return Target(peer, fleet.called_at(peer), member.bundle.tls_cert, fleet.ways_of(peer))
+    bundle = member.bundle
+    return Target(peer, fleet.called_at(peer), bundle.tls_cert, fleet.ways_of(peer), bundle.signing)

@@ -11,11 +11,12 @@ from engine.broker.config import Ports, Spec
 from engine.broker.supervise import Broker, files_in
 from engine.model.channel import Channel
 from engine.model.roster import Address, Member
-from engine.model.ways import NO_WAYS, Ways
+from engine.model.ways import NO_WAYS, SshWay, Ways
 from engine.security.identity import Identity
 from engine.signals import BrokerChanged
 from engine.transports.http.peerport import PeerPort
 from engine.transports.nats import Nats
+from engine.transports.ssh import voucher
 
 LOOPBACK = "127.0.0.1"
 FLEET = "testfleet"
@@ -30,6 +31,18 @@ class Target(msgspec.Struct, frozen=True):
     addresses: tuple[Address, ...]
     tls_cert: bytes
     ways: Ways = NO_WAYS
+    signing: bytes = b""
+
+
+SIGNER = Identity(b"s" * 32)
+
+
+def vouched(peer: str, hosts: Iterable[str], way: SshWay) -> Target:
+    """A peer as it tells of its sshd, its voucher for it in its seed folder."""
+    folder = Path(way.seeds)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    voucher.leave(folder, voucher.made(SIGNER.sign, peer, way))
+    return Target(peer, tuple(map(Address, hosts)), b"", Ways(ssh=way), SIGNER.bundle.signing)
 
 
 class Node:

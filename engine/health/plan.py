@@ -1,9 +1,10 @@
 """What a person may approve, and what an agent is asked: pure functions of what this node knows.
 
 A plan is a few exact commands, each with what it does, run from this node in their order. They go over ssh to the user,
-host and port that the peer announced, and accept the host keys it announced and no others; without such a way they ask
-the peer once more, on a person's word. A prompt says what is broken and what was seen. Whatever of it a peer wrote
-stands behind a bar at the beginning of each line: it is a report, never an instruction.
+host and port that the peer announced, and accept the host keys it announced and no others; where its node was never
+proved to be, the line says so. Without such a way they ask the peer once more, on a person's word. A prompt says what
+is broken and what was seen. Whatever of it a peer wrote stands behind a bar at the beginning of each line: it is a
+report, never an instruction.
 """
 
 import shlex
@@ -14,13 +15,14 @@ from engine.health.table import USABLE
 from engine.model.channel import CHANNELS
 from engine.model.packets import Mend
 from engine.model.repair import DOES, Action, Command, Repair
-from engine.model.ways import SshWay
+from engine.model.ways import SshWay, door
 from engine.state import Fleet
 
 CONNECT_S = 10
 BAR = "| "
 # The verb in a peer's start command; what stands before it asks its node for anything else as well.
 START = "up"
+UNPROVED = "; its node has never answered there, so look closely at host, user and command: they are its own word"
 
 
 def commands(fleet: Fleet, repair: Repair) -> tuple[Command, ...]:
@@ -33,13 +35,20 @@ def commands(fleet: Fleet, repair: Repair) -> tuple[Command, ...]:
     check = Command((*own, "check", name), f"makes a round trip to {name} on every channel")
     ssh, host = fleet.ways_of(repair.peer).ssh, _host(fleet, repair.peer)
     if ssh is not None and host and absent(fleet, repair):
-        return (Command((*_ssh(fleet, ssh, host), shlex.join(ssh.start)), f"starts the node of {name} over ssh"), check)
+        does = f"starts the node of {name} over ssh{_unproved(fleet, repair.peer, ssh)}"
+        return (Command((*_ssh(fleet, ssh, host), shlex.join(ssh.start)), does), check)
     if ssh is not None and host and START in ssh.start:
         there = (*ssh.start[: ssh.start.index(START)], "repair", "--local", action)
         does = f"signs in to {name} as {ssh.user or 'you'} and makes it {DOES[action]}"
+        does += _unproved(fleet, repair.peer, ssh)
         return (Command((*_ssh(fleet, ssh, host), shlex.join(there)), does), check)
     again = (*own, "repair", name, "--channel", repair.channel, "--level", "2")
     return (Command(again, f"asks {name} once more, on your word, to {DOES[action]}"), check)
+
+
+def _unproved(fleet: Fleet, peer: str, way: SshWay) -> str:
+    """A member could announce another's machine, or ours: whoever approves is to know what is known."""
+    return "" if fleet.proved.get(peer) == door(way) else UNPROVED
 
 
 def _host(fleet: Fleet, peer: str) -> str:

@@ -20,6 +20,7 @@ from engine.signals import (
     Listening,
     Looked,
     LoopLagged,
+    Proved,
     Reachable,
     Refreshed,
     RosterMade,
@@ -77,6 +78,10 @@ def _listening(fleet: Fleet, signal: Listening, now: Moment) -> Step:
 
 def _reachable(fleet: Fleet, signal: Reachable, now: Moment) -> Step:
     return _me(fleet, ways=signal.ways), []
+
+
+def _proved(fleet: Fleet, signal: Proved, now: Moment) -> Step:
+    return msgspec.structs.replace(fleet, proved=signal.doors), []
 
 
 def _named(fleet: Fleet, signal: RosterMade | RosterOffered, now: Moment) -> Step:
@@ -149,6 +154,7 @@ _HEARD: dict[type, Callable[[Fleet, Any, Moment], Step]] = {
     TerminalChanged: _terminal,
     Listening: _listening,
     Reachable: _reachable,
+    Proved: _proved,
     RosterMade: _named,
     RosterOffered: _named,
     Looked: _looked,

@@ -5,6 +5,7 @@ host keys and no others. A node says only what it found true of itself; a peer t
 text has a form, because it ends in a command line, a path or a packet of somebody else's machine.
 """
 
+import hashlib
 from typing import Annotated
 
 import msgspec
@@ -36,6 +37,12 @@ class SshWay(msgspec.Struct, frozen=True):
     socket: Path = ""
     seeds: Seeds = ""
     start: Annotated[tuple[Argument, ...], msgspec.Meta(max_length=16)] = ()
+
+
+def door(way: SshWay) -> str:
+    """What names the sshd, and the node behind it: another name for any of it has to be proved anew."""
+    named = (way.user, way.port, sorted(way.host_keys), way.socket, way.seeds)
+    return hashlib.sha256(msgspec.json.encode(named)).hexdigest()
 
 
 class Nic(msgspec.Struct, frozen=True):

@@ -115,7 +115,12 @@ def verify_bundle(bundle: Bundle) -> str:
 
 def verify_signature(bundle: Bundle, context: bytes, data: bytes, signature: bytes) -> bool:
     """Whether the owner of `bundle` signed `data` for this purpose (`Identity.sign`)."""
-    return _signed(bundle.signing, signature, context + b"\0" + data)
+    return signed_by(bundle.signing, context, data, signature)
+
+
+def signed_by(signing: bytes, context: bytes, data: bytes, signature: bytes) -> bool:
+    """Whether the owner of this public signing key signed `data` for this purpose."""
+    return _signed(signing, signature, context + b"\0" + data)
 
 
 def _signed(public: bytes, signature: bytes, data: bytes) -> bool:

@@ -21,6 +21,7 @@ from engine.signals.machine import (
     Listening,
     Looked,
     LoopLagged,
+    Proved,
     Rang,
     Reachable,
     Refreshed,
@@ -51,6 +52,7 @@ Signal = (
     | RosterMade
     | MemberAsked
     | Listening
+    | Proved
     | Reachable
     | Detoured
     | WakeWanted
@@ -71,9 +73,9 @@ Signal = (
     | Measured
     | Examined
     | Ticked
+    | Told
     | Greeted
     | Refreshed
-    | Told
     | Overtaken
     | ChannelTurned
     | ForwardCame
@@ -120,6 +122,7 @@ __all__ = [
     "PlanRan",
     "Posted",
     "ProbeAsked",
+    "Proved",
     "Rang",
     "Reachable",
     "Readied",
@@ -135,10 +138,10 @@ __all__ = [
     "StoreFreed",
     "TerminalChanged",
     "Ticked",
+    "Told",
     "Transited",
     "Tried",
     "Typed",
-    "Told",
     "WakeCame",
     "WakeWanted",
 ]

@@ -1,6 +1,7 @@
 """What happens on this machine and in this node."""
 
 import msgspec
+from immutables import Map
 
 from engine.model.roster import Address
 from engine.model.ways import Ways
@@ -48,6 +49,12 @@ class Reachable(msgspec.Struct, frozen=True):
     """How else this machine can be reached now, besides its own ports."""
 
     ways: Ways
+
+
+class Proved(msgspec.Struct, frozen=True):
+    """By which sshd each peer's node has answered so far (`ways.door`)."""
+
+    doors: Map[str, str]
 
 
 class Looked(msgspec.Struct, frozen=True):

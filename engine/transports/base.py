@@ -14,8 +14,8 @@ from engine.model.ways import Ways
 
 
 class Target(Protocol):
-    """The peer as a transport sees it: `id`, `addresses` (most likely first), the DER certificate to pin, and what
-    it says of its other ways."""
+    """The peer as a transport sees it: `id`, `addresses` (most likely first), the DER certificate to pin, what
+    it says of its other ways, and the public key that its signatures are checked with."""
 
     @property
     def id(self) -> str: ...
@@ -25,6 +25,8 @@ class Target(Protocol):
     def tls_cert(self) -> bytes: ...
     @property
     def ways(self) -> Ways: ...
+    @property
+    def signing(self) -> bytes: ...
 
 
 class Arrivals(Protocol):

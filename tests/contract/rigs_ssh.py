@@ -5,7 +5,6 @@ from contextlib import suppress
 
 from engine.model.channel import Verdict
 from engine.model.roster import Address
-from engine.model.ways import Ways
 from engine.signals import Signal
 from engine.transports.seed.channel import Seed
 from engine.transports.ssh import slot
@@ -13,7 +12,7 @@ from engine.transports.ssh.channel import Ssh
 from engine.transports.ssh.lines import SshLines
 from tests.contract.rig import Rig
 from tests.e2e.until import LOOK_S
-from tests.nodes import Inbox, Target
+from tests.nodes import Inbox, Target, vouched
 from tests.sshd import Sshd
 
 
@@ -39,7 +38,7 @@ class SshRig(Rig):
         """The second as it tells of itself now."""
         there = self.nodes[1]
         way = self.sshd.way(socket=str(there.home / slot.NAME), seeds=str(there.home / "seed-in"))
-        return Target(there.id, (Address(self.sshd.host),), b"", Ways(ssh=way))
+        return vouched(there.id, (self.sshd.host,), way)
 
     async def vanish(self) -> None:
         await self.receiver.close()

@@ -9,7 +9,7 @@ from engine.daemon import stopped
 from engine.model.channel import Outcome, Verdict
 from engine.model.roster import Address
 from engine.model.ways import Ways
-from engine.transports.ssh import slot
+from engine.transports.ssh import slot, voucher
 from engine.transports.ssh.lines import SshLines
 from engine.transports.ssh.proofs import FILE, Proofs
 from engine.transports.ssh.start import start_node
@@ -68,7 +68,7 @@ def test_a_message_as_a_seed(pair: tuple[Node, Node]) -> None:
     assert "P4 seed took it" in told["story"]
     assert "proved over P4 seed" in told["story"]
     assert birch.bodies()["as a seed"] == 1
-    assert not [one for one in (birch.home / "seed-in").iterdir() if one.is_file()]
+    assert [one.name for one in (birch.home / "seed-in").iterdir() if one.is_file()] == [voucher.NAME]
 
 
 def test_with_the_hot_channels_out_mail_goes_on(pair: tuple[Node, Node]) -> None:
@@ -112,10 +112,11 @@ def test_a_crashed_node_is_started_and_a_stopped_one_is_not(pair: tuple[Node, No
 
     async def begin() -> Outcome:
         lines = SshLines(door.config, Proofs(atlas.home / FILE))
-        way = door.way(socket=str(birch.home / "run" / slot.NAME), start=start_command(birch.home))
-        there = (named, (Address(door.host),), b"", Ways(ssh=way))
+        there = {"socket": str(birch.home / "run" / slot.NAME), "seeds": str(birch.home / "seed-in")}
+        way = door.way(**there, start=start_command(birch.home))
+        target = Target(named, (Address(door.host),), b"", Ways(ssh=way))
         try:
-            return await start_node(lines, Target(*there), BUDGET_S)
+            return await start_node(lines, target, BUDGET_S)
         finally:
             await lines.close()
 

@@ -1,6 +1,7 @@
 """The seed folder: where peers leave sealed frames as files, and what is taken from it (edge).
 
     <ulid>.seed.part   somebody is writing: left alone, and swept away when it was given up an hour ago
+    voucher            our own word for whoever wants to leave something here (`ssh.voucher`)
     <ulid>.seed        ours, a plain file, not too large: to the engine, and removed once it was taken
     anything else      a link, another's file, another name, too large: to `refused/`, counted, never opened
 
@@ -24,6 +25,7 @@ from engine.model.envelope import CARRIAGE_LIMIT
 from engine.signals import Rejected, Signal
 from engine.transports.base import Arrivals
 from engine.transports.seed.watch import watched
+from engine.transports.ssh import voucher
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +116,7 @@ def _look(folder: Path) -> tuple[list[str], list[str]]:
             names.append(entry.name)
         elif entry.name.endswith(PART):
             _sweep(entry)
-        elif entry.name != REFUSED:
+        elif entry.name not in (REFUSED, voucher.NAME):
             foreign.append(entry.name)
     return sorted(names), foreign
 

@@ -3,7 +3,8 @@
     deliver --<ulid>.seed.part: write, fsync--rename to <ulid>.seed-->
         LANDED   it lies there, on its disk
         REFUSED  its disk is full (hard)
-        LOST     the folder is missing or read-only, and all that ssh may end with (hard); too slow
+        LOST     the folder is missing or read-only, no voucher of the peer's in it, and all that ssh may end with
+                 (hard); too slow
         BARRED   no sshd known, too large
 
 It needs the machine and not the node: what lies there is taken when the node comes back. So nothing comes back this
@@ -112,6 +113,13 @@ class Seed:
             if (old := self._sessions.pop(target.id, None)) is not None:
                 old.end()
             wire, files = await self._lines.session(target, lambda wire: wire.files())
+            try:
+                with wire.awaited():
+                    await self._lines.prove(target, files)
+            except BaseException:
+                files.close()
+                self._lines.release(wire)
+                raise
             self._sessions[target.id] = session = _Session(wire, files, lambda: self._lines.release(wire))
             return session
 

@@ -3,7 +3,8 @@
     deliver --slip of frames--> CONFIRMED  the peer's own frames came back
                                 REFUSED    it said that it is busy
                                 LOST       the connection dropped, nobody at the socket, our keys refused, a host key
-                                           that the peer did not announce (all hard, the last pinned); no answer in time
+                                           that the peer did not announce (all hard, the last pinned), no voucher of
+                                           the peer's there; no answer in time
                                 BARRED     no sshd known, our keys were refused a moment ago, too large
 
 A delivery is a slip on a stream that is kept (0.4 ms, where a new session would cost 5 and a shell far more); answers
@@ -18,7 +19,6 @@ from typing import TYPE_CHECKING
 
 from engine.model.channel import Channel, Outcome, Verdict
 from engine.model.envelope import CARRIAGE_LIMIT
-from engine.model.ways import SshWay
 from engine.transports.base import Arrivals, Target
 from engine.transports.ssh.faults import Dropped, ending, lost
 from engine.transports.ssh.lines import SshLines
@@ -71,8 +71,9 @@ class Ssh:
             return Outcome(Verdict.BARRED, f"larger than {CARRIAGE_LIMIT >> 20} MiB", hard=True)
         try:
             async with asyncio.timeout(budget_s):
-                outcome, way = await self._push(data, target)
-                self._lines.proofs.heard(target, way, outcome.reply)
+                outcome, stream = await self._push(data, target)
+                if stream.guarded:
+                    self._lines.proofs.heard(target, stream.way, outcome.reply)
                 return outcome
         except OSError as error:
             return ending(error, budget_s)
@@ -90,16 +91,16 @@ class Ssh:
             stream.end("we hung up")
         self._streams.clear()
 
-    async def _push(self, data: bytes, target: Target) -> tuple[Outcome, SshWay]:
-        """What came of it, and the way that its connection was dialled by."""
+    async def _push(self, data: bytes, target: Target) -> "tuple[Outcome, _Stream]":
+        """What came of it, over which stream."""
         if (stream := self._kept(target)) is not None:
             try:
-                return await stream.ask(data), stream.way
+                return await stream.ask(data), stream
             except ConnectionError:
                 if self._closed:
                     raise
         stream = await self._stream(target)
-        return await stream.ask(data), stream.way
+        return await stream.ask(data), stream
 
     def _kept(self, target: Target) -> "_Stream | None":
         stream = self._streams.get(target.id)
@@ -111,7 +112,9 @@ class Ssh:
                 return kept
             if (old := self._streams.pop(target.id, None)) is not None:
                 old.end("its announcement changed")
+            guarded = await self._lines.guarded(target)
             _, stream = await self._lines.session(target, _opened)
+            stream.guarded = guarded
             self._streams[target.id] = stream
             return stream
 
@@ -123,11 +126,12 @@ async def _opened(wire: "Wire") -> "_Stream":
 
 
 class _Stream:
-    """One stream to one peer's slot. `alive`: fit for a question."""
+    """One stream to one peer's slot. `alive`: fit for a question. `guarded`: nobody but the user we sign in as can be
+    at its other end."""
 
     def __init__(self, wire: "Wire"):
         self.way, self._wire = wire.way, wire
-        self.alive = True
+        self.alive, self.guarded = True, False
         self._channel: asyncssh.SSHUNIXChannel[bytes] | None = None
         self._reader = SlipReader(ANSWER, BUSY)
         self._flying: dict[int, asyncio.Future[Outcome]] = {}

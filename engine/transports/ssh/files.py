@@ -4,9 +4,15 @@
 
 Whoever watches that folder sees a finished file or none. A write that failed says why in words a person can act on:
 SFTP itself knows only "failure", so the file system there is asked whether it is full or read-only.
+
+And who owns what there: a file or a socket proves something of the user we sign in as only where nobody else on that
+machine could have put it there.
 """
 
 import os
+import posixpath
+import stat
+from collections.abc import Callable
 from contextlib import suppress
 
 import asyncssh
@@ -17,6 +23,7 @@ from engine.transports.ssh.faults import Broken, Dropped, lost
 PART = ".part"
 # statvfs(3), as `statvfs@openssh.com` has it.
 _READ_ONLY = 1
+_OTHERS = 0o022
 
 
 class Files:
@@ -40,6 +47,53 @@ class Files:
         except (asyncssh.Error, OSError):
             raise Dropped from None
         return synced
+
+    async def kept(self, folder: str, name: str, mode: int, size: int) -> bytes | None:
+        """A file of just this mode and size, in a folder that is its user's alone; None where there is none. Nothing
+        that may be something else is opened. Raises `Broken`."""
+        whole = f"{folder}/{name}"
+        try:
+            own = await self._own()
+            if not _is(await self._client.lstat(folder), stat.S_ISDIR, own, 0o077):
+                return None
+            there = await self._client.lstat(whole)
+            if not _is(there, stat.S_ISREG, own, 0o777 & ~mode) or there.size != size:
+                return None
+            file = await self._client.open(whole, "rb")
+            found: bytes = await file.read(size)
+            await file.close()
+        except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
+            return None
+        except (asyncssh.SFTPNoConnection, asyncssh.SFTPConnectionLost):
+            raise Dropped from None
+        except asyncssh.SFTPError as error:
+            raise lost(f"its SFTP server said: {error.reason}"[:200]) from None
+        except (asyncssh.Error, OSError):
+            raise Dropped from None
+        return found
+
+    async def guards(self, path: str) -> bool:
+        """Whether a socket and its folder are its user's, and nobody but root could put others in their place: what
+        leads there is looked at as sshd itself looks at what leads to its keys (StrictModes)."""
+        folder = posixpath.dirname(path)
+        try:
+            own = await self._own()
+            real = str(await self._client.realpath(folder))
+            above = dict.fromkeys((*_above(folder), *_above(real)))
+            return (
+                _is(await self._client.lstat(path), stat.S_ISSOCK, own, _OTHERS)
+                and _is(await self._client.lstat(real), stat.S_ISDIR, own, _OTHERS)
+                and all([_leads(await self._client.lstat(one), own) for one in above])
+            )
+        except (asyncssh.Error, OSError):
+            return False
+
+    async def _own(self) -> int:
+        """The user we signed in as: whose home it is. Raises `SFTPError`."""
+        found = (await self._client.stat(".")).uid
+        if found is None:
+            raise asyncssh.SFTPFailure("it does not say whose files are whose")
+        return found
 
     def close(self) -> None:
         """End the session; the connection stays."""
@@ -81,3 +135,25 @@ class Files:
             if there.bavail * there.frsize < size + os.sysconf("SC_PAGESIZE"):
                 return Broken(Outcome(Verdict.REFUSED, "its disk is full", hard=True))
         return lost(f"its SFTP server said: {error.reason}"[:200])
+
+
+def _is(found: asyncssh.SFTPAttrs, kind: Callable[[int], bool], own: int, never: int) -> bool:
+    """Whether it is of this kind and this user's, with none of these permissions."""
+    mode = found.permissions
+    return mode is not None and kind(mode) and found.uid == own and not mode & never
+
+
+def _leads(found: asyncssh.SFTPAttrs, own: int) -> bool:
+    """Whether only this user and root can change where it leads. In a sticky folder others have only what is theirs."""
+    mode = found.permissions
+    if mode is None or found.uid not in (0, own):
+        return False
+    return stat.S_ISLNK(mode) or not mode & _OTHERS or bool(mode & stat.S_ISVTX)
+
+
+def _above(folder: str) -> list[str]:
+    """A folder and all that lead to it."""
+    found = [folder]
+    while (higher := posixpath.dirname(found[-1])) != found[-1]:
+        found.append(higher)
+    return found

@@ -5,8 +5,9 @@
                       wrong key   WrongKey: an alarm, nothing was sent
                       no entry    NoEntry: for some minutes nobody knocks again, or its sshd would shut us out
 
-A peer's own word, in its authenticated heartbeat, is the only source of host keys. A connection that was dialled by
-other words than those in force is hung up.
+A peer's own word, in its authenticated heartbeat, is the only source of host keys; that the sshd is its own is proved
+before anything is carried there (`proofs`). A connection that was dialled by other words than those in force is hung
+up.
 """
 
 import asyncio
@@ -19,16 +20,19 @@ from engine.config import SshConfig
 from engine.model.ways import SshWay
 from engine.transports import staggered
 from engine.transports.base import Target
-from engine.transports.ssh.faults import NoEntry, NoRoom, barred
+from engine.transports.ssh import voucher
+from engine.transports.ssh.faults import Broken, NoEntry, NoRoom, barred, lost
 from engine.transports.ssh.proofs import Proofs
 from engine.transports.staggered import Place
 
 if TYPE_CHECKING:
+    from engine.transports.ssh.files import Files
     from engine.transports.ssh.wire import Wire
 
 # sshd counts refusals and shuts out whoever knocks too often (PerSourcePenalties).
 REFUSED_S = 300.0
 CLOSE_S = 1.0
+UNPROVED = "nothing there proves that it is its own sshd"
 
 T = TypeVar("T")
 
@@ -88,6 +92,36 @@ class SshLines:
             except BaseException:
                 self.release(more)
                 raise
+
+    async def prove(self, target: Target, files: "Files") -> None:
+        """Nothing is carried before this: the peer's own voucher lies in the folder that it announced. Found once, it
+        is remembered. Raises `Broken`."""
+        way = target.ways.ssh
+        if way is None or self.proofs.vouched(target):
+            return
+        found = await files.kept(way.seeds, voucher.NAME, voucher.MODE, voucher.SIZE) if way.seeds else None
+        if found is None or not voucher.holds(target, way, found):
+            raise lost(UNPROVED)
+        self.proofs.vouch(target, way)
+
+    async def guarded(self, target: Target) -> bool:
+        """Proved, and whether nobody but the user we sign in as can be at the peer's socket. Raises `Broken`."""
+        way = target.ways.ssh
+        if way is None or self.proofs.answered(target):
+            return True
+        try:
+            wire, files = await self.session(target, lambda wire: wire.files())
+            try:
+                with wire.awaited():
+                    await self.prove(target, files)
+                    return await files.guards(way.socket)
+            finally:
+                files.close()
+                self.release(wire)
+        except Broken:
+            if self.proofs.vouched(target):
+                return False
+            raise
 
     def release(self, wire: "Wire") -> None:
         """Hang up a connection that was opened for one session; the kept one stays."""

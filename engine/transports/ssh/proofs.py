@@ -1,22 +1,25 @@
-"""Whose sshd is whose: where a peer's own node has answered us through an sshd, that sshd is its machine's (edge).
+"""Whose sshd is whose: what a peer announces is believed as far as it was proved (edge).
+
+    announced   we sign in, and read the peer's voucher from its seed folder; nothing else
+    vouched     the peer's own signature lay there: P4 and P5 carry mail
+    answered    its node answered over P5, at a socket out of reach of others there: its start command may run
 
 A host key is public, and so are addresses and user names. A member could announce those of another's machine, or of
-ours, and a start command besides: our keys would sign in there, and run it. So a start command runs only where the
-peer's node itself has answered over P5 before, behind these host keys, as this user, at this socket. An announcement
-that names another sshd, user or socket has to be proved anew. What is proved is kept in the home, because a node is
-most often started when ours has started anew too.
+ours, and a start command besides: our keys would sign in there, and run it. An announcement that names another sshd,
+user, socket or folder has to be proved anew. What is proved is kept in the home, because a node is most often started
+when ours has started anew too.
 """
 
-import hashlib
 import logging
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from engine.errors import FleetError
-from engine.model.ways import SshWay
+from engine.model.ways import SshWay, door
 from engine.transports.base import Target
 from engine.wire import Refusal, frames, peek
 
@@ -27,28 +30,56 @@ FILE = "ssh-proofs.json"
 LIMIT = 1_024
 
 
-class Proofs:
-    """By peer, the digest of the way that was proved. `path`: where they are kept (None: nowhere)."""
+class Proof(msgspec.Struct, frozen=True, array_like=True):
+    """The way that was proved (`ways.door`), and whether its node has answered there."""
 
-    def __init__(self, path: Path | None = None):
-        self._path = path
-        self._known: dict[str, str] = {}
+    door: str
+    answered: bool = False
+
+
+class Proofs:
+    """By peer. `path`: where they are kept (None: nowhere). `told`: hears by which door each node has answered."""
+
+    def __init__(self, path: Path | None = None, told: Callable[[dict[str, str]], None] = lambda doors: None):
+        self._path, self._told = path, told
+        self._known: dict[str, Proof] = {}
         if path is not None:
             with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
-                self._known = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+                self._known = msgspec.json.decode(path.read_bytes(), type=dict[str, Proof])
 
-    def holds(self, target: Target) -> bool:
-        """Whether this peer's node has answered from where it says its sshd is."""
-        way = target.ways.ssh
-        return way is not None and self._known.get(target.id) == _digest(way)
+    def vouched(self, target: Target) -> bool:
+        """Whether its node has vouched for the sshd that it announces."""
+        return self._of(target) is not None
+
+    def answered(self, target: Target) -> bool:
+        """Whether its node has answered from there, too."""
+        proof = self._of(target)
+        return proof is not None and proof.answered
+
+    def doors(self) -> dict[str, str]:
+        """By which door each node has answered."""
+        return {peer: proof.door for peer, proof in self._known.items() if proof.answered}
+
+    def vouch(self, target: Target, way: SshWay) -> None:
+        """Its voucher lay there."""
+        if not self.vouched(target):
+            self._put(target.id, Proof(door(way)))
 
     def heard(self, target: Target, way: SshWay, reply: bytes) -> None:
-        """Something answered over P5, dialled by `way`: a proof if it is the peer."""
-        digest = _digest(way)
-        if self._known.get(target.id) == digest or not _is_from(target.id, reply):
-            return
-        self._known.pop(target.id, None)
-        self._known[target.id] = digest
+        """Something answered over P5, dialled by `way`, at a socket that is out of others' reach: a proof if it is the
+        peer."""
+        proof = Proof(door(way), answered=True)
+        if self._known.get(target.id) != proof and _is_from(target.id, reply):
+            self._put(target.id, proof)
+            self._told(self.doors())
+
+    def _of(self, target: Target) -> Proof | None:
+        way, proof = target.ways.ssh, self._known.get(target.id)
+        return proof if way is not None and proof is not None and proof.door == door(way) else None
+
+    def _put(self, peer: str, proof: Proof) -> None:
+        self._known.pop(peer, None)
+        self._known[peer] = proof
         self._known = dict(list(self._known.items())[-LIMIT:])
         self._keep()
 
@@ -65,11 +96,6 @@ class Proofs:
             fresh.replace(self._path)
         except OSError as error:
             log.warning("%s cannot be kept: %s", FILE, error.strerror or error)
-
-
-def _digest(way: SshWay) -> str:
-    named = (way.user, way.port, sorted(way.host_keys), way.socket)
-    return hashlib.sha256(msgspec.json.encode(named)).hexdigest()
 
 
 def _is_from(peer: str, reply: bytes) -> bool:

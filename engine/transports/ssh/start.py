@@ -6,7 +6,7 @@
                               LOST       anything else, with what the command said last
 
 The command is the peer's own, announced in its heartbeat and run as its own user: nothing is invented here. It runs
-only where the peer's node has answered before (`proofs`): anybody can announce another's sshd.
+only where the peer's node has answered before (`proofs`), for anybody can announce another's sshd.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from engine.transports.ssh.lines import SshLines
 
 # `engine.errors.EXIT_CODES`: what a command says that was refused.
 EXIT_REFUSED = 4
-UNPROVED = "its node has never answered from behind that sshd"
+UNPROVED = "its node has never answered there, or others could be at its socket"
 
 
 async def start_node(lines: SshLines, target: Target, budget_s: float) -> Outcome:
@@ -29,7 +29,7 @@ async def start_node(lines: SshLines, target: Target, budget_s: float) -> Outcom
     way = target.ways.ssh
     if why := lines.why_not(target) or (None if way and way.start else "it announced no start command"):
         return Outcome(Verdict.BARRED, why, hard=True)
-    if not lines.proofs.holds(target):
+    if not lines.proofs.answered(target):
         return Outcome(Verdict.BARRED, UNPROVED, hard=True)
     try:
         async with asyncio.timeout(budget_s):

@@ -2,7 +2,7 @@
 
 Only what was found true is told: an sshd greets on that port here, the key files can be read, the socket and the folder
 are there. It is looked at again every minute; an sshd that went away is told of no longer. A start command is told only
-where this node could be started by it.
+where this node could be started by it. Before it is told, our voucher for it lies in our seed folder.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from engine.config import SshConfig
 from engine.model.ways import SshWay
 from engine.signals import Reachable, Signal
 from engine.state import Fleet
+from engine.transports.ssh.voucher import Sign, leave, made
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,8 @@ Holds = Callable[[Fleet], bool]
 
 class SshHerald:
     """Tells peers how this machine is reached by ssh. `slot`, `seeds`: where the two channels take mail; `start`: what
-    starts this node (empty: nothing does). `post`, `until`: the engine's loop, `fleet` its newest value."""
+    starts this node (empty: nothing does). `sign`: as this node. `post`, `until`: the engine's loop, `fleet` its newest
+    value."""
 
     def __init__(
         self,
@@ -46,17 +48,19 @@ class SshHerald:
         slot: Path,
         seeds: Path,
         start: tuple[str, ...],
+        sign: Sign,
         fleet: Callable[[], Fleet],
         post: Callable[[Signal], None],
         until: Callable[[Holds], Awaitable[None]],
     ):
         self._config, self._slot, self._seeds, self._start = config, slot, seeds, start
-        self._fleet, self._post, self._until = fleet, post, until
+        self._sign, self._fleet, self._post, self._until = sign, fleet, post, until
 
     async def run(self) -> None:
         """Look and tell, until cancelled."""
         while True:
             way = await self.look()
+            await self._vouch(way)
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await self._say(way)
@@ -83,6 +87,14 @@ class SshHerald:
         except msgspec.ValidationError as error:
             log.warning("this machine's sshd cannot be told of: %s", error)
             return None
+
+    async def _vouch(self, way: SshWay | None) -> None:
+        if way is None or not way.seeds:
+            return
+        try:
+            await asyncio.to_thread(leave, self._seeds, made(self._sign, self._fleet().me.id, way))
+        except OSError as error:
+            log.warning("the voucher for our sshd cannot be left, so peers leave nothing here: %s", error.strerror)
 
     async def _say(self, way: SshWay | None) -> None:
         while True:

@@ -4,14 +4,16 @@ import shlex
 
 import msgspec
 import pytest
+from immutables import Map
 
-from engine.health.plan import commands
+from engine.health.plan import UNPROVED, commands
+from engine.health.remedies import NODE_ABSENT
 from engine.model.channel import Channel
 from engine.model.packets import Heartbeat
 from engine.model.peer import Peer, Standing
 from engine.model.repair import Action, Level, Repair
 from engine.model.roster import Address
-from engine.model.ways import SshWay, Ways
+from engine.model.ways import SshWay, Ways, door
 from engine.state import Fleet
 from tests.engine.script import fleet
 
@@ -46,6 +48,26 @@ def test_over_ssh_to_the_announced_user_host_and_port() -> None:
     assert {"BatchMode=yes", "StrictHostKeyChecking=yes", "UserKnownHostsFile=none"} <= options
     assert f"KnownHostsCommand=/usr/bin/printf '[10.0.0.7]:2222 {KEY}'" in options
     assert check.argv == (*OWN, "check", "B")
+
+
+def ended() -> Repair:
+    """A node that ended, on a machine that is there."""
+    return msgspec.structs.replace(repair(None), channel=Channel.SSH, why=NODE_ABSENT)
+
+
+@pytest.mark.parametrize("why", [repair(), ended()])
+def test_an_sshd_that_was_never_proved_is_named(why: Repair) -> None:
+    """A member could announce another's machine: where its node has answered nothing is said, elsewhere it is plain."""
+    found = value("10.0.0.7", way=WAY)
+    if why.channel is Channel.SSH:
+        away = msgspec.structs.replace(found.peers["B"], standing=Standing.UNREACHABLE)
+        found = msgspec.structs.replace(found, peers=found.peers.set("B", away))
+        assert "starts the node of B" in commands(found, why)[0].does
+    proved = msgspec.structs.replace(found, proved=Map({"B": door(WAY)}))
+    elsewhere = msgspec.structs.replace(found, proved=Map({"B": door(msgspec.structs.replace(WAY, user="root"))}))
+    assert UNPROVED in commands(found, why)[0].does
+    assert UNPROVED in commands(elsewhere, why)[0].does
+    assert UNPROVED not in commands(proved, why)[0].does
 
 
 def test_the_usual_port_has_no_brackets() -> None:

@@ -13,15 +13,14 @@ import pytest
 from engine.clock import SystemClock
 from engine.model.channel import Outcome, Verdict
 from engine.model.envelope import CARRIAGE_LIMIT
-from engine.model.roster import Address
-from engine.model.ways import Ways
 from engine.signals import Rejected, Signal
 from engine.transports.seed import bed as folder
 from engine.transports.seed.bed import KEPT, Seedbed
 from engine.transports.seed.channel import Seed
-from engine.transports.ssh.lines import SshLines
+from engine.transports.ssh import voucher
+from engine.transports.ssh.lines import UNPROVED, SshLines
 from tests.e2e.until import LOOK_S
-from tests.nodes import Inbox, Target
+from tests.nodes import Inbox, vouched
 from tests.sshd import Sshd
 
 FOREVER_S = 30.0
@@ -108,6 +107,18 @@ async def test_what_is_being_written_is_left_alone(bed: Bed, monkeypatch: pytest
     monkeypatch.setattr(folder, "GIVEN_UP_S", -1.0)
     await bed.still_works()
     assert not part.exists()
+    assert bed.signals.empty()
+
+
+async def test_our_own_voucher_is_left_there(bed: Bed) -> None:
+    """It is for whoever comes, and no foreign file; left again, it is the same file, and a damaged one is replaced."""
+    for said in (b"a" * voucher.SIZE, b"b" * voucher.SIZE):
+        voucher.leave(bed.folder, said)
+        before = (bed.folder / voucher.NAME).stat().st_ino
+        voucher.leave(bed.folder, said)
+        assert (bed.folder / voucher.NAME).stat().st_ino == before
+        await bed.still_works()
+        assert (bed.folder / voucher.NAME).read_bytes() == said
     assert bed.signals.empty()
 
 
@@ -222,14 +233,17 @@ class Far:
     def __init__(self, home: Path, sftp: str = "internal-sftp"):
         self.sshd = Sshd(sftp=sftp).start()
         self.seeds = home / "far"
-        self.seeds.mkdir(mode=0o700)
+        self.target = vouched("far", (self.sshd.host,), self.sshd.way(seeds=str(self.seeds)))
         self.lines = SshLines(self.sshd.config)
         self.sender = Seed(self.lines, home / "near", lambda signal: None)
 
     async def leave(self, data: bytes = b"frames") -> Outcome:
         """One delivery."""
-        way = self.sshd.way(seeds=str(self.seeds))
-        return await self.sender.deliver(data, Target("far", (Address(self.sshd.host),), b"", Ways(ssh=way)), FOREVER_S)
+        return await self.sender.deliver(data, self.target, FOREVER_S)
+
+    def left(self) -> list[Path]:
+        """What lies there besides its voucher."""
+        return [one for one in self.seeds.iterdir() if one.name != voucher.NAME]
 
     async def close(self) -> None:
         await self.sender.close()
@@ -257,10 +271,66 @@ def small(home: Path) -> Iterator[Path]:
 async def test_a_whole_file_lies_there_for_its_user_alone(far: Far) -> None:
     """One name of the right form, the bytes, mode 0600, and nothing half done beside it."""
     assert await far.leave() == Outcome(Verdict.LANDED)
-    (left,) = far.seeds.iterdir()
+    (left,) = far.left()
     assert folder._SEED.fullmatch(left.name)
     assert left.read_bytes() == b"frames"
     assert left.stat().st_mode & 0o777 == 0o600
+
+
+def _removed(far: Far) -> None:
+    (far.seeds / voucher.NAME).unlink()
+
+
+def _another(far: Far) -> None:
+    """Another member lives there, and its own word lies there."""
+    vouched("victim", (), far.sshd.way(seeds=str(far.seeds)))
+
+
+def _otherwise(far: Far) -> None:
+    """The word is its own, and about another machine."""
+    vouched("far", (), far.sshd.way(seeds=str(far.seeds), host_keys=("ssh-ed25519 AAAA",)))
+
+
+def _unpacked(far: Far) -> None:
+    """As an archive of source code would leave it."""
+    (far.seeds / voucher.NAME).chmod(0o600)
+
+
+def _shared(far: Far) -> None:
+    far.seeds.chmod(0o755)
+
+
+def _pipe(far: Far) -> None:
+    """Whoever opened it would wait for ever."""
+    _removed(far)
+    os.mkfifo(far.seeds / voucher.NAME, voucher.MODE)
+
+
+def _link(far: Far) -> None:
+    """The folder leads elsewhere."""
+    far.seeds.rename(far.seeds.with_name("elsewhere"))
+    far.seeds.symlink_to(far.seeds.with_name("elsewhere"))
+
+
+FAKED = [_removed, _another, _otherwise, _unpacked, _shared, _pipe, _link]
+
+
+@pytest.mark.slow
+@pytest.mark.needs("sshd")
+async def test_nothing_is_left_at_an_sshd_that_is_not_proved(far: Far) -> None:
+    """Whoever announces another's sshd gets no file put there, whatever lies in the folder but the peer's own word for
+    just this; once that lies there, the channel works, and does not ask again."""
+    for fake in FAKED:
+        fake(far)
+        before = sorted(os.listdir(far.seeds))
+        outcome = await far.leave()
+        assert (outcome.verdict, outcome.hard, outcome.note) == (Verdict.LOST, True, UNPROVED), fake
+        assert sorted(os.listdir(far.seeds)) == before, fake
+        far.seeds.unlink() if far.seeds.is_symlink() else shutil.rmtree(far.seeds)
+        vouched("far", (), far.sshd.way(seeds=str(far.seeds)))
+    assert await far.leave() == Outcome(Verdict.LANDED)
+    _removed(far)
+    assert await far.leave() == Outcome(Verdict.LANDED)
 
 
 @pytest.mark.slow
@@ -278,7 +348,8 @@ async def test_a_server_that_cannot_sync_is_named(home: Path) -> None:
 @pytest.mark.needs("sshd")
 async def test_a_missing_folder_is_named(far: Far) -> None:
     """The peer's home was moved; once the folder is back, so is the channel."""
-    far.seeds.rmdir()
+    await far.leave()
+    shutil.rmtree(far.seeds)
     outcome = await far.leave()
     assert (outcome.verdict, outcome.hard, outcome.note) == (Verdict.LOST, True, "its seed folder is missing")
     far.seeds.mkdir()
@@ -290,6 +361,7 @@ async def test_a_missing_folder_is_named(far: Far) -> None:
 @pytest.mark.needs("sshd")
 async def test_a_full_and_a_read_only_disk_are_named(far: Far, small: Path) -> None:
     """Nothing half written is left; what fits still lands."""
+    await far.leave()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=700", "tmpfs", str(small)], check=True)
     outcome = await far.leave(bytes(1 << 20))
     assert (outcome.verdict, outcome.hard, outcome.note) == (Verdict.REFUSED, True, "its disk is full")

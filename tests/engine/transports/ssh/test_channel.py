@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,14 +15,13 @@ import pytest
 
 from engine.model.channel import Outcome, Verdict
 from engine.model.roster import Address
-from engine.model.ways import Ways
 from engine.transports.seed.channel import Seed
-from engine.transports.ssh import slot
+from engine.transports.ssh import lines, slot
 from engine.transports.ssh.channel import Ssh
 from engine.transports.ssh.lines import SshLines
 from engine.transports.ssh.start import UNPROVED
 from tests.engine.transports.ssh.test_proofs import answer
-from tests.nodes import LOOPBACK, Inbox, Target
+from tests.nodes import LOOPBACK, Inbox, Target, vouched
 from tests.sshd import Sshd, keygen
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("sshd")]
@@ -49,7 +50,7 @@ class Two:
     def target(self, *hosts: str, **more: Any) -> Target:
         """The called one, as it tells of itself now."""
         way = self.sshd.way(**{"socket": str(self.home / slot.NAME), "seeds": str(self.home / "seeds"), **more})
-        return Target("peer", tuple(map(Address, hosts or (self.sshd.host,))), b"", Ways(ssh=way))
+        return vouched("peer", hosts or (self.sshd.host,), way)
 
     async def try_it(self, target: Target | None = None, budget_s: float = FOREVER_S) -> Outcome:
         """One delivery."""
@@ -158,7 +159,6 @@ async def test_a_key_with_a_passphrase_asks_nobody(meet: Meet, home: Path) -> No
 async def test_one_session_a_connection(meet: Meet, home: Path) -> None:
     """Where MaxSessions is 1 a second session has a connection of its own, for as long as it lasts."""
     two = await meet(options=["MaxSessions 1"])
-    (home / "seeds").mkdir()
     assert (await two.seeds.deliver(b"x", two.target(), FOREVER_S)).verdict is Verdict.LANDED
     there = two.proved(start=("true",), socket=str(home / "nobody"))
     assert await two.sender.start_node(there, FOREVER_S) == Outcome(Verdict.CONFIRMED, "it was started")
@@ -168,21 +168,27 @@ async def test_one_session_a_connection(meet: Meet, home: Path) -> None:
 
 
 async def test_no_session_at_all(meet: Meet) -> None:
-    """Where MaxSessions is 0 files cannot be left, which is said; the letter slot needs no session."""
+    """Where MaxSessions is 0 nothing can be proved and no file left, which is said; once it was proved, the letter slot
+    needs no session."""
     two = await meet(options=["MaxSessions 0"])
-    outcome = await two.seeds.deliver(b"x", two.target(), FOREVER_S)
-    assert (outcome.verdict, outcome.hard) == (Verdict.LOST, True)
-    assert "MaxSessions" in outcome.note
-    assert not two.lines._extra
+    for sender in (two.seeds, two.sender):
+        outcome = await sender.deliver(b"x", two.target(), FOREVER_S)
+        assert (outcome.verdict, outcome.hard) == (Verdict.LOST, True)
+        assert "MaxSessions" in outcome.note
+        assert not two.lines._extra
+    there = two.target()
+    assert there.ways.ssh is not None
+    two.lines.proofs.vouch(there, there.ways.ssh)
     assert (await two.try_it()).verdict is Verdict.CONFIRMED
 
 
 async def test_forwarding_that_is_forbidden_is_said(meet: Meet) -> None:
-    """An sshd that forwards no Unix sockets cannot carry P5, and that is no silence."""
+    """An sshd that forwards no Unix sockets cannot carry P5, and that is no silence; P4 is well."""
     two = await meet(options=["AllowStreamLocalForwarding no"])
     outcome = await two.try_it()
     assert (outcome.verdict, outcome.hard) == (Verdict.LOST, True)
     assert "its sshd forwards none" in outcome.note
+    assert (await two.seeds.deliver(b"x", two.target(), FOREVER_S)).verdict is Verdict.LANDED
 
 
 async def test_an_sshd_that_dies_and_comes_back(meet: Meet) -> None:
@@ -274,14 +280,65 @@ async def test_nothing_is_run_where_the_peer_never_was(meet: Meet) -> None:
     await two.receiver.close()
     outcome = await two.sender.start_node(there, FOREVER_S)
     assert (outcome.verdict, outcome.note) == (Verdict.BARRED, UNPROVED)
-    assert not mark.exists()
     two.inbox.answer = lambda data: answer("peer")
+    await two.receiver.listen(two.inbox)
+    # Any user of that machine could have put a socket into such a folder.
+    two.home.chmod(0o777)
+    while (await two.try_it(there)).verdict is not Verdict.CONFIRMED:
+        pass
+    await two.receiver.close()
+    assert (await two.sender.start_node(there, FOREVER_S)).note == UNPROVED
+    assert not mark.exists()
+    two.home.chmod(0o700)
     await two.receiver.listen(two.inbox)
     while (await two.try_it(there)).verdict is not Verdict.CONFIRMED:
         pass
     await two.receiver.close()
     assert await two.sender.start_node(there, FOREVER_S) == Outcome(Verdict.CONFIRMED, "it was started")
     assert mark.exists()
+
+
+async def test_nothing_is_said_to_a_socket_that_is_not_proved(meet: Meet) -> None:
+    """A member that announces another's sshd and a socket there has nobody speak to it."""
+    two = await meet()
+    victim = two.target()
+    another = msgspec.structs.replace(victim, id="liar")
+    outcome = await two.try_it(another)
+    assert (outcome.verdict, outcome.hard, outcome.note) == (Verdict.LOST, True, lines.UNPROVED)
+    assert not two.inbox.asked.is_set()
+    assert (await two.try_it(victim)).verdict is Verdict.CONFIRMED
+
+
+async def test_a_socket_is_as_good_as_its_owner(meet: Meet) -> None:
+    """Somebody else's, one that others may use, and one in whose place others could put theirs, are told from its
+    user's own; a sticky folder above is no harm."""
+    two = await meet()
+    inner = two.home / "inner"
+    inner.mkdir(mode=0o700)
+
+    files = await (await two.lines.line(two.target())).files()
+
+    async def guarded(path: Path) -> bool:
+        return await files.guards(str(path))
+
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(inner / "s"))
+        (inner / "s").chmod(0o600)
+        assert await guarded(inner / "s")
+        (two.home / "link").symlink_to(inner)
+        assert await guarded(two.home / "link" / "s")
+        for path, mode, good in [(inner / "s", 0o666, 0o600), (inner, 0o770, 0o700), (two.home, 0o777, 0o700)]:
+            path.chmod(mode)
+            assert not await guarded(inner / "s"), path
+            assert not await guarded(two.home / "link" / "s"), path
+            path.chmod(good)
+        if os.geteuid() == 0:
+            for path in (inner / "s", inner, two.home):
+                os.chown(path, 12_345, -1)
+                assert not await guarded(inner / "s"), path
+                os.chown(path, 0, -1)
+        assert await guarded(inner / "s")
+        assert not await guarded(inner / "missing")
 
 
 async def test_its_log_is_its_own(meet: Meet, caplog: pytest.LogCaptureFixture) -> None:

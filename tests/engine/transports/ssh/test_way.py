@@ -16,8 +16,10 @@ from engine.model.moment import Moment
 from engine.model.ways import SshWay
 from engine.signals import Reachable
 from engine.state import Fleet
+from engine.transports.ssh import voucher
 from engine.transports.ssh.way import SshHerald, host_keys
 from tests.engine.script import fleet
+from tests.nodes import SIGNER, Target
 
 FOREVER_S = 20.0
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJx0"
@@ -46,7 +48,8 @@ class Machine:
         usual = SshConfig(port=self.port, user="ann", host_keys=(str(self.key),))
         found: Callable[[], Fleet] = lambda: self.loop.fleet  # noqa: E731 - a name for what is handed on
         told = msgspec.structs.replace(usual, **config)
-        return SshHerald(told, self.slot, self.seeds, start, found, self.loop.post, self.loop.until)
+        sign = SIGNER.sign
+        return SshHerald(told, self.slot, self.seeds, start, sign, found, self.loop.post, self.loop.until)
 
 
 class _Nobody:
@@ -92,11 +95,17 @@ async def test_a_word_that_peers_would_refuse_is_not_said(machine: Machine) -> N
 
 
 async def test_it_is_said_again_when_somebody_spoke_over_it(machine: Machine) -> None:
-    """Whoever tells another part of the same word at the same moment may overwrite ours."""
+    """Whoever tells another part of the same word at the same moment may overwrite ours. Our voucher
+    lay there before the first word."""
+    machine.seeds.mkdir(mode=0o700)
     runner = asyncio.create_task(machine.loop.run())
     herald = asyncio.create_task(machine.herald().run())
     async with asyncio.timeout(FOREVER_S):
         await machine.loop.until(lambda now: now.me.ways.ssh is not None)
+        told = machine.loop.fleet.me.ways
+        assert told.ssh is not None
+        target = Target("A", (), b"", told, SIGNER.bundle.signing)
+        assert voucher.holds(target, told.ssh, (machine.seeds / voucher.NAME).read_bytes())
         before = msgspec.structs.replace(machine.loop.fleet.me.ways, ssh=None, git=("hub",))
         machine.loop.post(Reachable(before))
         await machine.loop.until(lambda now: now.me.ways == before)
