@@ -35,6 +35,8 @@ class Pages:
         self._stale: set[int] = {0}
         self._top_row = 0
         self._asked: Ask | None = None
+        # The log changed while a page was under way: what comes may have been read before that.
+        self._overtaken = False
         self._failed = False
 
     @property
@@ -58,6 +60,7 @@ class Pages:
     def outdated(self) -> None:
         """The log changed: what is at hand is shown until it is read again."""
         self._stale = {0, *self._pages}
+        self._overtaken = self._asked is not None
         self._failed = False
 
     def pause(self) -> None:
@@ -85,6 +88,7 @@ class Pages:
             elif page * PAGE < max(1, self.total):
                 self._asked = Ask(len(self._marks) - 1, self._marks[-1], STRIDE)
             if self._asked:
+                self._overtaken = False
                 return self._asked
         return None
 
@@ -100,7 +104,7 @@ class Pages:
             self._mark(number, rows, page.next, at + PAGE >= len(page.lines))
             if ask.limit == PAGE or number in near:
                 self._pages[number] = lines
-                self._stale.discard(number)
+                (self._stale.add if self._overtaken else self._stale.discard)(number)
         if ask.page == 0 and self.following:
             self._top_row = page.rows[0] if page.rows else 0
             self.total = page.total

@@ -102,6 +102,20 @@ def test_a_late_answer_is_dropped() -> None:
     assert ids(pages, range(1)) == ["m300"]
 
 
+def test_an_answer_that_was_overtaken_is_asked_for_again() -> None:
+    """A page read before the log changed is shown, and is not taken for the newest."""
+    store, pages = Store([1, 2, 3]), Pages()
+    ask = pages.wanted(range(1))
+    assert ask
+    read = store.page(ask.before, ask.limit)
+    store.rows.insert(0, 4)
+    pages.outdated()
+    pages.put(ask, read, range(1))
+    assert ids(pages, range(1)) == ["m3"]
+    bring(pages, store, range(1))
+    assert ids(pages, range(1)) == ["m4"]
+
+
 def test_a_failed_question_is_not_repeated_until_something_changes() -> None:
     """A store that cannot answer is not asked ten times a second."""
     pages = Pages()
