@@ -171,7 +171,7 @@ VERBS: tuple[Verb, ...] = (
             LIMIT,
             FOLLOW,
             arg("--peer", metavar="PEER", help="only with this member"),
-            arg("--kind", choices=PUBLIC, help="only of this kind"),
+            arg("--kind", choices=[*PUBLIC, Kind.HELLO.value], help="only of this kind"),
             arg("--dir", choices=["in", "out"], help="only what came, or what went"),
             arg("--rung", choices=words(Rung), help="only what is on this rung"),
             arg("--text", metavar="TEXT", help="only what matches: name, kind, rung, channel, id"),

@@ -106,11 +106,11 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
 
 
 def _too_many(fleet: Fleet, envelope: Envelope, room: dict[str, float], now: Moment) -> bool:
-    """Whether its sender's bucket has no room for a message of people; if it has, one is taken out. What is known
+    """Whether its sender's bucket has no room for what is kept as a letter; if it has, one is taken out. What is known
     already, and what somebody else could replay, is not counted."""
     src, epoch = envelope.src, envelope.src_epoch
     old = epoch < fleet.mail.floors.get(src, 0) or stream_of(fleet, src, epoch).holds(envelope.seq)
-    if old or not KINDS[envelope.kind].public:
+    if old or not KINDS[envelope.kind].durable or envelope.kind in _EFFECTS:
         return False
     if src not in room:
         room[src] = flood.room(fleet, src, now)

@@ -1,7 +1,8 @@
-"""A new machine's first message is answered by one of ours, so that both ways are proved by real mail.
+"""A new machine's first message is answered by one of ours, so that both ways are proved by mail.
 
-`HELLO` is an ordinary message of the silent kind, to the node and no session of it; the inbox takes it once and says
-`Greeted`, and the answer has an id made from its own: whoever waits for it knows what to wait for.
+Both are of the kind `hello`: numbered, durable, kept until acknowledged, limited and logged like any mail, and shown in
+no inbox, because nobody wrote them. The inbox takes a `HELLO` once and says `Greeted`, and the answer has an id made
+from its own: whoever waits for it knows what to wait for.
 """
 
 from engine.effects import Effect, Raise
@@ -21,21 +22,21 @@ def answer_to(msg_id: str) -> str:
 
 def is_greeting(envelope: Envelope) -> bool:
     """Whether a message wants one back."""
-    return envelope.kind is Kind.SYNC and not envelope.thread and envelope.body == HELLO
+    return envelope.kind is Kind.HELLO and envelope.body == HELLO
 
 
 def step(fleet: Fleet, signal: Signal, now: Moment) -> tuple[Fleet, list[Effect]]:
     """Write back."""
     if not isinstance(signal, Greeted) or fleet.mail.full:
         return fleet, []
-    spec = KINDS[Kind.SYNC]
+    spec = KINDS[Kind.HELLO]
     envelope = Envelope(
         src=fleet.me.id,
         src_epoch=fleet.me.epoch,
         seq=0,
         dst=signal.peer,
         msg_id=answer_to(signal.msg_id),
-        kind=Kind.SYNC,
+        kind=Kind.HELLO,
         urgency=spec.urgency,
         created_ms=now.wall_ms,
         ttl_s=spec.ttl_s,

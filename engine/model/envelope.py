@@ -23,6 +23,7 @@ class Kind(StrEnum):
     BROADCAST = "broadcast"
     SYNC = "sync"
     REPAIR = "repair"
+    HELLO = "hello"
     MEND = "mend"
     MENDED = "mended"
     WAKE = "wake"
@@ -78,6 +79,8 @@ KINDS: dict[Kind, KindSpec] = {
     Kind.BROADCAST: KindSpec(_P1_P2),
     Kind.SYNC: KindSpec(_P1_P3, urgency=Urgency.LOW),
     Kind.REPAIR: KindSpec(_P1_P5, urgency=Urgency.HIGH),
+    # Two that met prove by it that mail goes both ways: as durable as mail, and nobody's mail.
+    Kind.HELLO: KindSpec(_P1_P3, public=False, ttl_s=HOUR_S, urgency=Urgency.LOW),
     Kind.MEND: KindSpec(_P1_P5, public=False, ttl_s=120, urgency=Urgency.HIGH),
     Kind.MENDED: KindSpec(_P1_P5, public=False, ttl_s=HOUR_S),
     Kind.WAKE: KindSpec(_P1_P3, durable=False, public=False),

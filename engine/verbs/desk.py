@@ -17,7 +17,7 @@ from engine.errors import Fault, FleetError
 from engine.hands import Hands
 from engine.health.cascade import choose
 from engine.loop import Loop
-from engine.mail import limits
+from engine.mail import limits, welcome
 from engine.mail.naming import named
 from engine.mail.outbox import DISK_FULL
 from engine.mail.story import summed, tell
@@ -103,6 +103,16 @@ class Desk:
             _begun(fleet, await accepted, member, envelope)
             for member, envelope, accepted in zip(members, envelopes, waiting, strict=True)
         ]
+
+    async def greet(self, node: str) -> Story:
+        """Accept a greeting, which the node of this peer answers by itself; it is nobody's mail, and in no inbox."""
+        if self._loop.fleet.mail.full:
+            raise DISK_FULL.raised()
+        fleet = self._hands.visible
+        _check_member(fleet)
+        member = recipients(fleet, node)[0]
+        envelope = self._envelope(member, welcome.HELLO, Kind.HELLO, KINDS[Kind.HELLO].ttl_s, None, "")
+        return _begun(fleet, await self._accepted(envelope, None, False), member, envelope)
 
     def _count(self, members: list[Member], kind: Kind) -> None:
         """All of a call within the limits, or nothing of it. Raises `FleetError` `refused.rate`."""
@@ -293,10 +303,7 @@ def _checked(fleet: Fleet, kind: Kind, body: str) -> bytes:
         allowed = ", ".join(one for one, spec in KINDS.items() if spec.public)
         step = "`fleet send --help` tells what each is for"
         raise FleetError("usage.kind", "Not a kind for people", f"`{kind}`; kinds are {allowed}", step, Fault.THEIRS)
-    mine = fleet.member(fleet.me.id)
-    if mine is not None and mine.revoked_ms:
-        step = "`fleet leave`, then join from a new, empty home with a new invite"
-        raise FleetError("refused.revoked", "This machine was revoked", "nobody takes anything from it", step)
+    mine = _check_member(fleet)
     if mine is not None and not may_send(mine.role, kind):
         why = f"this node is {mine.role}, and peers take no {kind} from one"
         raise FleetError("refused.role", "This role may not send that", why, "ask an admin for another role")
@@ -305,6 +312,15 @@ def _checked(fleet: Fleet, kind: Kind, body: str) -> bytes:
         why = f"{len(payload)} bytes, at most {BODY_LIMIT} travel in one message"
         raise FleetError("usage.size", "The message is too large", why, "send a link or a path instead", Fault.THEIRS)
     return payload
+
+
+def _check_member(fleet: Fleet) -> Member | None:
+    """This node as the roster has it. Raises `FleetError` `refused.revoked`."""
+    mine = fleet.member(fleet.me.id)
+    if mine is not None and mine.revoked_ms:
+        step = "`fleet leave`, then join from a new, empty home with a new invite"
+        raise FleetError("refused.revoked", "This machine was revoked", "nobody takes anything from it", step)
+    return mine
 
 
 def _check_header(ttl_s: int, thread: str) -> None:

@@ -1,11 +1,11 @@
 """Onboarding: ten checks with a tick each, live, from the roster to real mail both ways (edge).
 
 All ten wait side by side and the ticks come as they come; what has not come when the time is over says why. The last
-is a message of the silent kind that the peer's node answers with one of its own: both on disk at the other end.
+is a greeting that the peer's node answers with one of its own: both on disk at the other end, in nobody's inbox.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -20,7 +20,7 @@ from engine.errors import FleetError
 from engine.hands import Hands
 from engine.loop import Loop
 from engine.mail import welcome
-from engine.model.envelope import FAILED, Kind, Rung
+from engine.model.envelope import FAILED, Rung
 from engine.model.event import MessageCame
 from engine.model.exam import Health, Tick
 from engine.model.story import Story
@@ -32,9 +32,9 @@ WAIT_S = 25.0
 
 
 class Mail(Protocol):
-    """Sending, as the desk has it."""
+    """Greeting, as the desk has it."""
 
-    async def send(self, to: str, body: str, *, kind: Kind) -> Sequence[Story]: ...
+    async def greet(self, node: str) -> Story: ...
     async def wait(self, msg_id: str, rung: Rung, timeout_s: float) -> Story: ...
 
 
@@ -109,12 +109,12 @@ class Onboarding:
         return onboard.of_exam((await asyncio.to_thread(examine, [agents.CHECK], self._scene()))[0])
 
     async def _greeted(self, node: str, wait_s: float) -> Answer:
-        """Ours on its host, and its answer in our inbox."""
+        """Ours on its host, and its answer here."""
         name = self._loop.fleet.name_of(node)
         async with self._bus.subscribe() as feed:
             try:
-                sent = await self._mail.send(node, welcome.HELLO.decode(), kind=Kind.SYNC)
-                story = await self._mail.wait(sent[0].id, Rung.ON_HOST, wait_s)
+                sent = await self._mail.greet(node)
+                story = await self._mail.wait(sent.id, Rung.ON_HOST, wait_s)
             except FleetError as error:
                 return Health.ILL, f"{error.title}: {error.detail}"
             if story.rung in FAILED:

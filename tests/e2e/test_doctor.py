@@ -228,8 +228,9 @@ def test_onboarding(pair: list[Node]) -> None:
     for code in ("roster", "keys", "clock", "p1", "p2", "disk", "message"):
         assert ticks[code]["health"] == "well", ticks[code]
     assert ticks["p3"]["health"] == "unused"
-    assert pair[0].bodies()["fleet onboarding: hello"] == 1
-    assert pair[1].bodies()["fleet onboarding: welcome"] == 1
+    logs = [[(one["dir"], one["rung"]) for one in node.must("messages", "--kind", "hello")] for node in pair]
+    assert logs == [[("in", "on_host"), ("out", "on_host")], [("out", "on_host"), ("in", "on_host")]]
+    assert not pair[0].bodies() + pair[1].bodies()
 
 
 def test_joining_shows_the_ticks_to_a_person(pair: list[Node], lone: Node) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from engine.config import Config, LimitsConfig
 from engine.effects import Answer, Publish, Save
-from engine.mail import flood
+from engine.mail import flood, welcome
 from engine.mail.receipts import stream_of
 from engine.model.channel import Channel, Verdict
 from engine.model.envelope import Kind
@@ -36,6 +36,12 @@ def test_beyond_the_bound_nothing_is_taken_and_the_sender_is_told() -> None:
     assert said[0].endswith("inbox B10, stream B 5000:10")
     assert "answer 9: to B receipt 5000:10, busy 5000/11, busy 5000/12" in said
     assert not stream_of(script.fleet, "B", EPOCH).holds(11)
+
+
+def test_greetings_are_counted() -> None:
+    """They are kept like letters, and each is answered by one of ours."""
+    said = node().hear(batch(1, 12, kind=Kind.HELLO, body=welcome.HELLO))
+    assert "answer 9: to B receipt 5000:10, busy 5000/11, busy 5000/12" in said
 
 
 def test_it_comes_later_and_is_taken_then() -> None:

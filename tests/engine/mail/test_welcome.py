@@ -1,4 +1,4 @@
-"""A greeting is answered once, by real mail, with an id that the greeter can wait for."""
+"""A greeting is answered once, by mail that is in no inbox, with an id that the greeter can wait for."""
 
 import pytest
 
@@ -12,17 +12,17 @@ from tests.engine.script import Script, fleet, letter, parcel
 
 def hello(seq: int = 1) -> Arrived:
     """B's greeting."""
-    return Arrived((parcel("m1", seq, kind=Kind.SYNC, body=welcome.HELLO),), Channel.NATS, token=7)
+    return Arrived((parcel("m1", seq, kind=Kind.HELLO, body=welcome.HELLO),), Channel.NATS, token=7)
 
 
 def test_a_greeting_is_kept_and_answered() -> None:
-    """It is in our inbox, and one of ours is on its way to its sender, both before the receipt."""
+    """It is kept, and one of ours is on its way to its sender, both before the receipt."""
     script = Script(fleet("A", "B"))
     lines = script.hear(hello())
     assert any("inbox m1" in line for line in lines)
     assert any(f"deliver {welcome.answer_to('m1')} #1 to B over nats" == line for line in lines)
     answers = [one.envelope for one in script.effects if isinstance(one, e.Deliver)]
-    assert [(one.kind, one.body) for one in answers] == [(Kind.SYNC, welcome.WELCOME)]
+    assert [(one.kind, one.body) for one in answers] == [(Kind.HELLO, welcome.WELCOME)]
 
 
 def test_the_same_greeting_again_is_not_answered_again() -> None:
@@ -33,11 +33,11 @@ def test_the_same_greeting_again_is_not_answered_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"body": b"hello"}, {"kind": Kind.CONTEXT}, {"thread": "somebody"}, {"body": welcome.WELCOME}]
+    "changes", [{"body": b"hello"}, {"kind": Kind.CONTEXT}, {"kind": Kind.SYNC}, {"body": welcome.WELCOME}]
 )
 def test_other_mail_is_not_answered(changes: dict[str, object]) -> None:
-    """Only the one silent word to the node itself; its answer least of all, or two would greet each other for ever."""
-    facts = {"kind": Kind.SYNC, "body": welcome.HELLO, **changes}
+    """Only the one word of its own kind; its answer least of all, or two would greet each other for ever."""
+    facts = {"kind": Kind.HELLO, "body": welcome.HELLO, **changes}
     assert not welcome.is_greeting(letter("m1", **facts))  # type: ignore[arg-type]
     lines = Script(fleet("A", "B")).hear(Arrived((parcel("m1", 1, **facts),), Channel.NATS, token=7))  # type: ignore[arg-type]
     assert not [line for line in lines if welcome.answer_to("m1") in line]
