@@ -3,7 +3,7 @@
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from engine.doctor.report import Placed
+from engine.model.finding import Placed
 from screens import doctor_lines
 from screens.confirm import Confirm
 from screens.doctor_lines import FindingRows

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from statistics import median
 
 from engine.doctor import report
-from engine.doctor.report import Placed
 from engine.model.exam import Exam, Health, Tick
-from engine.model.finding import Finding
+from engine.model.finding import Finding, Placed, explains
 from engine.model.moment import Moment
 from engine.model.peer import Standing
 from engine.state import Fleet
@@ -32,7 +31,7 @@ TITLE = 32
 
 def placed(fleet: Fleet, now: Moment) -> list[Placed]:
     """What is wrong, in reading order."""
-    return report.arranged(report.found(fleet.doctor.exams, fleet.findings.values()), now.wall_ms)
+    return report.shown(report.found(fleet.doctor.exams, fleet.findings.values()), now.wall_ms)
 
 
 def key_of(one: Finding) -> str:
@@ -109,7 +108,7 @@ def behind(fleet: Fleet, one: Placed | None, now: Moment, size: int) -> list[Spa
     lines: list[Spans] = []
     if one is not None:
         lines += finding(one.finding, size)
-        above = next((two for two in placed(fleet, now) if report.explains(two.finding, one.finding)), None)
+        above = next((two for two in placed(fleet, now) if explains(two.finding, one.finding)), None)
         if above is not None:
             lines += wrap(f"because: {above.finding.title}", size, "warn", "  ")
         lines.append(())

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from datetime import tzinfo
 from typing import NamedTuple
 
-from engine.model.finding import Finding
+from engine.model.finding import Finding, causes
 from engine.model.moment import Moment
 from engine.state import Fleet
 from screens.format import clock, count
 from screens.glyphs import BROKER, SEVERITY, Look
 from screens.keymap import TABS, Key
-from screens.needs import causes
 from screens.spans import Span, Spans, cells, fit, sides, width
 
 TINY = (40, 10)
@@ -117,10 +116,9 @@ def banner(findings: Sequence[Finding], size: int) -> Framed:
     """The gravest finding with its next step, or a plain rule when there is none."""
     if not findings:
         return rule(size)
-    first = causes(findings)[0]
+    first, *others = causes(findings)
     look = SEVERITY[first.severity]
-    more = len(causes(findings)) - 1
-    end: Spans = ((f"{more} more  " if more else "", "dim"), ("F", "key"), (" findings", "dim"))
+    end: Spans = ((f"{len(others)} more  " if others else "", "dim"), ("F", "key"), (" findings", "dim"))
     room = size - width(end) - 8
     said: list[Span] = [(f" {look.glyph} {look.word} ", look.ink), (f" {first.title}", "strong")]
     for text in (first.detail, first.next_step):

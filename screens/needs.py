@@ -4,17 +4,15 @@ Calm is the point: a peer that is away is no need of anyone's until mail waits f
 its cause is shown. The header counts exactly this list.
 """
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from engine.model.channel import ChannelState
-from engine.model.finding import Finding, Severity
+from engine.model.finding import Severity, causes
 from engine.state import Fleet
 from screens.format import count
 from screens.roll import ABSENT_STANDINGS, peer_of
 
 LOUD = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM)
-ORDER = list(Severity)
 
 
 class Need(NamedTuple):
@@ -25,14 +23,6 @@ class Need(NamedTuple):
     title: str
     next_step: str
     at_ms: int
-
-
-def causes(findings: Iterable[Finding]) -> list[Finding]:
-    """The findings without those another one explains; the gravest first, then the oldest."""
-    found = list(findings)
-    codes = {one.code for one in found}
-    shown = [one for one in found if not codes.intersection(one.depends_on)]
-    return sorted(shown, key=lambda one: (ORDER.index(one.severity), one.at_ms))
 
 
 def needs(fleet: Fleet) -> list[Need]:

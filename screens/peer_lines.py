@@ -3,7 +3,7 @@
 from datetime import tzinfo
 
 from engine.model.channel import SLOT_S, SLOTS, Change, Channel, ChannelState
-from engine.model.finding import Finding
+from engine.model.finding import Finding, causes
 from engine.model.moment import Moment
 from engine.model.packets import Heartbeat
 from engine.model.peer import Peer, Standing
@@ -11,7 +11,7 @@ from engine.model.repair import Level
 from engine.state import Fleet
 from screens import format as say
 from screens.glyphs import CHANNEL, SEVERITY
-from screens.needs import causes, subject_peer
+from screens.needs import subject_peer
 from screens.roll import NOT_SPOKEN, Condition, Link, Plan, condition, links, no_plan, peer_of
 from screens.spans import Span, Spans, cell, cells, fit, sides, wrap
 

@@ -72,8 +72,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 ARROWS = {
     ("engine.mail", "engine.health.cascade"): "which channel next is health's formula, and mail's question",
     ("engine.doors", "engine.daemon.rundir"): "the letter slot lies where the node's other sockets do",
-    ("screens.doctor", "engine.doctor.report"): "a row is a finding in its place",
-    ("screens.doctor_lines", "engine.doctor.report"): "which finding explains which is one rule, whoever shows it",
+    ("screens.doctor_lines", "engine.doctor.report"): "what the checks and the node found is one report",
     ("engine.api", "engine.doctor.report"): "the report is what the doctor says, and its shape is a promise",
     ("fleet_tui.commands.doctor", "engine.verbs.clinic"): "where no node runs, the command itself looks at the machine",
     ("fleet_tui.commands.doctor", "engine.doctor"): "and reports in the same order",

@@ -24,7 +24,7 @@ from engine.api.views import (
 )
 from engine.config import MembershipConfig
 from engine.model.channel import Channel, ChannelHealth
-from engine.model.finding import Finding, Severity
+from engine.model.finding import Finding, Severity, arranged
 from engine.model.moment import Moment
 from engine.model.peer import Peer, Standing
 from engine.model.roster import Member
@@ -96,15 +96,8 @@ def refusals(fleet: Fleet) -> RefusalsView:
 
 
 def findings(fleet: Fleet) -> list[Finding]:
-    """What a person should know, causes first: a finding whose cause is also found comes after it."""
-    present = {finding.code for finding in fleet.findings.values()}
-    order = list(Severity)
-
-    def place(finding: Finding) -> tuple[bool, int, str, str]:
-        explained = any(code in present for code in finding.depends_on)
-        return explained, order.index(finding.severity), finding.code, finding.subject
-
-    return sorted(fleet.findings.values(), key=place)
+    """What a person should know, each finding under its cause."""
+    return [one.finding for one in arranged(fleet.findings.values())]
 
 
 def standing(peer: Peer | None, member: Member, config: MembershipConfig, now: Moment) -> Standing:

@@ -1,8 +1,6 @@
-"""The order in which a person should read what was found: causes before symptoms, each symptom under its cause.
+"""What the doctor found, as a person reads it and as programs do: causes before symptoms, each symptom under its cause.
 
-A finding explains another when the other names it, by its whole code or by the check it belongs to, and both speak of
-the same subject or the cause of the whole machine. Of several causes the gravest counts. What has not lasted as long as
-it must is not shown, and explains nothing.
+What has not lasted as long as it must is not shown, and explains nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,16 +8,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from engine.model.exam import Exam, Health
-from engine.model.finding import Finding, Severity
-
-ORDER = list(Severity)
-
-
-class Placed(msgspec.Struct, frozen=True):
-    """A finding in its place. `depth`: 0 is a cause, 1 its symptom, and so on."""
-
-    finding: Finding
-    depth: int = 0
+from engine.model.finding import Finding, Placed, Severity, arranged
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -52,52 +41,14 @@ def found(exams: Iterable[Exam], live: Iterable[Finding]) -> list[Finding]:
     return list(all_of_them.values())
 
 
-def arranged(findings: Iterable[Finding], now_ms: int) -> list[Placed]:
+def shown(findings: Iterable[Finding], now_ms: int) -> list[Placed]:
     """What is to be shown, in reading order."""
-    shown = sorted((one for one in findings if lasted(one, now_ms)), key=_gravity)
-    above = {id(one): _cause(one, shown) for one in shown}
-    placed: list[Placed] = []
-    for one in shown:
-        if above[id(one)] is None:
-            _place(one, 0, shown, above, placed)
-    # A circle of causes has no first: it is shown all the same.
-    for one in shown:
-        if not any(one is known.finding for known in placed):
-            placed.append(Placed(one))
-    return placed
-
-
-def _place(
-    one: Finding, depth: int, shown: Sequence[Finding], above: dict[int, Finding | None], placed: list[Placed]
-) -> None:
-    placed.append(Placed(one, depth))
-    for symptom in shown:
-        if above[id(symptom)] is one:
-            _place(symptom, depth + 1, shown, above, placed)
+    return arranged(one for one in findings if lasted(one, now_ms))
 
 
 def lasted(finding: Finding, now_ms: int) -> bool:
     """Whether it has lasted as long as it must."""
     return not finding.at_ms or now_ms - finding.at_ms >= finding.visible_after_s * 1_000
-
-
-def explains(cause: Finding, symptom: Finding) -> bool:
-    """Whether the one is why there is the other."""
-    if cause is symptom or not any(_named(cause.code, name) for name in symptom.depends_on):
-        return False
-    return cause.subject in ("", symptom.subject) or symptom.subject.startswith(f"{cause.subject}/")
-
-
-def _named(code: str, name: str) -> bool:
-    return code == name or code.startswith(f"{name}.")
-
-
-def _cause(symptom: Finding, shown: Sequence[Finding]) -> Finding | None:
-    return next((one for one in shown if explains(one, symptom)), None)
-
-
-def _gravity(one: Finding) -> tuple[int, int, str, str]:
-    return ORDER.index(one.severity), one.at_ms, one.code, one.subject
 
 
 def is_ill(finding: Finding) -> bool:
@@ -111,7 +62,7 @@ def entries(exams: Sequence[Exam], live: Iterable[Finding], now_ms: int) -> list
     health = {exam.code: exam.health for exam in exams}
     lines = [
         _entry(placed, check := whose.get((placed.finding.code, placed.finding.subject), ""), health.get(check))
-        for placed in arranged(found(exams, live), now_ms)
+        for placed in shown(found(exams, live), now_ms)
     ]
     quiet = (exam for exam in exams if not any(lasted(one, now_ms) for one in exam.findings))
     return lines + [

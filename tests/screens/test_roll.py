@@ -8,7 +8,7 @@ from engine.model.channel import Channel, ChannelState
 from engine.model.finding import Finding, Severity
 from engine.model.peer import Standing
 from screens.census import Census
-from screens.needs import causes, needs
+from screens.needs import needs
 from screens.roll import best, condition, counts, failed, members, natural
 from tests.screens.golden import BROKEN, EMPTY, LARGE, SMALL, fleet, health, member, peer, plan, ways
 
@@ -90,9 +90,11 @@ def test_a_changed_key_needs_me_once() -> None:
     assert [need.title for need in needs(told)] == ["a shows another key"]
 
 
-def test_causes_before_symptoms() -> None:
-    """A finding that another explains is not shown; the gravest is first."""
-    cause = Finding("disk.full", "The disk is full", Severity.HIGH)
-    symptom = Finding("store.refuses", "Sends are refused", Severity.CRITICAL, depends_on=("disk.full",))
-    other = Finding("clock.off", "A clock is off", Severity.LOW)
-    assert [one.code for one in causes([other, symptom, cause])] == ["disk.full", "clock.off"]
+def test_a_symptom_is_no_need_where_its_own_cause_is_told() -> None:
+    """Of one peer the header counts the cause alone; of another nothing is explained by it."""
+    cause = Finding("channel.cold", "No direct channel works", Severity.HIGH, "", "atlas")
+    own = Finding("queue.stuck", "Messages do not leave", Severity.MEDIUM, "", "atlas", depends_on=("channel.cold",))
+    other = replace(own, subject="borealis")
+    peers = [(member(name), peer(name), ways()) for name in ("atlas", "borealis")]
+    found = needs(fleet(peers, findings=[other, own, cause]))
+    assert [(need.peer, need.title) for need in found] == [("id-borealis", other.title), ("id-atlas", cause.title)]
