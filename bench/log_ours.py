@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from bench.log_store import AT_ONCE, more, opened
 from bench.process import rss_mb
-from bench.sink import Sink, cost_ms, shown, still
+from bench.sink import LIMIT_S, Sink, cost_ms, shown, still
 from engine.model.story import Page, Query
 from engine.state import Fleet
 from engine.store.read import Reader
@@ -68,8 +68,9 @@ async def run(home: Path, lines: int) -> dict[str, Any]:
         await still(sink)
         room = app.room
         assert isinstance(room, Messages)
-        while not room.pages.total:  # its first page is read by another thread
-            await still(sink)
+        async with asyncio.timeout(LIMIT_S):
+            while not room.pages.total:  # its first page is read by another thread
+                await still(sink)
         for _ in range(TIMES):
             there(more(store, AT_ONCE))
             total = room.pages.total

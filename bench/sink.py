@@ -15,6 +15,8 @@ from textual.drivers.headless_driver import HeadlessDriver
 SIZE = (160, 48)
 # Silence of this length means that the last frame was painted.
 STILL_S = 0.08
+# Nothing takes as long; what is not painted by then will not be.
+LIMIT_S = 30
 
 
 class Sink(HeadlessDriver):
@@ -46,11 +48,15 @@ async def shown(app: App[Any]) -> AsyncIterator[Sink]:
 
 
 async def cost_ms(sink: Sink, act: Callable[[], object]) -> float:
-    """Processor milliseconds from `act` to the end of the last frame that follows from it."""
+    """Processor milliseconds from `act` to the end of the last frame that follows from it.
+
+    Raises `TimeoutError` when none does.
+    """
     before, began = sink.frames, process_time()
     act()
-    while sink.frames == before:
-        await asyncio.sleep(0.001)
+    async with asyncio.timeout(LIMIT_S):
+        while sink.frames == before:
+            await asyncio.sleep(0.001)
     await still(sink)
     return (sink.painted - began) * 1000
 
