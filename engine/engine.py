@@ -3,8 +3,8 @@
     keys -> store -> first value -> core -> doors -> Started           stop: drain -> doors -> loop -> store
 
 It decides nothing about mail or health: rooms do. It owns the order of starting and stopping, the deeds that need its
-parts, and the node's own pulse: how long the loop was away. The verbs are the desk's (mail) and the admission's
-(members); here they have one address.
+parts, and the node's own pulse: how long the loop was away. The verbs are those of `engine.verbs`, a module a subject;
+here they have one address.
 """
 
 import asyncio

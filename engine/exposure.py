@@ -1,7 +1,7 @@
 """Where this node may be reached: what it binds, and what it tells others.
 
 Loopback until there is somebody to talk to: a peer that has joined, or an invite that waits. A `listen` in the
-configuration is a person's word and stands. Decisions only; who binds is `engine.engine`.
+configuration is a person's word and stands. Decisions only; who binds is `engine.doors`.
 """
 
 from collections.abc import Iterable

@@ -78,7 +78,7 @@ Waiting = tuple["asyncio.Future[None] | None", list[Effect], Fleet]
 
 class Hands:
     """Performs effects for one node. `deeds` are the effects that belong to the composition: applying a roster,
-    looking at the machine, rotating a key, sending a datagram."""
+    looking at the machine, mending it, sending a datagram, typing into a terminal."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """A room: one screen of the control room, with the frame around it.
 
-The base of all three. It draws the frame, keeps filter and marks, and performs the verbs that every room has. What a
+The base of every room. It draws the frame, keeps filter and marks, and performs the verbs that every room has. What a
 room says of itself: its body, its panel, which verbs cannot work now and why (`refusal`), and what to do with those
 that can (`do_<verb>`). Nothing here awaits: an answer from the engine comes as a call.
 """

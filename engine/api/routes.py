@@ -1,4 +1,4 @@
-"""The answers (edge): one function a path, in one table.
+"""The answers (edge): one function a path and method, and `ROUTES`, which has them all (those of `sessions` too).
 
 A handler reads what was asked, calls one verb of the engine and shows what came back. It decides nothing: what fits is
 `asks`, what the value looks like is `shapes`, and every error leaves through `answered` as

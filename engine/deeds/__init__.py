@@ -1,1 +1,1 @@
-"""What a node does to its own machine when its steps ask for it."""
+"""What a node does when its steps ask for it: mend itself, start a peer's node, tell whoever sits here."""

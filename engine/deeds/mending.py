@@ -4,6 +4,8 @@
 
 The table is closed: what is not in it cannot be asked for, and nothing in it ends a process that is not this node's
 own, opens a shell or takes an argument from a peer. Whether an action may be done is `engine.health.mend`'s to say.
+
+`start_peer` stands beside it: the one repair that is done to another machine, by the command which that announced.
 """
 
 import asyncio
@@ -38,8 +40,8 @@ Deed = Callable[[Undertake], Awaitable[str]]
 
 class Mender:
     """Does what `Undertake` asks. `restart`: ends this process in order and starts it again (None: nobody would).
-    `retrust`: gives keys and roster to everything once more. `tunnels`:
-    hangs up and opens those that are kept to peers; says how many."""
+    `retrust`: gives keys and roster to everything once more. `tunnels`: hangs up and opens those that are kept to
+    peers; says how many."""
 
     def __init__(
         self,

@@ -52,8 +52,8 @@ class ChannelHeld(msgspec.Struct, frozen=True):
 
 
 class ProbeAsked(msgspec.Struct, frozen=True):
-    """A person asks for a round trip to `peer` on `channel` (None: on every one) now.
-    `ask`: the id its ping is to have."""
+    """A person asks for a round trip to `peer` on `channel` (None: on every one) now. `ask`: the id
+    its ping is to have."""
 
     peer: str
     channel: Channel | None = None

@@ -8,7 +8,7 @@ from engine.model.vitals import Vitals
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A finding was made at the edge (`present`), or no longer holds."""
+    """A finding holds (`present`), or does so no longer."""
 
     finding: Finding
     present: bool = True

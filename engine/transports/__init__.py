@@ -1,1 +1,1 @@
-"""The ways to another machine, one file each; `catalogue` lists them."""
+"""The ways to another machine, a file or a folder each; `catalogue` lists them."""

@@ -31,9 +31,8 @@ class Parts(msgspec.Struct, frozen=True):
     """`home`, `config`: this node's. `me`, `fleet_id`, `nkey_seed`: who we are. `port`: our door. `candidates`,
     `carry`: what `Relay` asks of the engine. `on_link`: hears whether our broker is reached. `fellow`: whether a
     certificate is a present member's. `eager`: whether some peer can be reached by no hot channel now. `neighbours`:
-    asks those on a machine's network to wake it; their names. `lines`: the ssh
-    connections that P4 and P5 share; `slot`: where the socket for P5 lies. `fleet`: the newest value; `post`: the node
-    hears it."""
+    asks those on a machine's network to wake it; their names. `lines`: the ssh connections that P4 and P5 share;
+    `slot`: where the socket for P5 lies. `fleet`: the newest value; `post`: the node hears it."""
 
     me: str
     fleet_id: str

@@ -36,8 +36,8 @@ class World:
 
     `accepted`: id -> (receiver's id, body). `excused`: ids that a restored backup forgot, of which nothing is promised.
     `unsure`: ids that a restored sender had open, in a number since closed: they go again under another, and only the
-    inbox, which knows the id, keeps them apart.
-    `at_s`, `came_s`: when a message was sent and when it first came, by id. `log`: every event, with its moment.
+    inbox, which knows the id, keeps them apart. `at_s`, `came_s`: when a message was sent and when it first came, by
+    id. `log`: every event, with its moment.
     """
 
     def __init__(self, seed: int, size: int = 3, config: Config | None = None, channels: tuple[Channel, ...] = DIRECT):
