@@ -8,7 +8,7 @@ import argparse
 from typing import Any, NamedTuple
 
 from engine.model.channel import Channel
-from engine.model.envelope import KINDS, Kind, Rung
+from engine.model.envelope import KINDS, WAITABLE, Kind, Rung
 from engine.model.repair import Action
 from engine.model.roster import Role
 
@@ -144,7 +144,9 @@ VERBS: tuple[Verb, ...] = (
             arg("--via", **CHANNEL, help="over this channel only"),
             arg("--any", action="store_true", help="over any channel, not only those of its kind"),
             arg("--ttl", type=seconds, metavar="TIME", help="how long it is worth carrying; 0 for ever"),
-            arg("-w", "--wait", choices=words(Rung), metavar="RUNG", help="wait until it is this far, e.g. on_host"),
+            arg(
+                "-w", "--wait", choices=words(WAITABLE), metavar="RUNG", help="wait until it is this far, e.g. on_host"
+            ),
             arg("--timeout", type=duration, default=30.0, metavar="S", help="how long to wait (default 30)"),
             arg("--thread", default="", metavar="ID", help="the conversation it belongs to"),
             arg("--session", default="", metavar="NAME", help="the AI session there that it is for"),
@@ -197,7 +199,7 @@ VERBS: tuple[Verb, ...] = (
         (
             arg("what", choices=["list", "allow", "forbid"], nargs="?", default="list"),
             arg("session", nargs="?", default="", metavar="NAME", help="the session; run it in its own pane"),
-            arg("--pane", default="", metavar="%3", help="another tmux pane (or on macOS, a tty)"),
+            arg("--pane", default="", metavar="PANE", help="another tmux pane, as %%3 (on macOS a tty)"),
             arg("--socket", default="", metavar="PATH", help="of another tmux server"),
             arg("--kind", choices=["tmux", "terminal", "iterm2"], default="tmux", help="what the terminal runs in"),
             arg("--prompt", default="", metavar="REGEX", help="what stands before the cursor in its empty prompt"),

@@ -16,7 +16,7 @@ from textual.timer import Timer
 from textual.widgets import Button, Input, TextArea
 
 from engine.errors import FleetError
-from engine.model.envelope import FAILED, HEIGHT, Kind, Rung
+from engine.model.envelope import FAILED, HEIGHT, TOP, Kind, Rung
 from engine.model.story import Story
 from screens.confirm import Confirm
 from screens.desk import Desk, Engine, Reach
@@ -208,7 +208,7 @@ class Compose(ModalScreen[None], inherit_bindings=False):
         if revision != self.revision:
             self.revision = revision
             for name, story in self.stories.items():
-                if story.rung not in FAILED and HEIGHT[story.rung] < HEIGHT[Rung.ANSWERED]:
+                if story.rung not in FAILED and HEIGHT[story.rung] < TOP:
                     self._follow_one(name, story.id)
         reach = self.query_one("#reach", TextLines)
         reach.show(self._lines(max(20, reach.inner.width)))

@@ -44,7 +44,6 @@ RUNG: dict[Rung, Look] = {
     Rung.HELD: Look("◐", "held", "warn"),
     Rung.QUEUED: Look("◌", "queued", "heal"),
     Rung.SEEN: Look("●", "seen", "good"),
-    Rung.ANSWERED: Look("●", "answered", "good"),
     Rung.EXPIRED: Look("○", "expired", "bad"),
     Rung.REFUSED: Look("○", "refused", "bad"),
     Rung.DEAD: Look("○", "dead", "bad"),

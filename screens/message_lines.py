@@ -22,7 +22,7 @@ class Told(msgspec.Struct, frozen=True):
     group: Group | None = None
 
 
-LADDER = (Rung.ACCEPTED, Rung.ON_HOST, Rung.POSTED, Rung.SEEN, Rung.ANSWERED)
+LADDER = (Rung.ACCEPTED, Rung.ON_HOST, Rung.POSTED, Rung.SEEN)
 TOLD = {
     Rung.ACCEPTED: "It is safe in this node's outbox and not yet on its host.",
     Rung.ON_HOST: "The receiving node has it on disk and said so.",
@@ -30,7 +30,6 @@ TOLD = {
     Rung.HELD: "It is on its host and held there.",
     Rung.QUEUED: "It waits in the session.",
     Rung.SEEN: "The agent has it in its transcript.",
-    Rung.ANSWERED: "It was answered.",
     Rung.EXPIRED: "Its time ran out before anyone took it.",
     Rung.REFUSED: "The receiver refused it.",
     Rung.DEAD: "It was given up.",

@@ -11,7 +11,7 @@ import msgspec
 
 from engine.errors import Fault, FleetError
 from engine.model.channel import Channel
-from engine.model.envelope import BODY_LIMIT, KINDS, TTL_LIMIT_S, Kind, Rung, Urgency
+from engine.model.envelope import BODY_LIMIT, KINDS, TTL_LIMIT_S, Kind, Rung, Urgency, waitable
 from engine.model.repair import Action
 from engine.model.roster import Role
 from engine.model.story import Query
@@ -32,8 +32,7 @@ class Payload(msgspec.Struct, frozen=True):
 
 class MessageAsk(msgspec.Struct, frozen=True):
     """`POST /message`. `any`: any channel may carry it. `ttl`: seconds it is worth something (null: the kind's own).
-    `session`: the
-    one it is for. `wait`: answer when it is on this rung, or after `timeout` seconds."""
+    `session`: the one it is for. `wait`: answer when it is on this rung, or after `timeout` seconds."""
 
     to: str
     payload: Payload
@@ -161,9 +160,11 @@ def read(body: bytes, ask: type[Ask]) -> Ask:
 
 
 def message(body: bytes) -> MessageAsk:
-    """A message that a person may send. Raises `FleetError` `usage.body`, `usage.kind`, `usage.size`."""
+    """A message that a person may send. Raises `FleetError` `usage.body`, `usage.kind`, `usage.rung`, `usage.size`."""
     ask = read(body, MessageAsk)
     kind(ask.type)
+    if ask.wait is not None:
+        waitable(ask.wait)
     size = len(ask.payload.body.encode())
     if size > BODY_LIMIT:
         raise refused("size", "The message is too large", f"{size} bytes; at most {BODY_LIMIT}", "split it")

@@ -14,7 +14,7 @@ import msgspec
 from engine.api import asks
 from engine.api.views import Trouble
 from engine.errors import ErrorFacts, Fault, FleetError
-from engine.model.envelope import Rung
+from engine.model.envelope import FAILED, Rung
 from engine.model.story import Story
 
 if TYPE_CHECKING:
@@ -46,12 +46,19 @@ async def sent(engine: "Engine", ask: asks.MessageAsk) -> list[Story]:
 
 
 async def awaited(engine: "Engine", story: Story, rung: Rung, timeout_s: float) -> Story:
-    """The story once it is on `rung`, or as far as it came, with the reason: accepted work goes on."""
+    """The story once it is on `rung`, or as far as it came, with the reason."""
     try:
-        return await engine.wait(story.id, rung, timeout_s)
+        reached = await engine.wait(story.id, rung, timeout_s)
     except FleetError as error:
-        reached = await engine.story(story.id)
-        return Unreached(**msgspec.structs.asdict(reached), error=error.facts())
+        return _unreached(await engine.story(story.id), error)
+    if reached.rung in FAILED:
+        why = f"it is {reached.rung}" + (f": {reached.reason}" if reached.reason else "")
+        return _unreached(reached, FleetError("ended.rung", "It was not delivered", why, f"fleet why {story.id}"))
+    return reached
+
+
+def _unreached(story: Story, error: FleetError) -> Story:
+    return Unreached(**msgspec.structs.asdict(story), error=error.facts())
 
 
 async def lines(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:

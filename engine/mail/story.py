@@ -23,7 +23,6 @@ _REACHED = {
     Rung.HELD: "It is on {to}'s disk and held back from {session}",
     Rung.QUEUED: "It waits in {session} on {to}",
     Rung.SEEN: "It was seen in {session} on {to}",
-    Rung.ANSWERED: "It was answered in {session} on {to}",
     Rung.EXPIRED: "Its time to live ended before {to} was reached",
     Rung.REFUSED: "{to} refused it",
     Rung.DEAD: "It was given up",

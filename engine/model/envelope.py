@@ -10,6 +10,7 @@ from enum import IntEnum, StrEnum
 
 import msgspec
 
+from engine.errors import Fault, FleetError
 from engine.model.channel import Channel
 
 
@@ -127,7 +128,6 @@ class Rung(StrEnum):
     HELD = "held"
     QUEUED = "queued"
     SEEN = "seen"
-    ANSWERED = "answered"
     EXPIRED = "expired"
     REFUSED = "refused"
     DEAD = "dead"
@@ -142,9 +142,20 @@ HEIGHT = {
     Rung.HELD: 2,
     Rung.QUEUED: 3,
     Rung.SEEN: 4,
-    Rung.ANSWERED: 5,
 }
+TOP = max(HEIGHT.values())
 FAILED = frozenset({Rung.EXPIRED, Rung.REFUSED, Rung.DEAD})
+# What somebody proves can be waited for; that a message will fail, nobody promises.
+WAITABLE = tuple(HEIGHT)
+
+
+def waitable(rung: Rung) -> Rung:
+    """The rung, if one can wait for it. Raises `FleetError` `usage.rung`."""
+    if rung not in WAITABLE:
+        why = f"`{rung}` is an ending without delivery, which no wait is for; a wait ends with it anyway"
+        raise FleetError("usage.rung", "Not a rung to wait for", why, f"use {', '.join(WAITABLE)}", Fault.THEIRS)
+    return rung
+
 
 # At most this many durable numbers are open to one peer; the rest wait in the outbox.
 OPEN_LIMIT = 1_024

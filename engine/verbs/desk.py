@@ -35,6 +35,7 @@ from engine.model.envelope import (
     Kind,
     Rung,
     Urgency,
+    waitable,
 )
 from engine.model.event import MessageMoved
 from engine.model.roster import Member, Role
@@ -163,7 +164,9 @@ class Desk:
             raise FleetError("usage.channel", "No such channel here", why, "leave out --via, or name one of these")
 
     async def wait(self, msg_id: str, rung: Rung, timeout_s: float) -> Story:
-        """The story once the message reached `rung` or failed; `timeout.rung` when it did not within `timeout_s`."""
+        """The story once the message reached `rung` or failed. Raises `FleetError` `timeout.rung` when it did neither
+        within `timeout_s`, and `usage.rung` for a rung that cannot be waited for."""
+        waitable(rung)
         async with self._bus.subscribe() as feed:
             story = await self.story(msg_id)
             if _settled(story.rung, rung):
@@ -353,7 +356,7 @@ def _told(fleet: Fleet, story: Story, node: str) -> Story:
 def _settled(rung: Rung, wanted: Rung) -> bool:
     """Held back and given to it stand on one height, and only the second is what it says."""
     held_only = rung is Rung.HELD and wanted is Rung.POSTED
-    return rung in FAILED or (HEIGHT[rung] >= HEIGHT.get(wanted, 0) and not held_only)
+    return rung in FAILED or (HEIGHT[rung] >= HEIGHT[wanted] and not held_only)
 
 
 def _names(fleet: Fleet) -> dict[str, str]:

@@ -156,6 +156,14 @@ def test_a_wait_that_ends_is_status_5_and_the_work_goes_on(fleet: Fleet) -> None
     assert (ran.status, "fleet why" in ran.err) == (5, True)
 
 
+def test_a_wait_for_an_ending_is_refused(fleet: Fleet) -> None:
+    """Nobody promises that a message fails: nothing is sent, with status 2."""
+    before = len(fleet("messages", "--json").value)
+    for word in ("dead", "answered"):
+        assert fleet("send", "birch", "hi", "--wait", word).status == 2, word
+    assert len(fleet("messages", "--json").value) == before
+
+
 def test_an_unknown_recipient_is_an_error_at_once(fleet: Fleet) -> None:
     """stderr says what, why and the next step; with `--json` the five parts are on both streams."""
     ran = fleet("send", "nobody", "hi")
@@ -300,6 +308,16 @@ def test_every_verb_has_its_function() -> None:
         module, _, function = verb.run.partition(":")
         assert callable(getattr(import_module(f"fleet_tui.commands.{module}"), function))
     assert "COMMAND" in parser().format_help()
+
+
+def test_every_verb_tells_of_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--help` of each prints what it takes."""
+    built = parser()
+    for verb in VERBS:
+        with pytest.raises(SystemExit) as left:
+            built.parse_args([verb.name, "--help"])
+        assert left.value.code == 0
+        assert f"usage: fleet {verb.name}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

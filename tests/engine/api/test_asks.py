@@ -31,6 +31,8 @@ BAD = {
     "an unknown kind": (asked(type="gossip"), "usage.body", "$.type"),
     "the fleet's own kind": (asked(type="heartbeat"), "usage.kind", "heartbeat"),
     "an unknown channel": (asked(via="pigeon"), "usage.body", "$.via"),
+    **{f"a wait for {word}": (asked(wait=word), "usage.rung", word) for word in ("expired", "refused", "dead")},
+    "a wait for nothing known": (asked(wait="answered"), "usage.body", "$.wait"),
     "an endless wait": (asked(timeout=1e9), "usage.timeout", "timeout"),
     "too much": (asked(payload={"body": "ü" * (BODY_LIMIT // 2 + 1)}), "usage.size", str(BODY_LIMIT)),
 }
