@@ -17,6 +17,7 @@ from textual.widgets import Button, Input, TextArea
 
 from engine.errors import FleetError
 from engine.model.envelope import FAILED, HEIGHT, TOP, Kind, Rung
+from engine.model.roster import ALL
 from engine.model.story import Story
 from screens.confirm import Confirm
 from screens.desk import Desk, Engine, Reach
@@ -73,7 +74,7 @@ class Compose(ModalScreen[None], inherit_bindings=False):
             box.border_subtitle = " ctrl+s sends   esc closes "
             with Horizontal(classes="field"):
                 yield Plain("to", classes="label")
-                yield Input(self.to, id="to", compact=True, suggester=SuggestFromList([*names, "all"]))
+                yield Input(self.to, id="to", compact=True, suggester=SuggestFromList([*names, ALL]))
             with Horizontal(classes="field"):
                 yield Plain("kind", classes="label")
                 yield Choice([(kind, WORTH[kind]) for kind in WORTH], id="kind")

@@ -22,6 +22,7 @@ from engine.clock import SystemClock
 from engine.errors import Fault, FleetError
 from engine.model.channel import Channel
 from engine.model.envelope import Kind
+from engine.model.roster import ALL
 from engine.state import Fleet
 
 log = logging.getLogger("fleet.api")
@@ -112,7 +113,7 @@ def peers_of(node: Node) -> list[PeerView]:
 def best_of(node: Node) -> dict[str, Channel]:
     """The channel the next message to each member would take, by name, as the cascade itself has it."""
     try:
-        return {name: order[0] for name, order, _ in node.engine.preview("all") if order}
+        return {name: order[0] for name, order, _ in node.engine.preview(ALL) if order}
     except FleetError:
         return {}  # nobody to send to
 
@@ -163,7 +164,7 @@ async def verify_ledger(node: Node, request: Request) -> Response:
 async def preview(node: Node, request: Request) -> Response:
     params = request.query
     kind, via = asks.kind(params.get("type", Kind.CONTEXT)), asks.channel(params.get("via", ""))
-    reach = node.engine.preview(params.get("to", "all"), kind, via, "any" in params)
+    reach = node.engine.preview(params.get("to", ALL), kind, via, "any" in params)
     return answer([Reach(*line) for line in reach])
 
 

@@ -25,6 +25,15 @@ class Role(StrEnum):
     OBSERVER = "observer"
 
 
+# Addresses of several at once: everybody, or by role. No member may be called so.
+ALL, BY_ROLE = "all", "role:"
+
+
+def is_group(to: str) -> bool:
+    """Whether an address may name several: `all`, `role:worker`, or names parted by commas."""
+    return to == ALL or to.startswith(BY_ROLE) or "," in to
+
+
 class Address(msgspec.Struct, frozen=True):
     """Where a node listens: one host, four ports (0: not listening). `http` peer port, `nats` cluster routes,
     `leaf` NATS leaf nodes, `udp` gossip."""

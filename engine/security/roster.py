@@ -17,7 +17,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from engine.errors import FleetError
-from engine.model.roster import Address, Member, Role, Roster
+from engine.model.roster import ALL, Address, Member, Role, Roster
 from engine.security.ancestry import KEYRING_LIMIT, ROSTER, body, check_successor, digest, verify
 from engine.security.identity import Identity, base32, verify_bundle
 
@@ -132,6 +132,9 @@ def set_keyring(roster: Roster, identity: Identity, keyring: tuple[bytes, ...], 
 
 def check_name(name: str) -> None:
     """Raises `FleetError` `usage.name` unless it can be a name: it becomes a host name, a file and a NATS subject."""
+    if name == ALL:
+        why = f"{name!r} addresses everybody"
+        raise FleetError("usage.name", "That name is taken", why, "choose another, for example `mac2`")
     if not _NAME.fullmatch(name):
         raise FleetError(
             "usage.name",
@@ -144,7 +147,8 @@ def check_name(name: str) -> None:
 def name_from(text: str) -> str:
     """The nearest name to a host's name or a person's words: `Anna's MacBook.local` gives `anna-s-macbook`."""
     words = re.sub(r"[^a-z0-9]+", "-", text.split(".")[0].lower()).strip("-")
-    return words[:32].rstrip("-") or "node"
+    name = words[:32].rstrip("-")
+    return "node" if name in ("", ALL) else name
 
 
 def present(roster: Roster, name: str) -> Member:

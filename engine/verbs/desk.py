@@ -38,7 +38,7 @@ from engine.model.envelope import (
     waitable,
 )
 from engine.model.event import MessageMoved
-from engine.model.roster import Member, Role
+from engine.model.roster import ALL, BY_ROLE, Member, Role
 from engine.model.story import Group, Letter, Letters, Page, Query, Story
 from engine.security.role import may_send
 from engine.signals import Nudged, Posted
@@ -46,11 +46,8 @@ from engine.state import Fleet
 
 # A ULID has 26 characters; its last eight are random enough to be typed.
 ID_LENGTH, TAIL_LENGTH = 26, 6
-# Addresses of several at once: everybody, or by role.
-ALL = "all"
 # No letter has this id, so every one comes after it.
 BEFORE_ALL = "0"
-BY_ROLE = "role:"
 
 
 class Reader(Protocol):

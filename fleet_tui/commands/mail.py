@@ -8,6 +8,7 @@ from typing import Any
 from engine.api.client import PAGE
 from engine.errors import Fault, FleetError, exit_code
 from engine.model.envelope import Kind
+from engine.model.roster import is_group
 from fleet_tui import plain
 from fleet_tui.call import Call
 from fleet_tui.commands import sessions
@@ -15,7 +16,6 @@ from fleet_tui.commands import sessions
 SHOWN = 50
 # Beyond what it was asked to wait, a node may take this long to answer.
 MARGIN_S = 30.0
-GROUPS = ("all", "role:")
 # Letters come after the one with an id; the first comes after this.
 BEFORE_ALL = "0"
 
@@ -31,8 +31,7 @@ def send(call: Call) -> int:
         _confirm(call)
     answer = call.node.post("/message", ask, (call.args.timeout if call.args.wait else 0) + MARGIN_S)
     stories = answer.get("messages", [answer])
-    several = call.args.to.startswith(GROUPS) or "," in call.args.to
-    call.show(stories if several else answer, map(plain.sent, stories))
+    call.show(stories if is_group(call.args.to) else answer, map(plain.sent, stories))
     if call.args.wait is None:
         name = stories[0].get("group") or stories[0]["id"]
         call.tell(f"safe in the outbox; `fleet why {name}` tells what became of it")

@@ -172,7 +172,7 @@ def test_names(name: str) -> None:
     check_name(name)
 
 
-@pytest.mark.parametrize("name", ["", "-a", "A", "a.b", "a b", "a" * 33, "ä", "a\n", "../a", "*", ">"])
+@pytest.mark.parametrize("name", ["", "-a", "A", "a.b", "a b", "a" * 33, "ä", "a\n", "../a", "*", ">", "all", "role:a"])
 def test_what_is_no_name(name: str) -> None:
     """Nothing that could be read as a path, a wildcard or another name."""
     refused("usage.name", lambda: check_name(name))
@@ -180,7 +180,7 @@ def test_what_is_no_name(name: str) -> None:
     refused("usage.name", lambda: admit(ALONE, A, member(B, name), NOW))
 
 
-@given(st.text())
+@given(st.text() | st.just("All.local"))
 def test_every_host_gets_a_name(text: str) -> None:
     """Whatever a machine is called, a name can be made of it."""
     check_name(name_from(text))
