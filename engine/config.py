@@ -128,7 +128,7 @@ class GitConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class WakeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """P6. `macs`: cards that wake this machine (empty: those found). `broadcasts`: where magic packets go besides
-    255.255.255.255 and the peer's own network. `a_minute`: packets to one machine, at most."""
+    255.255.255.255 and the peer's own network. `a_minute`: bursts to one machine, at most."""
 
     macs: tuple[Mac, ...] = ()
     broadcasts: tuple[Broadcast, ...] = ()
@@ -154,8 +154,9 @@ class CloudConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class RepairConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The repair ladder: seconds from a break to asking the peer (L2), from there to its repair agent (L3), from there
-    to a person (L4), and since the break at the latest. `levels`: those in use. `per_hour`: escalations a node.
-    `agent`: the command that L3 starts here, with the question as its last argument (empty: none)."""
+    to a person (L4), and since the break at the latest. `levels`: those in use. `per_hour`: escalations a peer,
+    and runs of one action for peers. `agent`: the command that L3 starts here, with the question as its last argument
+    (empty: none)."""
 
     levels: tuple[int, ...] = (1, 2, 3, 4)
     l2_s: Period = 5.0

@@ -1,5 +1,6 @@
-"""The house stands as its plan says, and the inspector that says so can see."""
+"""The house stands as its plan says, its pages name what is there, and the inspector that says so can see."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,47 @@ def test_every_folder_of_modules_is_a_package() -> None:
 def test_no_test_file_is_too_long() -> None:
     """A test file can be read in one sitting."""
     assert [by_name(path) for path in TESTS if path.read_text().count("\n") > LONGEST_TEST] == []
+
+
+# What code spans and links of a page may name: a path, a bare file, a dotted module, a file beside the page.
+A_PATH, A_FILE = re.compile(r"[\w.-]+(?:/[\w.-]+)*/?"), re.compile(r"\w+\.py")
+A_SPAN, A_LINK = re.compile(r"`([^`\n]+)`"), re.compile(r"\]\(([^)#:]+)\)")
+FOLDERS = {path.name for root in (ROOT, ROOT / "tests") for path in root.iterdir() if path.is_dir()}
+# Not the decisions: they tell what was so when it was decided.
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "adding").glob("*.md"))]
+
+
+def lost(page: Path, text: str) -> list[str]:
+    """What a page names and the tree has not. A bare file belongs to a folder that the page names too."""
+    spans = [span for span in A_SPAN.findall(text) if A_PATH.fullmatch(span)]
+    paths = [span for span in spans if "/" in span and (span.split("/")[0] in FOLDERS or span.endswith(".py"))]
+    there = {span: [root / span for root in (ROOT, ROOT / "tests") if (root / span).exists()] for span in paths}
+    named = {path if path.is_dir() else path.parent for found in there.values() for path in found} | {page.parent}
+    files = [span for span in spans if A_FILE.fullmatch(span)]
+    dotted = [span for span in spans if "/" not in span and span not in files and span.split(".")[0] in PACKAGES]
+    gone = [span for span in paths if not there[span]]
+    gone += [span for span in files if not any((folder / span).exists() for folder in (ROOT, *named))]
+    gone += [span for span in dotted if not is_module(ROOT.joinpath(*span.split(".")))]
+    return gone + [link for link in A_LINK.findall(text) if not (page.parent / link).exists()]
+
+
+def is_module(path: Path) -> bool:
+    """Whether a dotted name, as a path, is a module, a package, or a name in a module."""
+    within = path.parent.with_suffix(".py")
+    return path.is_dir() or path.with_suffix(".py").exists() or (within.exists() and path.name in within.read_text())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=by_name)
+def test_a_page_names_only_what_is_there(page: Path) -> None:
+    """Whoever follows a page finds the file, folder, module or page that it speaks of."""
+    assert lost(page, page.read_text()) == []
+
+
+def test_a_lost_path_is_seen() -> None:
+    """A file that moved, a bare one of no folder that the page names, a module and a page of yesterday."""
+    page, gone = ROOT / "docs" / "why.md", ["engine/mail/gone.py", "e2e/gone.py", "table.py", "engine.gone", "gone.md"]
+    assert lost(page, "`engine/mail/gone.py` `e2e/gone.py` `table.py` `engine.gone` [gone](gone.md)") == gone
+    assert lost(page, "`engine/health/` has `table.py`, `engine.wire.REFUSALS` `e2e/test_git.py` [why](why.md)") == []
 
 
 PURE = '"""A story."""\n'

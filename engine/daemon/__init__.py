@@ -1,1 +1,2 @@
-"""The node as a process of this machine: whose home it is (`lock`) and where its sockets lie (`rundir`)."""
+"""The node as a process of this machine: whose home it is (`lock`), where its sockets lie (`rundir`), whether it
+is to stay down (`stopped`)."""

@@ -47,7 +47,7 @@ class Address(msgspec.Struct, frozen=True):
 
 class Bundle(msgspec.Struct, frozen=True):
     """A node's public keys, bound together by the device key: `device` Ed25519, `sealing` X25519, `signing` Ed25519
-    (rosters, checkpoints), `nkey` the NATS user key, `tls_cert` DER of the self-signed certificate that peers pin."""
+    (rosters, vouchers), `nkey` the NATS user key, `tls_cert` DER of the self-signed certificate that peers pin."""
 
     device: bytes
     sealing: bytes

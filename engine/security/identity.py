@@ -2,7 +2,7 @@
 
     seed ── HKDF-SHA256 ──┬── device   Ed25519   signs the bundle, once, and nothing else
                           ├── sealing  X25519    pairwise keys of frames
-                          ├── signing  Ed25519   rosters and checkpoints
+                          ├── signing  Ed25519   rosters and vouchers
                           ├── nkey     Ed25519   the broker's login
                           └── tls      Ed25519   a self-signed certificate that peers pin
 
