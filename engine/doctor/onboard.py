@@ -100,6 +100,8 @@ def why_not(fleet: Fleet, peer: str, code: str) -> Answer:
     which = {"p1": Channel.NATS, "p2": Channel.HTTP, "p3": Channel.RELAY, "ssh": Channel.SSH}.get(code)
     if which is not None:
         health = fleet.health(peer, which)
+        if health.state is ChannelState.UNKNOWN:
+            return Health.UNKNOWN, f"not known yet: {health.reason or 'no answer yet'}"
         return Health.ILL, f"{health.state.lower()}: {health.reason or 'no answer yet'}"
     live = fleet.peers.get(peer)
     return Health.ILL, "no heartbeat came yet" if live is None or live.beat is None else "it has another one than we"

@@ -6,13 +6,15 @@ import msgspec
 
 from engine.config import HealthConfig
 from engine.effects import Arm, Effect
-from engine.health.pairs import move, probe
+from engine.health.pairs import move, probe, put
 from engine.health.table import Event
 from engine.model.channel import CHANNELS, SLOT_S, SLOTS, Channel, ChannelHealth, ChannelState
 from engine.model.moment import Moment
 from engine.state import Fleet
 
 TIMER = "health.round"
+# Two that have met so lately still open their doors one by one; what has not worked yet is asked again so soon.
+MET_MS, SOON_S = 10_000, 0.5
 # Latencies kept a pair: enough for a p95 and for five minutes of sparkline at the probing rate.
 KEPT_LATENCIES = 60
 
@@ -64,6 +66,9 @@ def fail(
     fleet: Fleet, peer: str, channel: Channel, health: ChannelHealth, now: Moment, reason: str, hard: bool
 ) -> Step:
     config = fleet.config.health
+    if health.state is ChannelState.UNKNOWN and health.ok_at is None and _just_met(fleet, peer, now):
+        health = msgspec.structs.replace(health, reason=reason, retry_at=now.mono + SOON_S)
+        return put(fleet, peer, channel, health), [Arm(TIMER, health.retry_at)]
     fails = (*(at for at in health.fails if now.mono - at < config.window_s), now.mono)[-16:]
     streak = health.streak + 1
     enough = hard or streak >= config.streak or len(fails) >= config.streak
@@ -72,6 +77,13 @@ def fail(
     health = msgspec.structs.replace(health, fails=fails, streak=streak, good=0, backoff_s=backoff, retry_at=retry_at)
     fleet, effects = move(fleet, peer, channel, health, Event.ENOUGH if enough else Event.FAIL, now, reason)
     return fleet, [*effects, Arm(TIMER, max(now.mono, fleet.health(peer, channel).retry_at))]
+
+
+def _just_met(fleet: Fleet, peer: str, now: Moment) -> bool:
+    """Whether one of the two has just joined. By the clock of whoever admitted it: where that is off, what does not
+    work is called broken at once."""
+    joined = [one.joined_ms for one in (fleet.member(peer), fleet.member(fleet.me.id)) if one]
+    return 0 <= now.wall_ms - max(joined, default=0) < MET_MS
 
 
 def _backoff(health: ChannelHealth, config: HealthConfig) -> float:

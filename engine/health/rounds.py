@@ -130,7 +130,11 @@ def _rested(health: ChannelHealth, peer: str, channel: Channel, fleet: Fleet) ->
 
 _DUE: dict[ChannelState, Callable[[ChannelHealth, str, Channel, Fleet], float]] = {
     ChannelState.UNKNOWN: lambda health, peer, channel, fleet: (
-        0.0 if health.tried_at is None else _rested(health, peer, channel, fleet)
+        0.0
+        if health.tried_at is None
+        else health.retry_at
+        if health.retry_at > health.tried_at
+        else _rested(health, peer, channel, fleet)
     ),
     ChannelState.HEALTHY: _rested,
     # What could not be set up may be by now: a relay appeared, an address was heard.

@@ -167,13 +167,19 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
 
 
 def _announced(fleet: Fleet, peer: str, now: Moment) -> Step:
-    """A peer tells of other ways to it: what could not be set up may be by now, and a host key that was wrong by its
-    old word may be right by its new one."""
+    """A peer tells of other ways to it: what could not be set up may be by now, and is unknown until that is found out;
+    a host key that was wrong by its old word may be right by its new one."""
     effects: list[Effect] = [AskReady(peer)]
     for channel in (Channel.SEED, Channel.SSH):
-        fleet, more = _cleared(fleet, peer, channel, now, "it announced other ways")
-        effects += more
+        health = fleet.health(peer, channel)
+        if health.state in _BY_ITS_WORD:
+            health = msgspec.structs.replace(health, tried_at=None)
+            fleet, more = move(fleet, peer, channel, health, _BY_ITS_WORD[health.state], now, "it announced other ways")
+            effects += more
     return fleet, effects
+
+
+_BY_ITS_WORD = {ChannelState.QUARANTINED: Event.CLEARED, ChannelState.ABSENT: Event.PRESENT}
 
 
 def _echoed(fleet: Fleet, parcel: Parcel, now: Moment) -> Step:

@@ -7,7 +7,8 @@
 
 `enough` is three failures in five minutes, three in a row, or one hard signal (refused, no responders, disconnected).
 A success on a BROKEN channel is the first good probe of its healing, not health: a flapping path must prove itself
-three times. A pair that nobody tried for 15 minutes is `unknown` again. An absent key is the illegal step.
+three times. A pair that nobody tried for 15 minutes is `unknown` again. Between two that have just met, what never
+worked stays `unknown` (`judge`). An absent key is the illegal step.
 
 Nothing here looks at a clock or decides when to probe: `engine.health.step` does.
 """
