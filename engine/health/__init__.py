@@ -1,1 +1,1 @@
-"""How well each (peer, channel) pair is, and in which order to try them."""
+"""How well each (peer, channel) pair is, in which order to try them, and what is done about one that broke."""

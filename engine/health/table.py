@@ -10,7 +10,7 @@ A success on a BROKEN channel is the first good probe of its healing, not health
 three times. A pair that nobody tried for 15 minutes is `unknown` again. Between two that have just met, what never
 worked stays `unknown` (`judge`). An absent key is the illegal step.
 
-Nothing here looks at a clock or decides when to probe: `engine.health.step` does.
+Nothing here looks at a clock or decides when to probe: `engine.health.rounds` does.
 """
 
 from enum import StrEnum

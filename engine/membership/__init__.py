@@ -1,1 +1,1 @@
-"""Who is there: gossip and suspicion, heartbeats, the roster in force, invitations."""
+"""Who is there: gossip and suspicion, heartbeats, the roster in force, invitations, who might join."""

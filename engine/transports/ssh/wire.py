@@ -1,7 +1,7 @@
 """One ssh connection to one peer's sshd, by asyncssh (edge).
 
-The only module that knows asyncssh, which takes a third of a second and 19 MB to import: it is imported itself when
-the first peer has to be called. It speaks the words of `faults` to the rest.
+It knows asyncssh, as `files` and `forward` do, which takes a third of a second and 19 MB to import: they are imported
+themselves when the first peer has to be called. It speaks the words of `faults` to the rest.
 
 Host keys are those that the peer announced and no others: a key it did not announce ends the handshake before
 anything is sent. Only keys sign in, those configured or the user's own and the agent's; nothing is ever asked of a
