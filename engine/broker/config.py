@@ -37,7 +37,7 @@ EVERYWHERE = "0.0.0.0"
 _PING = {"ping_interval": "1s", "ping_max": 2}
 # The handshake of an honest peer takes milliseconds; a silent one must not hold a socket.
 _TLS_TIMEOUT_S = 2
-# Two full payloads may wait for a reader that is slow; a third cuts it off, and the outbox sends again.
+# Four full payloads may wait for a reader that is slow; a fifth cuts it off, and the outbox sends again.
 _PENDING_LIMIT = 4 * CARRIAGE_LIMIT
 
 

@@ -15,7 +15,7 @@ from engine.model.finding import Finding, Severity
 INODES_LEAST = 1_000
 # From so many times the room that is kept back on, a disk is worth a look though nothing is refused yet.
 ROOMY = 4
-# A stall of a minute is a machine that slept, not a loop that was busy.
+# A stall longer than half a minute is a machine that slept, not a loop that was busy.
 SLEPT_S = 30.0
 
 

@@ -44,7 +44,7 @@ from engine.security.role import may_send
 from engine.signals import Nudged, Posted
 from engine.state import Fleet
 
-# A ULID has 26 characters; its last eight are random enough to be typed.
+# A ULID has 26 characters; its last six are random enough to be typed, and no fewer are looked for.
 ID_LENGTH, TAIL_LENGTH = 26, 6
 # No letter has this id, so every one comes after it.
 BEFORE_ALL = "0"
