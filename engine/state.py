@@ -85,6 +85,14 @@ class Probe(msgspec.Struct, frozen=True):
     backed: bool = False
 
 
+class Followed(msgspec.Struct, frozen=True):
+    """What was last done about where a peer is and how it is reached. `said`: its word then; `at`: when that was done,
+    and what was done before within the last minute."""
+
+    said: tuple[tuple[Address, ...], Ways | None]
+    at: tuple[float, ...] = ()
+
+
 class Swim(msgspec.Struct, frozen=True):
     """The gossip machine of this node; owned by `engine.membership`. Times are monotonic seconds.
 
@@ -95,7 +103,8 @@ class Swim(msgspec.Struct, frozen=True):
     falls next. `paths`: the highest packet number of each peer, and the host and port it came from. `marks`: the
     highest (epoch, number) of each (peer, durable or not) that counted as a word from it. `heard_at`: the last word of
     anybody. `beats`: slices of heartbeats sent, `beat_at`: when the last one was, `told`: the branch and head it told.
-    `pushed_at`: when the roster was last pushed to everybody, `digest`: its hash.
+    `pushed_at`: when the roster was last pushed to everybody, `digest`: its hash. `followed`: peer -> where we followed
+    it to.
     """
 
     order: tuple[str, ...] = ()
@@ -116,6 +125,7 @@ class Swim(msgspec.Struct, frozen=True):
     told: str = ""
     pushed_at: float = float("-inf")
     digest: bytes = b""
+    followed: Map[str, Followed] = Map()
 
 
 class Refusals(msgspec.Struct, frozen=True):

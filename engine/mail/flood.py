@@ -5,8 +5,9 @@
     a first refusal ─► a finding names the member ─► nothing refused for a minute ─► the finding ends
 
 A bucket holds a minute's worth (`limits.flood`) and fills evenly, so bursts at full speed pass. Nothing is lost: the
-number stays open at its sender, who hears "busy", rests it and sends it again. Of the fleet's own kinds only greetings
-are counted, for they are kept like letters. What is kept is one bucket a member.
+number stays open at its sender, who hears "busy", rests it and sends it again. Of the fleet's own kinds two are
+counted: greetings, for they are kept like letters, and words of a session on our letters, one for each letter that they
+name. What is kept is one bucket a member.
 """
 
 import msgspec

@@ -106,18 +106,28 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
 
 
 def _too_many(fleet: Fleet, envelope: Envelope, room: dict[str, float], now: Moment) -> bool:
-    """Whether its sender's bucket has no room for what is kept as a letter; if it has, one is taken out. What is known
-    already, and what somebody else could replay, is not counted."""
+    """Whether its sender's bucket has no room for it; if it has, what it weighs is taken out. What is known already,
+    and what somebody else could replay, is not counted."""
     src, epoch = envelope.src, envelope.src_epoch
     old = epoch < fleet.mail.floors.get(src, 0) or stream_of(fleet, src, epoch).holds(envelope.seq)
-    if old or not KINDS[envelope.kind].durable or envelope.kind in _EFFECTS:
+    weight = 0 if old else _weight(envelope)
+    if not weight:
         return False
     if src not in room:
         room[src] = flood.room(fleet, src, now)
     if room[src] < 1:
         return True
-    room[src] -= 1
+    room[src] -= weight
     return False
+
+
+def _weight(envelope: Envelope) -> int:
+    """What is kept as a letter is one; a word on our letters is as many as it names, for each is looked up and told,
+    whether we ever wrote it or not."""
+    if envelope.kind is Kind.RUNG:
+        said: Climbs = unpack(Kind.RUNG, envelope.body)
+        return max(1, len(said.climbs))
+    return int(KINDS[envelope.kind].durable and envelope.kind not in _EFFECTS)
 
 
 def _take(

@@ -39,7 +39,7 @@ from engine.signals import (
     Signal,
     Started,
 )
-from engine.state import Fleet
+from engine.state import Fleet, Followed
 
 Step = tuple[Fleet, list[Effect]]
 
@@ -53,6 +53,9 @@ KEPT_ROUNDS = 6
 SINK = 0.125
 # No path is so slow: a clock that is off by more than before was set.
 CLOCK_SET_MS = 30_000
+# Following a peer is a write, a look at its channels and another configuration of our broker. A machine that changes
+# networks says so a few times; one that says so all the time is none that can be followed.
+MOVES_A_MINUTE, MINUTE_S = 12, 60.0
 
 
 def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
@@ -174,7 +177,7 @@ def _heard(fleet: Fleet, parcel: Parcel, now: Moment) -> Step:
     number = (envelope.src_epoch, envelope.seq)
     if peer is None or beat is None or number <= peer.beat_no:
         return fleet, []
-    moved = peer.beat is None or (peer.beat.addresses, peer.beat.ways) != (beat.addresses, beat.ways)
+    fleet, moved = _followed(fleet, peer, beat, now)
     offset_ms = peer.offset_ms if parcel.relay else clock_offset_ms(peer, beat.sent_ms, now)
     peer = replace(peer, beat=beat, beat_no=number, offset_ms=offset_ms)
     fleet = replace(fleet, peers=fleet.peers.set(peer.id, peer))
@@ -184,6 +187,20 @@ def _heard(fleet: Fleet, parcel: Parcel, now: Moment) -> Step:
     # Brokers are called at those addresses too.
     followed: list[Effect] = [ApplyRoster(fleet.roster), AskReady(peer.id)] if moved else []
     return fleet, [*saved, *effects, *followed, *_compared(fleet, peer, beat, now)]
+
+
+def _followed(fleet: Fleet, peer: Peer, beat: Heartbeat, now: Moment) -> tuple[Fleet, bool]:
+    """Whether the peer is to be followed to where it says it is: not where it was, and not too often. Beyond the limit
+    it is called there all the same, and followed by the next heartbeat that finds room."""
+    before = fleet.swim.followed.get(peer.id)
+    if before is None:
+        before = Followed((peer.beat.addresses, peer.beat.ways) if peer.beat else ((), None))
+    said = beat.addresses, beat.ways
+    at = tuple(one for one in before.at if now.mono - one < MINUTE_S)
+    if (said == before.said and peer.beat is not None) or len(at) >= MOVES_A_MINUTE:
+        return fleet, False
+    followed = fleet.swim.followed.set(peer.id, Followed(said, (*at, now.mono)))
+    return replace(fleet, swim=replace(fleet.swim, followed=followed)), True
 
 
 def _read(envelope: Envelope) -> Heartbeat | None:

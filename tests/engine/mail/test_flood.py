@@ -8,9 +8,9 @@ from engine.effects import Answer, Publish, Save
 from engine.mail import flood, welcome
 from engine.mail.receipts import stream_of
 from engine.model.channel import Channel, Verdict
-from engine.model.envelope import Kind
+from engine.model.envelope import Kind, Rung
 from engine.model.mail import Parcel
-from engine.model.packets import BUSY, Note
+from engine.model.packets import BUSY, Climb, Climbs, Note, pack
 from engine.signals import Arrived, Posted, Rang
 from tests.engine.script import EPOCH, Script, fleet, letter, parcel, receipt, tried
 
@@ -42,6 +42,18 @@ def test_greetings_are_counted() -> None:
     """They are kept like letters, and each is answered by one of ours."""
     said = node().hear(batch(1, 12, kind=Kind.HELLO, body=welcome.HELLO))
     assert "answer 9: to B receipt 5000:10, busy 5000/11, busy 5000/12" in said
+
+
+def test_words_of_a_session_are_counted_by_the_letters_they_name() -> None:
+    """Whoever invents letters of ours has a hundred looked up for each number; beyond the bound it is told to wait, and
+    an honest word comes later and takes effect then."""
+    script = node()
+    words = [pack(Climbs(tuple(Climb(f"m{seq}-{at}", Rung.SEEN, 1) for at in range(8)))) for seq in range(1, 4)]
+    said = script.hear(came(*(parcel(f"r{seq}", seq, kind=Kind.RUNG, body=words[seq - 1]) for seq in (1, 2, 3))))
+    assert sum(line.count("climbs") for line in said) == 16
+    assert "answer 9: to B receipt 5000:2, busy 5000/3" in said
+    later = script.hear(came(parcel("r3", 3, kind=Kind.RUNG, body=words[2])), at=60.0)
+    assert sum(line.count("climbs") for line in later) == 8
 
 
 def test_it_comes_later_and_is_taken_then() -> None:

@@ -7,7 +7,7 @@ from immutables import Map
 from msgspec.structs import replace
 
 from engine.config import Config
-from engine.effects import Arm, Deliver, Effect, Look, Save
+from engine.effects import ApplyRoster, Arm, AskReady, Deliver, Effect, Look, Save
 from engine.membership import beat
 from engine.membership.beat import FIRST_S, SLICE, clock_offset_ms
 from engine.membership.seating import restarted
@@ -192,6 +192,28 @@ def test_a_heartbeat_is_kept_and_new_addresses_are_saved() -> None:
     assert node.peers[B].offset_ms == 500.0
     assert Save in [type(effect) for effect in effects]
     assert heard(node, came(B, replace(said, load=9.0), (1, 2)))[1] == []
+
+
+def test_who_moves_all_the_time_is_followed_a_few_times_a_minute() -> None:
+    """Each time costs a write and a look at brokers and channels: beyond the limit only what is known of it changes,
+    until there is room; then the last word is followed, and once."""
+    node, followed = fleet(), 0
+
+    def said(turn: int, number: int, second: float) -> bool:
+        nonlocal node
+        told = Heartbeat(T0_MS, "1", addresses=(Address(f"10.1.1.{turn}", udp=5),), roster_version=1)
+        node, effects = heard(node, came(B, told, (1, number)), second)
+        assert node.addresses_of(B) == told.addresses
+        kinds = {type(effect) for effect in effects} & {Save, ApplyRoster, AskReady}
+        assert kinds in (set(), {Save, ApplyRoster, AskReady})
+        return bool(kinds)
+
+    for turn in range(1, 200):
+        followed += said(turn, turn, 1.0 + turn / 1000)
+    assert followed == beat.MOVES_A_MINUTE
+    assert not said(199, 200, 50.0)
+    assert said(199, 201, 62.0)
+    assert not said(199, 202, 72.0)
 
 
 @pytest.mark.parametrize(("number", "taken"), [((1, 5), False), ((1, 4), False), ((2, 1), True), ((1, 6), True)])
