@@ -42,8 +42,8 @@ class Imitator:
             lines[self.y : self.y + 1] = [prompt + typed[0], *(f"  {one}" for one in typed[1:])]
         y, x = self.y + len(typed) - 1, (self.x if len(typed) == 1 else 2) + len(typed[-1])
         top = max(0, y - ROWS + 1)
-        os.write(1, b"\x1b[?2004h\x1b[0m\x1b[2J\x1b[H")
-        os.write(1, "\r\n".join(lines[top : top + ROWS]).encode() + f"\x1b[0m\x1b[{y - top + 1};{x + 1}H".encode())
+        shown = "\r\n".join(lines[top : top + ROWS])
+        os.write(1, f"\x1b[?2004h\x1b[0m\x1b[2J\x1b[H{shown}\x1b[0m\x1b[{y - top + 1};{x + 1}H".encode())
 
     def hear(self, data: str) -> None:
         """Keys and pastes."""
@@ -65,8 +65,8 @@ class Imitator:
         if word == "show":
             self.show(name)
         else:
+            # Nothing of it shows yet; a screen half drawn anew would be looked at.
             setattr(self, word, True)
-            self.draw()
 
 
 def _wrapped(text: str, rows: int) -> list[str]:
@@ -79,7 +79,7 @@ def main() -> None:
     wishes = os.open(fifo, os.O_RDWR)
     imitator = Imitator(name, Path(said))
     while True:
-        for ready in select.select([0, wishes], [], [])[0]:
+        for ready in select.select([wishes, 0], [], [])[0]:
             data = os.read(ready, 65536).decode(errors="replace")
             if ready == 0:
                 imitator.hear(data)

@@ -4,8 +4,9 @@
 
 The client counts for no window's size and is sent no output; it looks with `capture-pane` and types with a buffer and
 `paste-buffer -p` (bracketed where the program asked for it). Ours are the commands on stdin; each comes back as a block
-`%begin … %end`. A last command that prints a serial of its own tells where the answer to a question ends, however many
-blocks it had.
+`%begin N … %end N`, several where it runs others. The protocol quotes nothing, so a pane may show lines like these.
+Behind each command stands one that prints a word nobody can guess: what comes before it is the command's answer, and of
+lines that could end a block the last one does.
 
 A paste or an Enter stands inside `if-shell -F`: one turn of the server compares cursor, mode, program and process with
 those of the look, and types. Nothing can come between. Decision 42 has what else was thought of.
@@ -13,10 +14,11 @@ those of the look, and types. Nothing can come between. Decision 42 has what els
 
 import asyncio
 import os
+import re
+import secrets
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from itertools import count
 from typing import Final
 
 from engine.transports.text.screen import DEAD, IN_MODE, SHUT, TOGETHER, Look
@@ -32,11 +34,13 @@ STAMP: Final = (
     "#{pane_in_mode}/#{cursor_x}/#{cursor_y}/#{pane_dead}/#{pane_pid}/#{alternate_on}/#{pane_synchronized}/"
     "#{pane_input_off}/#{pid}.#{start_time}/#{pane_current_command}"
 )
+_STAMPED = re.compile(r"(\d+)/(\d+)/(\d+)/(\d+)/(\d+)/(\d*)/(\d*)/(\d*)/([\d.]+)/(.*)", re.DOTALL)
 # The name of our buffer; it is deleted as it is pasted.
 BUFFER = "fleet"
 NO_TMUX = "this machine has no tmux"
 UNTYPABLE = "it cannot be typed in one line"
 NO_PANE = "its terminal has gone"
+GARBLED = "its tmux answers something that cannot be read"
 OTHER = "its tmux has started anew since: `fleet text allow` again"
 
 
@@ -46,7 +50,6 @@ class Control:
     def __init__(self, socket: str, target: str):
         self._socket, self._target = socket, target
         self._process: asyncio.subprocess.Process | None = None
-        self._serial = count(1)
         self._one = asyncio.Lock()
 
     async def ask(self, *commands: str) -> list[str]:
@@ -60,7 +63,7 @@ class Control:
                     return await self._asked(commands)
             except (TimeoutError, ConnectionError, EOFError, ValueError) as error:
                 await self._end()
-                raise Gone("its tmux does not answer" if isinstance(error, TimeoutError) else NO_PANE) from None
+                raise Gone(_why(error)) from None
             except asyncio.CancelledError:
                 # Half a question would be answered to the next one.
                 await self._end()
@@ -74,13 +77,10 @@ class Control:
         process = self._process or await self._attached()
         assert process.stdin
         assert process.stdout
-        last = f"fleet-{next(self._serial)}"
-        process.stdin.write("\n".join([*commands, f"display-message -p {last}", ""]).encode())
+        word = secrets.token_hex(8)
+        process.stdin.write("".join(f"{command}\ndisplay-message -p {word}\n" for command in commands).encode())
         await process.stdin.drain()
-        answers: list[str] = []
-        while (answer := await _block(process.stdout)) != last:
-            answers.append(answer)
-        return answers
+        return [block for _ in commands for block in blocks(await _upto(process.stdout, word))]
 
     async def _attached(self) -> asyncio.subprocess.Process:
         program = shutil.which("tmux")
@@ -98,8 +98,10 @@ class Control:
         )
         self._process = process
         assert process.stdout
-        # The answer to attaching itself; an error if there is nothing to attach to.
-        await _block(process.stdout)
+        # The answer to attaching itself, before which nothing is asked; an end if there is nothing to attach to.
+        while not (line := await _line(process.stdout)).startswith(("%end ", "%error ")):
+            if line.startswith("%exit"):
+                raise EOFError
         return process
 
     async def _end(self) -> None:
@@ -116,21 +118,39 @@ class Control:
             await asyncio.wait_for(process.wait(), END_S)
 
 
-async def _block(stream: asyncio.StreamReader) -> str:
-    """The next answer; what tmux tells between answers is passed over. A refused command answers with its error,
-    marked as one."""
-    while not (line := await _line(stream)).startswith("%begin "):
-        if line.startswith("%exit"):
-            raise EOFError
-    number = line.removeprefix("%begin ")
-    ends = {f"%end {number}": "", f"%error {number}": REFUSED}
+def _why(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "its tmux does not answer"
+    return GARBLED if isinstance(error, ValueError) else NO_PANE
+
+
+async def _upto(stream: asyncio.StreamReader, word: str) -> list[str]:
+    """All lines before the block that holds just this word."""
     lines: list[str] = []
-    while (line := await _line(stream)) not in ends:
+    while (line := await _line(stream)) != word:
         lines.append(line)
-    return ends[line] + "\n".join(lines)
+    await _line(stream)
+    return lines[:-1]
 
 
-REFUSED = "%error "
+def blocks(lines: list[str]) -> list[str]:
+    """The answers in these lines; what tmux tells between them is passed over. A refused command answers with its
+    error, marked as one. Raises `ValueError` when one has no end."""
+    found: list[str] = []
+    at = 0
+    while at < len(lines):
+        number = lines[at].removeprefix("%begin ")
+        if number != lines[at]:
+            ends = {f"%end {number}": "", f"%error {number}": REFUSED}
+            last = max(there for there in range(at, len(lines)) if lines[there] in ends)
+            found.append(ends[lines[last]] + "\n".join(lines[at + 1 : last]))
+            at = last
+        at += 1
+    return found
+
+
+# What no terminal shows.
+REFUSED = "\0"
 
 
 async def _line(stream: asyncio.StreamReader) -> str:
@@ -153,10 +173,13 @@ class Pane:
 
     async def look(self) -> Look:
         """What it shows. Raises `Gone`, also where another pane has its number now."""
-        stamp, text = await self._answers(
+        stamp, text, *_ = await self._answers(
             f"display-message -p -t {self._pane} {quoted(STAMP)}", f"capture-pane -p -e -t {self._pane}"
         )
-        mode, x, y, dead, pid, _, together, shut, server, command = stamp.split("/", 9)
+        found = _STAMPED.fullmatch(stamp)
+        if found is None:
+            raise Gone(GARBLED)
+        mode, x, y, dead, pid, _, together, shut, server, command = found.groups()
         if f"{server}.{pid}" != self._identity:
             raise Gone(OTHER)
         hold = DEAD if dead != "0" else IN_MODE if mode != "0" else TOGETHER if together == "1" else ""
@@ -187,7 +210,7 @@ class Pane:
 
     async def history(self) -> str:
         """Its scroll-back, wrapped lines joined."""
-        (text,) = await self._answers(f"capture-pane -p -J -S -{HISTORY_LINES} -E -1 -t {self._pane}")
+        text, *_ = await self._answers(f"capture-pane -p -J -S -{HISTORY_LINES} -E -1 -t {self._pane}")
         return text
 
     async def close(self) -> None:

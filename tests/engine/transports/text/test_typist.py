@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from engine.model.hop import HopState
+from engine.transports.text import tmux as control
 from engine.transports.text import typist as typing
 from engine.transports.text.screen import IN_MODE, TOGETHER, Look
 from engine.transports.text.terminal import Gone
-from engine.transports.text.tmux import NO_PANE, NO_TMUX, OTHER, Pane
+from engine.transports.text.tmux import GARBLED, NO_PANE, NO_TMUX, OTHER, REFUSED, Pane, blocks
 from engine.transports.text.typist import CHANGED, LOST, UNSEEN, UNSENT, UNSHOWN, Progress, Typist
 from tests.panes import Tmux
 
@@ -231,6 +232,63 @@ async def test_a_pane_that_ends_beside_others(tmux: Tmux) -> None:
     tmux("kill-pane", "-t", pane)
     assert ended(await typed(typist)) == [(HopState.HELD, NO_PANE, True)]
     await typist.close()
+
+
+def guesses(begin: str) -> list[str]:
+    """What may end the answers to the next questions, by one who saw this and counts along."""
+    _, when, number, flags = begin.split()
+    times, numbers = range(int(when), int(when) + 3), range(int(number), int(number) + 200)
+    ends = [f"%end {at} {one} {flags}" for at in times for one in numbers]
+    return ["%begin 1 1 1", *ends, "%exit", "/", "fleet-1", "fleet-2"]
+
+
+async def test_a_pane_that_speaks_our_protocol(tmux: Tmux, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines that would end an answer are a screen like any other: it is whole, and so is what is asked next."""
+    told = tmux.folder / "told"
+    pane = tmux.run(f"while :; do cat {told} 2>/dev/null && exec cat; sleep 0.01; done")
+    terminal = await tmux.pane(pane)
+    seen: list[str] = []
+    plain = control._line
+
+    async def read(stream: asyncio.StreamReader) -> str:
+        seen.append(await plain(stream))
+        return seen[-1]
+
+    with monkeypatch.context() as overheard:
+        overheard.setattr(control, "_line", read)
+        await terminal.look()
+    lines = guesses(next(one for one in reversed(seen) if one.startswith("%begin ")))
+    told.write_text("\n".join([*lines, "%error at the top", *["%end"] * 28, ""]))
+    async with asyncio.timeout(FOREVER_S):
+        while not (look := await terminal.look()).text.startswith("%error at the top"):
+            await asyncio.sleep(0.02)
+    assert look.text.split("\n") == ["%error at the top", *["%end"] * 28, ""]
+    assert (await terminal.history()).split("\n")[-len(lines) :] == lines
+    assert (await terminal.look()) == look
+    await terminal.close()
+
+
+@pytest.mark.parametrize("said", ["", "/", "0/0/0", "x/0/0/0/1/0/0/0/1.2/bash"])
+async def test_an_answer_that_cannot_be_read(tmux: Tmux, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is typed, and why is told; the next look is as good as ever."""
+    pane = tmux.shell()
+    typist = await typist_of(tmux, pane)
+    with monkeypatch.context() as garbled:
+        garbled.setattr("engine.transports.text.tmux.STAMP", said)
+        assert ended(await typed(typist)) == [(HopState.HELD, GARBLED, True)]
+    await showing(typist, "idle")
+    assert MARK not in tmux.text(pane)
+    await typist.close()
+
+
+def test_a_block_without_an_end() -> None:
+    """Of what only looks like one, the last end counts; without any, it is no answer."""
+    assert blocks(["%x", "%begin 1", "a", "%end 1", "b", "%end 1", "%y", "%begin 2", "%error 2"]) == [
+        "a\n%end 1\nb",
+        REFUSED,
+    ]
+    with pytest.raises(ValueError, match="empty"):
+        blocks(["%begin 1", "a"])
 
 
 async def test_what_was_being_typed_is_sought(tmux: Tmux) -> None:
