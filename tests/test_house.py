@@ -74,6 +74,14 @@ def test_a_page_names_only_what_is_there(page: Path) -> None:
     assert lost(page, page.read_text()) == []
 
 
+def test_the_plan_names_every_part() -> None:
+    """Whoever looks for a module of the engine's own floor, or a package, finds it in the architecture's table."""
+    parts = [path for path in (ROOT / "engine").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
+    tree = (ROOT / "docs" / "architecture.md").read_text().partition("## The tree")[2].partition("\n## ")[0]
+    named = {word for span in A_SPAN.findall(tree) for word in re.findall(r"\w+", span)}
+    assert sorted({path.stem for path in parts} - {"__init__"} - named) == []
+
+
 def test_a_lost_path_is_seen() -> None:
     """A file that moved, a bare one of no folder that the page names, a module and a page of yesterday."""
     page, gone = ROOT / "docs" / "why.md", ["engine/mail/gone.py", "e2e/gone.py", "table.py", "engine.gone", "gone.md"]
