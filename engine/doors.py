@@ -24,6 +24,7 @@ from engine.core import Core
 from engine.daemon.rundir import make_run_dir
 from engine.errors import FleetError
 from engine.health.cascade import reached
+from engine.home import BROKER
 from engine.membership import waking
 from engine.membership.datagram import Datagrams
 from engine.membership.discovery_mdns import Beacon, Telling
@@ -69,10 +70,10 @@ class Doors:
         self._home = home
         self._identity, self._core, self._spawn, self._now_ms = identity, core, spawn, now_ms
         self._config = fleet.config
-        self._files: Files = files_in(home / "broker", *files)
+        self._files: Files = files_in(home / BROKER, *files)
         self._port = PeerPort(identity.id, fleet.me.version, *files, fleet.config.net.http_port)
         self._datagrams = Datagrams(GossipSeal(fleet.roster.keyring), core.loop.post)
-        self._broker = Broker(home / "broker", self._planned(), self._broker_changed)
+        self._broker = Broker(home / BROKER, self._planned(), self._broker_changed)
         self._nats: Nats | None = None
         self._said = BrokerChanged("absent")
         self._trusted = fleet.roster.fleet_id

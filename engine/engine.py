@@ -31,6 +31,7 @@ from engine.effects import ApplyRoster, Dismiss, Look, Notify, SendDatagram, Sen
 from engine.errors import Fault, FleetError
 from engine.evidence.ledger import link
 from engine.first import first
+from engine.home import TOKEN
 from engine.membership.look import Looker
 from engine.model.records import PutMeta, PutRoster
 from engine.model.roster import Roster
@@ -58,7 +59,6 @@ from engine.verbs.workbench import Workbench
 log = logging.getLogger(__name__)
 
 PREKEYS = "prekeys"
-TOKEN = "token"
 # The loop is asked once a second whether it still runs; an answer this much late is a stall worth telling.
 PULSE_S, STALL_S = 1.0, 0.5
 DRAIN_S = 5.0

@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 
 from engine.config import Resolved
+from engine.home import PORTS, write_private
 
-FILE = "ports.json"
 ORIGIN = "the last start"
 _OURS = ("default", "preset")
 
@@ -29,7 +29,7 @@ class Ports(msgspec.Struct, frozen=True):
 
 def remembered(resolved: Resolved, home: Path) -> Resolved:
     """The configuration with the ports of the last start, where it leaves them to us."""
-    last = msgspec.structs.asdict(_read(home / FILE))
+    last = msgspec.structs.asdict(_read(home / PORTS))
     kept = {key: port for key, port in last.items() if 0 < port < 65_536 and _left_to_us(resolved, key)}
     net = msgspec.structs.replace(resolved.config.net, **kept)
     origins = {**resolved.origins, **{f"net.{key}": ORIGIN for key in kept}}
@@ -38,13 +38,11 @@ def remembered(resolved: Resolved, home: Path) -> Resolved:
 
 def keep(home: Path, ports: Ports) -> None:
     """Remember these. What cannot be written is no reason to stop: the usual ports are tried then."""
-    path = home / FILE
+    path = home / PORTS
     if ports == _read(path):
         return
-    fresh = path.with_name(f"{FILE}.new")
     with suppress(OSError):
-        fresh.write_bytes(msgspec.json.encode(ports))
-        fresh.replace(path)
+        write_private(path, msgspec.json.encode(ports))
 
 
 def _read(path: Path) -> Ports:

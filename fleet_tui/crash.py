@@ -9,6 +9,8 @@ import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
+from engine.home import LOG
+
 KEPT = 20
 
 
@@ -27,6 +29,6 @@ def save_crash(home: Path, error: BaseException) -> Path:
 
 def log_dir(home: Path) -> Path:
     """`<home>/log`, made with mode 0700."""
-    folder = home / "log"
+    folder = home / LOG
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder

@@ -22,7 +22,8 @@ import fleet_tui
 from engine.api.client import Client
 from engine.daemon.lock import await_end, holder
 from engine.errors import Fault, FleetError
-from fleet_tui.place import CONFIG, api_socket
+from engine.home import CONFIG
+from fleet_tui.place import api_socket
 
 NAMES = ("atlas", "birch", "cedar", "dune", "elm", "fjord", "glen", "heath")
 MARK = "demo.json"

@@ -22,6 +22,7 @@ from engine.api.server import Server
 from engine.daemon import stopped
 from engine.daemon.rundir import make_run_dir
 from engine.engine import Engine
+from engine.home import SCREENS
 from engine.model.channel import Channel
 from engine.state import Fleet
 from fleet_tui import __version__, node
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from fleet_tui.terminal import Terminal
 
-MEMORY = "screens.json"
 
 
 class Running:
@@ -171,7 +171,7 @@ def _app(engine: Running, options: Mapping[str, str]) -> "App[Any]":
         readonly="readonly" in options,
         ascii="ascii" in options or engine.config.ui.ascii,
         plan=engine.plan,
-        memory_file=engine.home / MEMORY,
+        memory_file=engine.home / SCREENS,
         theme=engine.config.ui.theme,
     )
 

@@ -11,8 +11,6 @@ from pathlib import Path
 
 from engine.daemon.rundir import run_dir
 
-CONFIG = "config.toml"
-TOKEN = "token"
 API = "api.sock"
 
 

@@ -20,7 +20,7 @@ NO_NOUN = {"utils", "util", "helpers", "helper", "common", "misc"}
 # --- who may import whom: a room's own modules are always allowed -----------------------------------------------------
 
 BASE = {"engine.model", "engine.errors", "engine.clock"}
-WORDS = BASE | {f"engine.{word}" for word in ("config", "signals", "effects", "state", "wire", "security")}
+WORDS = BASE | {f"engine.{word}" for word in ("config", "home", "signals", "effects", "state", "wire", "security")}
 ROOMS = {
     f"engine.{room}"
     for room in (
@@ -42,10 +42,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine.signals": BASE,
     "engine.effects": BASE | {"engine.signals"},
     "engine.wire": BASE,
-    "engine.security": BASE | {"engine.wire"},
+    "engine.home": set(),
+    "engine.security": BASE | {"engine.wire", "engine.home"},
     "engine.state": BASE | {"engine.config"},
     **dict.fromkeys(ROOMS, WORDS),
-    "screens": WORDS | {"styles"},
+    "screens": WORDS - {"engine.home"} | {"styles"},
     "engine.rooms": WORDS | ROOMS,
     **dict.fromkeys(
         ("engine.carrier", "engine.door", "engine.exposure", "engine.first", "engine.ports", "engine.target"),
@@ -66,7 +67,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     | set(VERBS)
     | {"engine.deeds", "engine.core", "engine.door", "engine.first", "engine.ports"},
     **{face: WORDS | {"engine.engine"} for face in FACES},
-    "fleet_tui": BASE | {"engine.state", "engine.config", "engine.engine", "engine.daemon", "screens", "styles"},
+    "fleet_tui": BASE
+    | {"engine.state", "engine.config", "engine.home", "engine.engine", "engine.daemon", "screens", "styles"},
 }
 # Arrows between two modules that the table would refuse, each with its reason.
 ARROWS = {
@@ -86,7 +88,7 @@ ARROWS = {
 OUTSIDE = set(
     "aiosqlite asyncio asyncssh concurrent fcntl glob http httpx logging multiprocessing nats os platformdirs psutil "
     "pty random secrets select selectors shutil signal socket sqlite3 ssl starlette subprocess sys tempfile termios "
-    "textual threading time urllib.request uuid uvicorn watchfiles zeroconf".split()
+    "textual threading time urllib.request uuid uvicorn watchfiles zeroconf engine.home".split()
 )
 OUTSIDE_CALLS = {"open", "print", "input", "exec", "eval", "breakpoint", "__import__"}
 FILE_METHODS = set(

@@ -17,13 +17,13 @@ from engine.api.http import CONNECTIONS, Connection, Handler, Request, Response
 from engine.api.node import Node
 from engine.api.routes import app, not_http, trouble
 from engine.errors import Fault, FleetError
+from engine.home import API_PORT
 from engine.security import peercred
 
 if TYPE_CHECKING:
     from engine.engine import Engine
 
 PORTS_TRIED = 100
-PORT_FILE = "api.port"
 
 
 class Server:
@@ -56,7 +56,7 @@ class Server:
         await self._open(_unix(self._path), inner, peercred.ours)
         if tcp and self.port:
             await self._open(tcp, guarded(inner, self.port, self._engine.token), anybody)
-        _record(self._engine.home / PORT_FILE, self.port)
+        _record(self._engine.home / API_PORT, self.port)
 
     async def stop(self) -> None:
         """Close the doors and cut whoever is still inside; idempotent."""
@@ -67,7 +67,7 @@ class Server:
             client.cancel()
         await asyncio.gather(*self._clients, return_exceptions=True)
         self._path.unlink(missing_ok=True)
-        _record(self._engine.home / PORT_FILE, None)
+        _record(self._engine.home / API_PORT, None)
 
     async def _open(self, sock: socket.socket, inner: Handler, welcome: Callable[[socket.socket], bool]) -> None:
         async def came(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""The machine the broker runs on: its program, free ports, private files, and what a killed node left behind (edge).
+"""The machine the broker runs on: its program, free ports, and what a killed node left behind (edge).
 
 Nothing here decides; each function does one thing to the machine, or says in a `FleetError` why it cannot.
 """
@@ -78,19 +78,6 @@ def reserve(host: str, port: int) -> socket.socket | None:
 
 def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file at once, readable by its owner alone from the first byte. One that says this already is left
-    alone, so that a full disk keeps no server from starting again."""
-    with contextlib.suppress(OSError, ValueError):
-        if path.read_text(encoding="utf-8") == text and path.stat().st_mode & 0o777 == 0o600:
-            return
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    fresh.replace(path)
 
 
 def end_orphan(pid_file: Path, config: Path) -> None:

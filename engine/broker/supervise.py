@@ -35,6 +35,7 @@ from engine.broker.config import (
 )
 from engine.broker.patience import WINDOW_S, pause_s, recent
 from engine.errors import FleetError
+from engine.home import write_private
 from engine.signals import BrokerChanged
 
 # Two processors are plenty for one node's mail, and fewer make fewer heaps. Go gives memory back before this limit.
@@ -173,7 +174,7 @@ class Broker:
             return str(error)
         try:
             with contextlib.suppress(OSError):
-                machine.write_private(self._pid_file, str(self._process.pid))
+                write_private(self._pid_file, str(self._process.pid).encode())
             assert self._process.stderr is not None
             async for line in self._process.stderr:
                 self._hear(line.decode(errors="replace").strip())
@@ -244,8 +245,8 @@ class Broker:
             await asyncio.wait_for(self._settled.wait(), _READY_S)
 
     def _write(self) -> None:
-        machine.write_private(Path(self._spec.files.authorities), authorities(self._spec))
-        machine.write_private(self._config, render(self._spec))
+        write_private(Path(self._spec.files.authorities), authorities(self._spec).encode())
+        write_private(self._config, render(self._spec).encode())
 
     def _say(self, state: str, note: str = "") -> None:
         self.state = state

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-NAME = "node.lock"
+from engine.home import LOCK
 
 
 class HomeLock:
@@ -48,10 +48,10 @@ def claim(home: Path) -> Iterator[HomeLock]:
 
 def holder(home: Path) -> int | None:
     """The pid of the node that lives in `home`, or None."""
-    if not (home / NAME).exists():
+    if not (home / LOCK).exists():
         return None
     with _gate(home, make=False):
-        fd = os.open(home / NAME, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(home / LOCK, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -93,7 +93,7 @@ def _await_end_elsewhere(pid: int, timeout_s: float) -> bool:
 
 def _locked(home: Path) -> HomeLock:
     try:
-        fd = os.open(home / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(home / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise _unwritable(home, error) from None
     try:

@@ -8,21 +8,21 @@ no mark.
 from contextlib import suppress
 from pathlib import Path
 
-NAME = "stopped"
+from engine.home import STOPPED
 
 
 def mark(home: Path) -> None:
     """It is to stay down. What cannot be written is no reason to go on running."""
     with suppress(OSError):
-        (home / NAME).touch(mode=0o600)
+        (home / STOPPED).touch(mode=0o600)
 
 
 def clear(home: Path) -> None:
     """It runs again."""
     with suppress(OSError):
-        (home / NAME).unlink(missing_ok=True)
+        (home / STOPPED).unlink(missing_ok=True)
 
 
 def is_marked(home: Path) -> bool:
     """Whether it is to stay down."""
-    return (home / NAME).exists()
+    return (home / STOPPED).exists()

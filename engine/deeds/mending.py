@@ -20,6 +20,7 @@ from engine.doors import Doors
 from engine.effects import StartPeer, Undertake
 from engine.errors import Fault, FleetError
 from engine.hands import Hands
+from engine.home import REPAIRS
 from engine.model.channel import Channel, Outcome, Verdict
 from engine.model.packets import Mended
 from engine.model.repair import Action, Ended
@@ -113,7 +114,7 @@ class Mender:
         return await self._doors.reopen_port()
 
     async def _agent(self, effect: Undertake) -> str:
-        return await work(self._config.agent, effect.prompt, self._home / "repairs", effect.ask, self._config.agent_s)
+        return await work(self._config.agent, effect.prompt, self._home / REPAIRS, effect.ask, self._config.agent_s)
 
 
 async def start_peer(hands: Hands, effect: StartPeer) -> MendAnswered:

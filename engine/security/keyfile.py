@@ -13,16 +13,15 @@ key is taken.
 import contextlib
 import os
 import stat
-import tempfile
 from base64 import b32decode
 from binascii import Error
 from hashlib import sha256
 from pathlib import Path
 
 from engine.errors import Fault, FleetError
+from engine.home import KEY, TLS_CERT, TLS_KEY, draft, sync_folder, write_private
 from engine.security.identity import SEED_SIZE, Identity, base32
 
-KEY_NAME = "device.key"
 _FORM = "fleet-device-key-1"
 _SIZE_LIMIT = 4_096
 
@@ -36,7 +35,7 @@ def load(home: Path, key_file: Path | None = None) -> bytes:
     _prepare(home)
     if key_file is not None:
         return _read(key_file)
-    path = home / KEY_NAME
+    path = home / KEY
     if not os.path.lexists(path):
         _create(path, os.urandom(SEED_SIZE))
     return _read(path)
@@ -44,10 +43,9 @@ def load(home: Path, key_file: Path | None = None) -> bytes:
 
 def write_tls(home: Path, identity: Identity) -> tuple[Path, Path]:
     """Paths of certificate and private key, both 0600 PEM in `home`, as the peer port and nats-server take them."""
-    pair = ((home / "tls.crt", identity.tls_cert_pem), (home / "tls.key", identity.tls_key_pem))
+    pair = ((home / TLS_CERT, identity.tls_cert_pem), (home / TLS_KEY, identity.tls_key_pem))
     for path, pem in pair:
-        if not _holds(path, pem):
-            _replace(path, pem)
+        _replace(path, pem)
     return pair[0][0], pair[1][0]
 
 
@@ -82,48 +80,22 @@ def _check_private(path: Path, found: os.stat_result, wanted: str) -> None:
 def _create(path: Path, seed: bytes) -> None:
     line = f"{_FORM} {base32(seed)} {_checksum(seed)}\n".encode()
     try:
-        draft = _draft(path, line)
+        fresh = draft(path, line)
         try:
             with contextlib.suppress(FileExistsError):
-                os.link(draft, path)
+                os.link(fresh, path)
         finally:
-            draft.unlink()
-        _sync(path.parent)
+            fresh.unlink()
+        sync_folder(path.parent)
     except OSError as error:
         raise _no_home(path.parent, error) from None
 
 
 def _replace(path: Path, data: bytes) -> None:
     try:
-        _draft(path, data).replace(path)
-        _sync(path.parent)
+        write_private(path, data)
     except OSError as error:
         raise _no_home(path.parent, error) from None
-
-
-def _draft(path: Path, data: bytes) -> Path:
-    """A file of mode 0600 beside `path` that holds `data` on disk, under a name nobody else has."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    return Path(name)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _holds(path: Path, data: bytes) -> bool:
-    try:
-        return path.read_bytes() == data and stat.S_IMODE(path.stat().st_mode) == 0o600
-    except OSError:
-        return False
 
 
 def _read(path: Path) -> bytes:

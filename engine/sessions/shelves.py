@@ -1,9 +1,7 @@
 """The two things of a session that are files: the list of terminals that may be typed into, and the seed files (edge).
 
-    HOME/text.json          0600   who was opted in, by whoever owns the terminal
-    HOME/seeds/work.md      0600   what waits for `work`
-
-Each is written whole beside its place, brought to the disk and renamed, so that a reader finds the old or the new one.
+HOME/text.json          0600   who was opted in, by whoever owns the terminal
+HOME/seeds/work.md      0600   what waits for `work`
 """
 
 import os
@@ -14,16 +12,16 @@ from pathlib import Path
 import msgspec
 
 from engine.errors import Fault, FleetError
+from engine.home import SEEDS, TERMINALS, write_private
 from engine.model.hop import SESSION, Allowed
 
-TEXT, SEEDS = "text.json", "seeds"
 # A peer names sessions as it likes; files of so many names are kept, the others wait in the inbox alone.
 SEEDS_LIMIT = 256
 
 
 def allowed(home: Path) -> tuple[Allowed, ...]:
     """The terminals that may be typed into. Raises `FleetError` `text.list` where the file is none of ours."""
-    path = home / TEXT
+    path = home / TERMINALS
     try:
         found: tuple[Allowed, ...] = msgspec.json.decode(path.read_bytes(), type=tuple[Allowed, ...])
     except FileNotFoundError:
@@ -38,9 +36,9 @@ def keep(home: Path, seats: Iterable[Allowed]) -> None:
     """Remember these. Raises `FleetError` `text.kept`."""
     data = msgspec.json.format(msgspec.json.encode(tuple(seats)), indent=1) + b"\n"
     try:
-        _write(home / TEXT, data)
+        write_private(home / TERMINALS, data)
     except OSError as error:
-        why = f"{home / TEXT}: {error.strerror or error}"
+        why = f"{home / TERMINALS}: {error.strerror or error}"
         raise FleetError("text.kept", "The list cannot be kept", why, "make room on the disk", Fault.WORLD) from None
 
 
@@ -53,26 +51,10 @@ def write_seed(home: Path, session: str, text: str) -> bool:
         if not path.exists() and (not text or _many(folder)):
             return not text
         folder.mkdir(mode=0o700, exist_ok=True)
-        _write(path, text.encode(errors="replace"))
+        write_private(path, text.encode(errors="replace"))
         return True
     return False
 
 
 def _many(folder: Path) -> bool:
     return folder.is_dir() and sum(1 for _ in os.scandir(folder)) >= SEEDS_LIMIT
-
-
-def _write(path: Path, data: bytes) -> None:
-    beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engine.store.generation import sync_folder
+from engine.home import sync_folder
 
 CHECKED_BYTES = 128 << 20
 LOCK_WAIT_S = 5.0

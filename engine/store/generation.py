@@ -5,11 +5,11 @@ that, in the file `generation`. A store that has counted less than the file has 
 deleted, or put aside as damaged.
 """
 
-import os
 from pathlib import Path
 
 import msgspec
 
+from engine.home import write_private
 from engine.store.restored import Generation
 
 
@@ -22,24 +22,5 @@ def read(path: Path) -> Generation:
 
 
 def write(path: Path, generation: Generation) -> None:
-    """Replace the file, durably: there is always a whole one."""
-    fresh = path.with_name(f"{path.name}.new")
-    with open(fresh, "wb", opener=_private) as target:
-        target.write(msgspec.json.encode(generation))
-        target.flush()
-        os.fsync(target.fileno())
-    fresh.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable: a renamed file is otherwise there only after the next flush."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+    """Replace the file, durably: there is always a whole one. Raises `OSError`."""
+    write_private(path, msgspec.json.encode(generation))

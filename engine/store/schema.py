@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from engine.errors import Fault, FleetError
-from engine.store.generation import sync_folder
+from engine.home import sync_folder
 
 STEPS: tuple[str, ...] = tuple(Path(__file__).with_name(name).read_text() for name in ("schema.sql", "sessions.sql"))
 

@@ -21,6 +21,7 @@ import msgspec
 
 from engine.config import StoreConfig
 from engine.errors import FleetError
+from engine.home import BALLAST, GENERATION, STORE
 from engine.model.records import PutMeta, Record
 from engine.store import generation, trouble
 from engine.store.batch import Link
@@ -31,10 +32,6 @@ from engine.store.space import Ballast, Room, fitting_mb
 from engine.store.submission import Pruning, Submission
 from engine.store.worker import Worker
 from engine.store.writer import Writer
-
-DATABASE = "fleet.db"
-BALLAST = "ballast"
-GENERATION = "generation"
 
 
 class Alarms(msgspec.Struct, frozen=True):
@@ -51,7 +48,7 @@ class Store:
 
     def __init__(self, home: Path, link: Link, config: StoreConfig | None = None):
         config = config or StoreConfig()
-        self.path = home / DATABASE
+        self.path = home / STORE
         self._beside = home / GENERATION
         self._home, self._config = home, config
         self._link = link

@@ -1,4 +1,4 @@
-"""Every channel that exists, in one literal table: to add one is a file and a line (edge: it names the edge's deeds).
+"""Every channel that exists, in one literal table: to add one is a file and a line (edge).
 
 `Parts` is what the engine lays out for them; each takes what it needs and no more.
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from engine.config import Config
+from engine.home import GIT
 from engine.model.channel import Channel
 from engine.signals import Signal
 from engine.state import Fleet
@@ -60,7 +61,7 @@ CATALOGUE: dict[Channel, Callable[[Parts], Transport]] = {
     Channel.SSH: lambda parts: Ssh(parts.lines, parts.slot),
     Channel.WOL: lambda parts: Wake(parts.config.wake, parts.neighbours),
     Channel.GIT: lambda parts: Git(
-        parts.me, parts.home / "git", parts.config.git, parts.eager, parts.fleet, parts.post
+        parts.me, parts.home / GIT, parts.config.git, parts.eager, parts.fleet, parts.post
     ),
     Channel.TEXT: lambda parts: Text(),
     Channel.CLOUD: lambda parts: Cloud(parts.me, parts.config.cloud),

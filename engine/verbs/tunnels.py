@@ -10,8 +10,6 @@ Which tunnels there are is kept in the home and begun anew with the node; ports 
 
 import asyncio
 import logging
-import os
-from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from random import random
@@ -22,6 +20,7 @@ import msgspec
 
 from engine.config import SshConfig
 from engine.errors import Fault, FleetError
+from engine.home import TUNNELS, write_private
 from engine.loop import Loop
 from engine.model.finding import Finding, Severity
 from engine.model.roster import Address
@@ -36,7 +35,6 @@ from engine.verbs.desk import recipients
 
 log = logging.getLogger(__name__)
 
-FILE = "tunnels.json"
 LOOPBACK = "127.0.0.1"
 RETRY_S, RETRY_MAX_S = 1.0, 30.0
 # A sign-in through a jump host in another country, and its keys, fit into this.
@@ -56,7 +54,7 @@ class Tunnels:
     """The verbs `tunnel add`, `list` and `remove` of one node."""
 
     def __init__(self, home: Path, config: SshConfig, loop: Loop):
-        self._path, self._config, self._loop = home / FILE, config, loop
+        self._path, self._config, self._loop = home / TUNNELS, config, loop
         self._lines = SshLines(config)
         self._wanted: dict[str, Wanted] = {}
         self._state: dict[str, TunnelLine] = {}
@@ -192,14 +190,8 @@ class Tunnels:
 
     def _keep(self, wanted: dict[str, Wanted]) -> None:
         """Write them down before anything is begun. Raises `FleetError` `tunnel.kept`."""
-        fresh = self._path.with_name(f"{FILE}.new")
         try:
-            with suppress(FileNotFoundError):
-                fresh.unlink()
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(msgspec.json.encode(list(wanted.values())))
-            fresh.replace(self._path)
+            write_private(self._path, msgspec.json.encode(list(wanted.values())))
         except OSError as error:
             why = f"{self._path}: {error.strerror or error}"
             step = "free some space, or mend the home's permissions (`fleet doctor`)"

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from engine.errors import Fault, FleetError
+from engine.home import CONFIG, LOG, TOKEN
 from fleet_tui import plain
 from fleet_tui.call import Call
 from fleet_tui.commands import home
-from fleet_tui.place import CONFIG, TOKEN
 
 SHOWN = 50
 # A log is looked at by a person; five times a second reads as at once.
@@ -54,7 +54,7 @@ def ledger(call: Call) -> int:
 
 def log(call: Call) -> int:
     """The end of the node's log; with `--follow`, on and on, across its rotations."""
-    path = call.home / "log" / "node.log"
+    path = call.home / LOG / "node.log"
     limit = SHOWN if call.args.limit is None else call.args.limit
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()

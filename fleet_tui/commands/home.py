@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.config import Resolved, resolve
 from engine.errors import Fault, FleetError
-from fleet_tui.place import CONFIG
+from engine.home import CONFIG
 
 TEMPLATE = """\
 # What this node is told; everything else has its default. `fleet config show --origin` prints every key,

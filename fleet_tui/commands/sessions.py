@@ -15,6 +15,7 @@ from typing import Any
 
 from engine.api.client import PAGE
 from engine.errors import Fault, FleetError
+from engine.home import SEEDS
 from engine.model.hop import SESSION
 from fleet_tui import harmless, plain
 from fleet_tui.call import Call
@@ -141,7 +142,7 @@ def _context(call: Call, session: str) -> tuple[str, int]:
     except FleetError:
         # Unread as far as anybody knows: it comes once more when the node is back, which is better than never.
         with suppress(OSError, UnicodeDecodeError):
-            return (call.home / "seeds" / f"{session}.md").read_text(), 0
+            return (call.home / SEEDS / f"{session}.md").read_text(), 0
         return "", 0
     return str(mail["text"]), int(mail["row"])
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from engine.home import GIT, RUN, SEED_IN, things
 from tests.e2e.node import Node, Ran, join, start
 from tests.e2e.test_clock import faked
 from tests.e2e.test_disk import mounted
@@ -63,6 +64,15 @@ def test_a_healthy_fleet_is_green(pair: list[Node]) -> None:
     assert process.returncode == 0
     assert out.strip().endswith("Everything looks well.")
     assert "macOS" not in out
+
+
+def test_nothing_is_in_a_home_that_the_doctor_does_not_know(pair: list[Node]) -> None:
+    """Every file and folder stands in the table; sockets, and what peers and git arrange, are told by their folders."""
+    for node in pair:
+        known = {path for path, _ in things(node.home)}
+        there = {path for path in node.home.rglob("*") if path.suffix != ".new"}
+        told = {path for path in there if path.relative_to(node.home).parts[0] in (RUN, SEED_IN, GIT)}
+        assert sorted(there - told - known) == []
 
 
 def test_a_key_that_others_can_read(pair: list[Node]) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from engine.config import resolve
-from engine.ports import FILE, ORIGIN, Ports, keep, remembered
+from engine.home import PORTS
+from engine.ports import ORIGIN, Ports, keep, remembered
 
 LAST = Ports(9_001, 9_002, 9_003, 9_004, 9_005)
 
@@ -38,7 +39,7 @@ def test_a_persons_word_stands(home: Path) -> None:
 )
 def test_a_file_that_says_nothing_useful(home: Path, text: str) -> None:
     """The usual ports are tried then."""
-    (home / FILE).write_text(text)
+    (home / PORTS).write_text(text)
     plain = resolve("", {})
     assert remembered(plain, home).config == plain.config
 
@@ -52,6 +53,6 @@ def test_what_cannot_be_written_is_no_error(home: Path) -> None:
 def test_nothing_is_written_twice(home: Path) -> None:
     """The same ports again leave the file alone."""
     keep(home, LAST)
-    before = (home / FILE).stat().st_mtime_ns
+    before = (home / PORTS).stat().st_mtime_ns
     keep(home, LAST)
-    assert (home / FILE).stat().st_mtime_ns == before
+    assert (home / PORTS).stat().st_mtime_ns == before

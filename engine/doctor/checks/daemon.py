@@ -4,6 +4,7 @@ import stat
 
 from engine.doctor.check import Check, Saw
 from engine.doctor.scene import Scene
+from engine.home import RUN
 from engine.model.exam import judged, unused
 from engine.model.finding import Finding, Severity
 
@@ -31,7 +32,7 @@ def judge(running: str, program: str, answers: bool) -> list[Finding]:
 
 def _folder(scene: Scene) -> list[Finding]:
     """The folder of its sockets must be closed to others; it may be a link to one that is shorter to name."""
-    folder = scene.home / "run"
+    folder = scene.home / RUN
     try:
         seen = folder.stat()
     except OSError as error:
@@ -48,7 +49,7 @@ def _folder(scene: Scene) -> list[Finding]:
 
 def fix(scene: Scene, finding: Finding) -> str:
     """Close the folder of the sockets."""
-    folder = scene.home / "run"
+    folder = scene.home / RUN
     folder.chmod(0o700)
     return f"chmod 700 {folder}"
 

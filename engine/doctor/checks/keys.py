@@ -9,13 +9,9 @@ import msgspec
 
 from engine.doctor.check import Check, Saw, cannot
 from engine.doctor.scene import Scene
+from engine.home import things
 from engine.model.exam import judged, unused
 from engine.model.finding import Finding, Severity
-
-# What must be closed to others, besides the home itself: by name in the home, and by pattern below it.
-FILES = ("device.key", "token", "tls.key", "tls.crt", "fleet.db", "fleet.db-wal", "config.toml")
-SECRET = ("device.key", "token", "tls.key")
-PATTERNS = ("broker/*.json", "tunnels/*", "text/*", "cloud*")
 
 
 class Thing(msgspec.Struct, frozen=True):
@@ -32,14 +28,14 @@ def look(scene: Scene) -> Saw:
     """Who may read what."""
     if not scene.home.exists():
         return unused(f"{scene.home} does not exist yet; it is made at the first start")
-    things = list(_things(scene))
-    return judged(f"{len(things)} files and folders looked at", judge(things, os.geteuid()))
+    seen = list(_things(scene))
+    return judged(f"{len(seen)} files and folders looked at", judge(seen, os.geteuid()))
 
 
-def judge(things: list[Thing], me: int) -> list[Finding]:
+def judge(seen: list[Thing], me: int) -> list[Finding]:
     """Those that belong to somebody else, and those that others may read."""
     found = []
-    for one in things:
+    for one in seen:
         wanted = "700" if one.folder else "600"
         if one.owner != me:
             what = f"owned by uid {one.owner}, this is uid {me}"
@@ -68,17 +64,15 @@ def fix(scene: Scene, finding: Finding) -> str:
 
 
 def _things(scene: Scene) -> Iterator[Thing]:
-    home = scene.home
-    paths = [home, *(home / name for name in FILES), *(one for pattern in PATTERNS for one in home.glob(pattern))]
     named = scene.environ.get("FLEET_KEY_FILE")
-    for path in (*paths, *([Path(named)] if named else ())):
+    paths = [(scene.home, False), *((path, entry.secret) for path, entry in things(scene.home))]
+    for path, secret in (*paths, *([(Path(named), True)] if named else ())):
         try:
             seen = path.lstat()
         except OSError:
             continue
         if not stat.S_ISLNK(seen.st_mode):
-            folder, secret = stat.S_ISDIR(seen.st_mode), path.name in SECRET or str(path) == named
-            yield Thing(str(path), stat.S_IMODE(seen.st_mode), seen.st_uid, folder, secret)
+            yield Thing(str(path), stat.S_IMODE(seen.st_mode), seen.st_uid, stat.S_ISDIR(seen.st_mode), secret)
 
 
 CHECK = Check("keys", "keys and permissions", look, fix)

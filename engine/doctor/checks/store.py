@@ -9,10 +9,10 @@ import msgspec
 
 from engine.doctor.check import Check, Saw
 from engine.doctor.scene import Scene
+from engine.home import STORE
 from engine.model.exam import judged, unused
 from engine.model.finding import Finding, Severity
 
-NAME = "fleet.db"
 MB = 1 << 20
 # The log is carried over at 16 MB; one four times as long is held by a reader that does not end.
 LOG_LIMIT_MB = 64
@@ -32,11 +32,11 @@ class Seen(msgspec.Struct, frozen=True):
 
 def look(scene: Scene) -> Saw:
     """Read the whole file, beside its writer and for `READ_S` at most."""
-    path = scene.home / NAME
+    path = scene.home / STORE
     if not path.exists():
         return unused("no store yet; it is made at the first start")
-    log = path.with_name(f"{NAME}-wal")
-    aside = tuple(sorted(one.name for one in scene.home.glob(f"{NAME}.damaged-*") if not one.name.endswith("-wal")))
+    log = path.with_name(f"{STORE}-wal")
+    aside = tuple(sorted(one.name for one in scene.home.glob(f"{STORE}.damaged-*") if not one.name.endswith("-wal")))
     seen = Seen(_checked(path), path.stat().st_size // MB, log.stat().st_size // MB if log.exists() else 0, aside)
     whole = "consistent" if seen.said == "ok" else "damaged" if seen.said else f"not read through in {READ_S:.0f} s"
     return judged(f"{whole}, {seen.size_mb} MB, log {seen.log_mb} MB", judge(seen, str(scene.home)))
@@ -50,7 +50,7 @@ def judge(seen: Seen, home: str) -> list[Finding]:
         found.append(Finding("store.damaged", "The store is damaged", Severity.CRITICAL, seen.said, next_step=step))
     if seen.log_mb > LOG_LIMIT_MB:
         what = f"{seen.log_mb} MB, where {LOG_LIMIT_MB} are plenty"
-        step = f"`sqlite3 {home}/{NAME} 'PRAGMA wal_checkpoint(TRUNCATE)'`, or `fleet restart`"
+        step = f"`sqlite3 {home}/{STORE} 'PRAGMA wal_checkpoint(TRUNCATE)'`, or `fleet restart`"
         title = "The store's log does not shrink"
         found.append(Finding("store.log", title, Severity.LOW, what, "", step, ("disk",), fixable=True))
     for name in seen.aside:
@@ -62,7 +62,7 @@ def judge(seen: Seen, home: str) -> list[Finding]:
 
 def fix(scene: Scene, finding: Finding) -> str:
     """Carry the log over into the file."""
-    with closing(sqlite3.connect(scene.home / NAME, timeout=READ_S)) as connection:
+    with closing(sqlite3.connect(scene.home / STORE, timeout=READ_S)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     return "the log was carried over into the store"
 

@@ -90,8 +90,8 @@ class Repository:
     def begin(self) -> None:
         """Be there: a repository is its HEAD, its configuration and two folders. Lock files of a run that was killed
         are taken away: nobody else works here. Raises `OSError`."""
-        for part in ("objects", "refs"):
-            (self.folder / part).mkdir(0o700, parents=True, exist_ok=True)
+        for folder in (self.folder.parent, self.folder, self.folder / "objects", self.folder / "refs"):
+            folder.mkdir(0o700, parents=True, exist_ok=True)
         for left in self.folder.rglob("*.lock"):
             left.unlink(missing_ok=True)
         (self.folder / "config").write_text(_CONFIG)

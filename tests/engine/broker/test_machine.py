@@ -2,7 +2,6 @@
 
 import os
 import socket
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -56,21 +55,6 @@ def test_an_address_of_another_machine_is_refused() -> None:
     """Nothing can be opened on an address this machine does not have."""
     with pytest.raises(FleetError, match="No port can be opened"):
         machine.free_port("192.0.2.1", 0)
-
-
-def test_private_files_are_private_and_replaced_whole(tmp_path: Path) -> None:
-    """0600 from the first byte; the same text again touches nothing; a looser mode is mended."""
-    file = tmp_path / "file"
-    machine.write_private(file, "one")
-    first = file.stat()
-    assert stat.S_IMODE(first.st_mode) == 0o600
-    machine.write_private(file, "one")
-    assert file.stat().st_ino == first.st_ino
-    machine.write_private(file, "two")
-    assert file.read_text() == "two"
-    file.chmod(0o644)
-    machine.write_private(file, "two")
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("ours", [True, False])

@@ -11,6 +11,7 @@ import pytest
 
 from engine.daemon import lock
 from engine.errors import FleetError
+from engine.home import LOCK
 from tests.house import ROOT
 
 KEEPER = (
@@ -55,7 +56,7 @@ def test_a_killed_node_leaves_its_home_free(home: Path) -> None:
     with keeper(home) as other:
         other.kill()
         assert lock.await_end(other.pid, 30)
-        assert (home / lock.NAME).read_text().strip() == str(other.pid)
+        assert (home / LOCK).read_text().strip() == str(other.pid)
         assert lock.holder(home) is None
         with lock.claim(home) as ours:
             pass
@@ -80,11 +81,11 @@ def test_an_end_is_seen_before_anybody_reaps_it(home: Path) -> None:
 
 def test_a_stale_pid_is_harmless(home: Path) -> None:
     """A file naming a living process that does not hold the lock keeps nobody out."""
-    (home / lock.NAME).write_text("1\n")
+    (home / LOCK).write_text("1\n")
     assert lock.holder(home) is None
     with lock.claim(home) as ours:
         pass
-    assert (home / lock.NAME).read_text() == f"{os.getpid()}\n"
+    assert (home / LOCK).read_text() == f"{os.getpid()}\n"
     ours.release()
 
 

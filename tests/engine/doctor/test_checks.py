@@ -15,6 +15,7 @@ from engine.doctor.check import Check, examine, mended
 from engine.doctor.checks import agents, broker, daemon, hub, keys, ports, reach, sleep, sshd, store, terminal, tools
 from engine.doctor.scene import Scene
 from engine.errors import FleetError
+from engine.home import STORE
 from engine.model.channel import Channel, ChannelState
 from engine.model.exam import Health
 from engine.model.finding import Finding, Severity
@@ -128,7 +129,7 @@ def test_the_store(seen: store.Seen, found: list[str]) -> None:
 
 def test_a_real_store_that_is_damaged(home: Path) -> None:
     """A page of it overwritten is seen beside a whole one."""
-    path = home / store.NAME
+    path = home / STORE
     with sqlite3.connect(path) as made:
         made.execute("create table t (a text)")
         made.executemany("insert into t values (?)", [("x" * 900,)] * 200)

@@ -12,9 +12,10 @@ from threading import Barrier
 import pytest
 
 from engine.errors import FleetError
+from engine.home import KEY
 from engine.security import keyfile
 from engine.security.identity import Identity
-from engine.security.keyfile import KEY_NAME, load, write_tls
+from engine.security.keyfile import load, write_tls
 
 NOBODY = 65_534
 
@@ -41,8 +42,8 @@ def test_first_start_makes_a_key(home: Path) -> None:
         os.umask(before)
     assert len(seed) == 32
     assert load(inner) == seed
-    assert (mode(inner), mode(inner / KEY_NAME)) == (0o700, 0o600)
-    assert os.listdir(inner) == [KEY_NAME]
+    assert (mode(inner), mode(inner / KEY)) == (0o700, 0o600)
+    assert os.listdir(inner) == [KEY]
 
 
 def test_two_homes_are_two_nodes(home: Path) -> None:
@@ -60,7 +61,7 @@ def test_starting_at_once_makes_one_key(home: Path) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(start, range(8)))) == 1
-    assert os.listdir(home) == [KEY_NAME]
+    assert os.listdir(home) == [KEY]
 
 
 def test_losing_the_race_takes_the_other_key(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +75,7 @@ def test_losing_the_race_takes_the_other_key(home: Path, monkeypatch: pytest.Mon
 def test_a_key_others_can_read_is_refused(home: Path, loose: int) -> None:
     """The error is the command that mends it, and that command mends it."""
     seed = load(home)
-    key = home / KEY_NAME
+    key = home / KEY
     key.chmod(loose)
     step = refused("node.key_mode", home).next_step
     assert step == f"chmod 600 {key}"
@@ -107,7 +108,7 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
 def test_a_damaged_key_is_said_and_kept(home: Path, damage: Callable[[bytes], bytes]) -> None:
     """What cannot be read is never overwritten: a new key would be a new node that no fleet knows."""
     load(home)
-    key = home / KEY_NAME
+    key = home / KEY
     spoilt = damage(key.read_bytes())
     key.write_bytes(spoilt)
     error = refused("node.key", home)
@@ -118,7 +119,7 @@ def test_a_damaged_key_is_said_and_kept(home: Path, damage: Callable[[bytes], by
 def test_every_letter_of_a_key_counts(home: Path) -> None:
     """No single changed letter goes unnoticed."""
     load(home)
-    key = home / KEY_NAME
+    key = home / KEY
     line = key.read_bytes()
     for at in range(len(line) - 1):
         key.write_bytes(line[:at] + (b"q" if line[at : at + 1] != b"q" else b"r") + line[at + 1 :])
@@ -128,9 +129,9 @@ def test_every_letter_of_a_key_counts(home: Path) -> None:
 def test_what_is_no_file_is_no_key(home: Path) -> None:
     """A directory, a pipe, or a link that leads nowhere is an error, at once."""
     for make in (lambda path: path.mkdir(), lambda path: os.mkfifo(path, 0o600), lambda path: path.symlink_to("gone")):
-        make(home / KEY_NAME)
+        make(home / KEY)
         refused("node.key", home)
-        subprocess.run(["rm", "-r", str(home / KEY_NAME)], check=True)
+        subprocess.run(["rm", "-r", str(home / KEY)], check=True)
 
 
 def test_a_home_that_is_a_file_is_said(home: Path) -> None:
@@ -142,7 +143,7 @@ def test_a_home_that_is_a_file_is_said(home: Path) -> None:
 def test_another_key_file(home: Path) -> None:
     """`FLEET_KEY_FILE` is read where it lies, held to the same modes, and never made."""
     seed = load(home / "elsewhere")
-    key = home / "elsewhere" / KEY_NAME
+    key = home / "elsewhere" / KEY
     assert load(home / "node", key) == seed
     assert os.listdir(home / "node") == []
     key.chmod(0o644)
@@ -181,7 +182,7 @@ def test_another_user_is_told(home: Path) -> None:
     home.chmod(0o755)
     (home / "mine").mkdir(mode=0o700)
     os.chown(home / "mine", NOBODY, NOBODY)
-    assert as_nobody(home / "mine", home / KEY_NAME).startswith(f"node.key|{home / KEY_NAME}: Permission denied")
+    assert as_nobody(home / "mine", home / KEY).startswith(f"node.key|{home / KEY}: Permission denied")
     (home / "mine").chmod(0o500)
     assert as_nobody(home / "mine").startswith(f"node.home|{home / 'mine'}: Permission denied")
     assert as_nobody(home / "new").startswith("node.home|")
