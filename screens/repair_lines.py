@@ -137,7 +137,8 @@ def plan_text(fleet: Fleet, repair: Repair) -> str:
     name = "this node" if repair.ours else fleet.name_of(repair.peer)
     commands = [f"{at}. {one.does}:\n   {shlex.join(one.argv)}" for at, one in enumerate(repair.plan, 1)]
     said = f"These run from {fleet.me.name}, one after another, and stop at the first that fails. They change {name}"
-    return "\n".join([f"{said}; no other machine is touched.", "", *commands])
+    proof = f"Then a round trip over {repair.channel} is measured: only that says whether they helped."
+    return "\n".join([f"{said}; no other machine is touched.", proof, "", *commands])
 
 
 def meaning(fleet: Fleet, peer: str, channel: Channel, level: Level) -> str:
@@ -158,7 +159,8 @@ def outputs(ran: Sequence[Ran], size: int) -> list[Spans]:
             if one.status is None
             else (f"exit {one.status}", "bad")
         )
-        lines += [*wrap(f"{one.does}: {how}", size, ink), *wrap(one.command, size, "dim", "  ")]
+        lines += wrap(f"{one.does}: {how}", size, ink)
+        lines += wrap(one.command, size, "dim", "  ") if one.command else []
         said = "".join(sign if sign in "\n" or sign.isprintable() else " " for sign in one.output).strip()
         lines += [*wrap(said, size, "", "  "), ()] if said else [()]
     return lines[:-1]

@@ -26,24 +26,22 @@ UNPROVED = "; its node has never answered there, so look closely at host, user a
 
 
 def commands(fleet: Fleet, repair: Repair) -> tuple[Command, ...]:
-    """The commands for a repair, in their order."""
+    """The commands for a repair, in their order. Whether they helped is measured after them, where they are run."""
     name, own = fleet.name_of(repair.peer), fleet.me.program
     action = repair.action or Action.RESTART_DAEMON
     if repair.ours:
-        status = Command((*own, "status"), "shows whether the broker is up and the peers are reached")
-        return (Command((*own, "repair", "--local", action), f"makes this node {DOES[action]}"), status)
-    check = Command((*own, "check", name), f"makes a round trip to {name} on every channel")
+        return (Command((*own, "repair", "--local", action), f"makes this node {DOES[action]}"),)
     ssh, host = fleet.ways_of(repair.peer).ssh, _host(fleet, repair.peer)
     if ssh is not None and host and absent(fleet, repair):
         does = f"starts the node of {name} over ssh{_unproved(fleet, repair.peer, ssh)}"
-        return (Command((*_ssh(fleet, ssh, host), shlex.join(ssh.start)), does), check)
+        return (Command((*_ssh(fleet, ssh, host), shlex.join(ssh.start)), does),)
     if ssh is not None and host and START in ssh.start:
         there = (*ssh.start[: ssh.start.index(START)], "repair", "--local", action)
         does = f"signs in to {name} as {ssh.user or 'you'} and makes it {DOES[action]}"
         does += _unproved(fleet, repair.peer, ssh)
-        return (Command((*_ssh(fleet, ssh, host), shlex.join(there)), does), check)
+        return (Command((*_ssh(fleet, ssh, host), shlex.join(there)), does),)
     again = (*own, "repair", name, "--channel", repair.channel, "--level", "2")
-    return (Command(again, f"asks {name} once more, on your word, to {DOES[action]}"), check)
+    return (Command(again, f"asks {name} once more, on your word, to {DOES[action]}"),)
 
 
 def _unproved(fleet: Fleet, peer: str, way: SshWay) -> str:

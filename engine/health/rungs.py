@@ -23,7 +23,7 @@ from engine.model.finding import Finding, Severity
 from engine.model.moment import Moment
 from engine.model.packets import Mend, Mended, pack
 from engine.model.records import AddEntry
-from engine.model.repair import DOES, Action, Level, Repair
+from engine.model.repair import DOES, Action, Ended, Level, Repair
 from engine.model.repair import Step as Done
 from engine.security.role import may_send
 from engine.signals import Found, MendWanted, PlanRan, Posted, ProbeAsked
@@ -80,7 +80,8 @@ def person(fleet: Fleet, repair: Repair, now: Moment) -> Step:
     repair = msgspec.structs.replace(
         _rested(repair, Level.PERSON, float("inf")), plan=plan.commands(fleet, repair), held_until=0.0
     )
-    what = f"{len(repair.plan)} commands wait for your word"
+    some = "1 command waits" if len(repair.plan) == 1 else f"{len(repair.plan)} commands wait"
+    what = f"{some} for your word"
     repair, told = _said(fleet, repair, Level.PERSON, what, now)
     return put(fleet, repair), [*told, Raise(Found(_finding(fleet, repair)))]
 
@@ -198,21 +199,22 @@ def told(fleet: Fleet, repair: Repair, said: Mended, now: Moment) -> tuple[Fleet
 
 def approved(fleet: Fleet, repair: Repair, by: str, now: Moment) -> Step:
     """A person lets the plan run."""
-    repair, effects = _said(fleet, repair, Level.PERSON, f"approved by {by}", now, "done", strict=True)
+    repair, effects = _said(fleet, repair, Level.PERSON, f"approved by {by}", now, strict=True)
     return put(fleet, msgspec.structs.replace(repair, working=True)), effects
 
 
 def ran(fleet: Fleet, repair: Repair | None, signal: PlanRan, now: Moment) -> Step:
-    """The commands of a plan ended. By then the repair may be over: that is what they were for."""
+    """The commands of a plan ended, and wait for nobody any more. Whether they helped was measured; where they did,
+    the repair may be over by then."""
     what = f"{signal.ran} of the commands went well"
-    outcome = ("done" if signal.ok else "failed") + (f": {signal.note}" if signal.note else "")
+    outcome = (Ended.DONE if signal.ok else Ended.FAILED) + (f": {signal.note}" if signal.note else "")
     if repair is None:
         facts = {"channel": str(signal.channel), "level": str(Level.PERSON.value), "what": what, "outcome": outcome}
         return fleet, [Save((AddEntry(now.wall_ms, fleet.me.id, "repair", signal.peer, facts),))]
-    repair = msgspec.structs.replace(repair, working=False)
+    repair = msgspec.structs.replace(repair, working=False, plan=())
     repair, effects = _said(fleet, repair, Level.PERSON, what, now, outcome[:NOTE_LIMIT], strict=True)
     probes: list[Effect] = [] if repair.ours else [Raise(ProbeAsked(repair.peer, repair.channel))]
-    return put(fleet, repair), [*effects, *probes]
+    return put(fleet, repair), [*effects, *probes, Raise(Found(_finding(fleet, repair)))]
 
 
 # ---------------------------------------------------------------------------------------------------------- endings
@@ -220,8 +222,7 @@ def ran(fleet: Fleet, repair: Repair | None, signal: PlanRan, now: Moment) -> St
 
 def healed(fleet: Fleet, repair: Repair, now: Moment) -> Step:
     """A round trip has succeeded and the pair is healthy: how, and how long it took, is the reason it is so."""
-    by = "by itself" if repair.level is Level.NOTED else f"by L{repair.level:d}"
-    what = f"healed {by} in {_told_s(now.mono - repair.began)}"
+    what = f"healed {_credited(repair)} in {_told_s(now.mono - repair.began)}"
     health = fleet.health(repair.peer, repair.channel)
     if not repair.ours and health.state is ChannelState.HEALTHY:
         changes = health.changes
@@ -230,6 +231,20 @@ def healed(fleet: Fleet, repair: Repair, now: Moment) -> Step:
         health = msgspec.structs.replace(health, reason=what, changes=changes)
         fleet = msgspec.structs.replace(fleet, channels=fleet.channels.set((repair.peer, repair.channel), health))
     return ended(fleet, repair, now, what)
+
+
+def _credited(repair: Repair) -> str:
+    """Who is said to have healed it: a rung that said it was done, or one that was at it; that a rung was reached, or
+    commands were shown, heals nothing."""
+    if repair.working:
+        return f"while L{Level.PERSON:d} was at it"
+    acted = [one for one in repair.steps if one.level is not Level.NOTED]
+    done = [one.level for one in acted if one.outcome.partition(":")[0] == Ended.DONE]
+    if done:
+        return f"by L{max(done):d}"
+    if repair.ask and acted[-1].level is repair.level and not acted[-1].outcome:
+        return f"while L{repair.level:d} was at it"
+    return "by itself" + (f", while at L{repair.level:d}" if repair.level is not Level.NOTED else "")
 
 
 def gone(fleet: Fleet, repair: Repair, now: Moment) -> Step:
@@ -277,18 +292,29 @@ def _finding(fleet: Fleet, repair: Repair) -> Finding:
     name, loud = fleet.name_of(repair.peer), repair.level is Level.PERSON
     where = "P1 to everybody" if repair.ours else f"{repair.channel} to {name}"
     title = "A repair needs your word" if loud else "A channel is under repair"
-    last = repair.steps[-1].what if repair.steps else ""
-    target = "" if repair.ours else f" {name} --channel {repair.channel}"
-    step = f"`fleet repair{target} --approve` runs its commands; A in the Channels screen shows them first"
+    last = repair.steps[-1] if repair.steps else None
+    said = f"{last.what}{f' ({last.outcome})' if last.outcome.startswith(Ended.FAILED) else ''}" if last else ""
     return Finding(
         CODE + repair.channel,
         title,
         Severity.HIGH if loud else Severity.LOW,
-        f"{where}: {repair.why or 'broken'}; {last}",
+        f"{where}: {repair.why or 'broken'}; {said}",
         subject=name,
-        next_step=step if loud else "nothing yet: it goes on by itself; `fleet repair` shows how far it is",
+        next_step=_next_step(name, repair),
         visible_after_s=0.0 if repair.level > Level.NOTED else fleet.config.repair.l2_s,
     )
+
+
+def _next_step(name: str, repair: Repair) -> str:
+    """What a person can do about it now."""
+    target = "" if repair.ours else f" {name} --channel {repair.channel}"
+    if repair.plan:
+        return f"`fleet repair{target} --approve` runs its commands; A in the Channels screen shows them first"
+    if repair.ours and (repair.held_until or repair.level is Level.PERSON):
+        return f"`fleet repair --local {repair.action or Action.RESTART_NATS}` does it now"
+    if repair.held_until or repair.level is Level.PERSON:
+        return f"`fleet repair{target} --level 4` shows commands that you can run"
+    return "nothing yet: it goes on by itself; `fleet repair` shows how far it is"
 
 
 def _told_s(seconds: float) -> str:

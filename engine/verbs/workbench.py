@@ -2,6 +2,7 @@
 
 Verbs of one node. A repair goes on by itself once it was asked for; a plan runs here, one command after another, each
 with its deadline, and stops at the first that fails. Who approved what is in the ledger before the first one starts.
+That commands went well proves nothing: a round trip over that one channel, measured after them, is the last of them.
 """
 
 import asyncio
@@ -12,17 +13,19 @@ from contextlib import suppress
 
 from engine.errors import Fault, FleetError
 from engine.hands import Hands
-from engine.health.remedies import opens_at
+from engine.health.remedies import ended_node, opens_at
 from engine.loop import Loop
-from engine.model.channel import Channel, ChannelState
+from engine.model.channel import CHANNELS, Channel, ChannelState
 from engine.model.repair import Action, Command, Level, Ran, Repair
-from engine.signals import MendWanted, PlanApproved, PlanRan, RepairAsked
+from engine.signals import MendWanted, PlanApproved, PlanRan, ProbeAsked, RepairAsked
 from engine.state import Fleet
 from engine.verbs.desk import recipients
 
 # One command of a plan may take this long, and say so much.
 COMMAND_S = 90.0
 OUTPUT_LIMIT = 16 << 10
+# A broker that was asked to start again is given so long until P1 answers; it is looked at so often.
+PROOF_S, LOOK_S = 30.0, 2.0
 # An agent has its own deadline and some seconds to end.
 MARGIN_S = 10.0
 ACTION_S = 40.0
@@ -104,11 +107,42 @@ class Workbench:
             await self._hands.flush()
             done = await _run(repair.plan)
             well = sum(one.status == 0 for one in done)
-            last = done[-1].output.strip().splitlines() if done and well < len(repair.plan) else []
-            self._loop.post(PlanRan(*key, well, well == len(repair.plan), last[-1][:160] if last else ""))
+            if well == len(repair.plan):
+                done.append(await self._proof(repair))
+            helped = done[-1].status == 0
+            last = [] if helped else done[-1].output.strip().splitlines()
+            self._loop.post(PlanRan(*key, well, helped, last[-1][:160] if last else ""))
+            await self._loop.until(lambda fleet: key not in fleet.repairs or not fleet.repairs[key].working)
             return done
         finally:
             self._approving.discard(key)
+
+    async def _proof(self, repair: Repair) -> Ran:
+        """A round trip over the channel that was repaired, from now on: nothing else says that the commands helped."""
+        fleet, since = self._loop.fleet, asyncio.get_running_loop().time()
+        peers = list(fleet.peers) if repair.ours else [repair.peer]
+        # A node that had ended is there again when it answers, on whatever channel.
+        free = [one for one in Channel if CHANNELS[one].probed]
+        channels, asked = (free, None) if ended_node(repair) else ([repair.channel], repair.channel)
+        pairs = [(peer, one) for peer in peers for one in channels if (peer, one) in fleet.channels]
+
+        def came(value: Fleet) -> bool:
+            return any((value.health(*pair).ok_at or 0.0) > since for pair in pairs)
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PROOF_S):
+                while not came(self._loop.fleet):
+                    for peer in peers:
+                        self._loop.post(ProbeAsked(peer, asked))
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._loop.until(came), LOOK_S)
+        fleet = self._loop.fleet
+        whom = "anybody" if repair.ours else fleet.name_of(repair.peer)
+        does = f"a round trip over {repair.channel} to {whom}, measured afterwards"
+        if came(fleet):
+            return Ran("", does, 0, "")
+        said = fleet.health(*pairs[0]).reason if pairs else ""
+        return Ran("", does, None, f"none in {PROOF_S:g} s{f': {said}' if said else ''}")
 
     def _waiting(self, peer: str, channel: Channel | None) -> Repair:
         fleet = self._loop.fleet
@@ -143,6 +177,8 @@ def _begun(fleet: Fleet, node: str, channel: Channel, level: int, asked_at: floa
     repair = fleet.repairs.get((node, channel))
     if repair is None:
         return fleet.health(node, channel).state is ChannelState.HEALTHY or not fleet.roster.member(node)
+    if level == Level.PERSON:
+        return bool(repair.plan)
     return repair.level >= level or repair.held_until > asked_at or bool(repair.steps and level > Level.NOTED)
 
 

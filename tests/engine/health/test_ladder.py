@@ -167,7 +167,7 @@ def test_a_person_hears_of_it_in_time_whatever_else_is() -> None:
     rung(script, at=15)
     rung(script, at=100)
     assert repair(script).level is Level.PERSON
-    assert [one.argv[-1] for one in repair(script).plan][-1] == "B"
+    assert [one.argv[-4:] for one in repair(script).plan] == [("--channel", "nats", "--level", "2")]
 
 
 @pytest.mark.parametrize(
@@ -219,6 +219,7 @@ def test_a_round_trip_ends_it() -> None:
     the reason of the pair."""
     script = begun(three())
     rung(script, at=15)
+    answer(script, "done", "its broker is up again")
     script.fleet = with_health(script.fleet, "B", N, state=ChannelState.HEALTHY, ok_at=T0_MONO + 19)
     said = script.hear(ChannelTurned("B", N, usable=True), at=19)
     assert "tell repair B nats L0 healed by L2 in 9 s" in said
@@ -228,6 +229,32 @@ def test_a_round_trip_ends_it() -> None:
         type(script.fleet.findings)(),
     )
     assert script.fleet.health("B", N).reason == "healed by L2 in 9 s"
+
+
+@pytest.mark.parametrize(
+    ("levels", "until", "answers", "credited"),
+    [
+        ((1, 4), 11, [], "by itself"),
+        ((1, 4), 15, [], "by itself, while at L4"),
+        ((1, 2, 3, 4), 15, [], "while L2 was at it"),
+        ((1, 2, 4), 35, ["failed"], "by itself, while at L4"),
+        ((1, 2, 4), 35, ["done"], "by L2"),
+        ((1, 2, 3, 4), 35, ["refused", "done"], "by L3"),
+        ((1, 4), 15, [PlanApproved("B", N, "anna")], "while L4 was at it"),
+        ((1, 4), 15, [PlanApproved("B", N, "anna"), PlanRan("B", N, 1, False)], "by itself, while at L4"),
+        ((1, 4), 15, [PlanApproved("B", N, "anna"), PlanRan("B", N, 1, True)], "by L4"),
+    ],
+)
+def test_only_who_acted_is_named(levels: tuple[int, ...], until: int, answers: list[Any], credited: str) -> None:
+    """A rung heals when it said that it was done; a rung that was reached, and commands that were shown, do nothing."""
+    script = begun(three(levels=levels))
+    rung(script, at=min(until, 15))
+    for one in answers:
+        answer(script, one) if isinstance(one, str) else script.hear(one, at=16)
+    rung(script, at=until)
+    script.fleet = with_health(script.fleet, "B", N, state=ChannelState.HEALTHY, ok_at=T0_MONO + 40)
+    script.hear(ChannelTurned("B", N, usable=True), at=40)
+    assert script.fleet.health("B", N).reason == f"healed {credited} in 30 s"
 
 
 @pytest.mark.parametrize("standing", [Standing.UNREACHABLE, Standing.OFFLINE, Standing.LEFT])
@@ -385,9 +412,8 @@ def test_the_plan_is_exact_and_its_approval_is_written_down() -> None:
         script.fleet, me=msgspec.structs.replace(script.fleet.me, program=("fleet", "--home", "/h"))
     )
     rung(script, at=15)
-    first, check = repair(script).plan
-    assert first.argv == ("fleet", "--home", "/h", "repair", "B", "--channel", "nats", "--level", "2")
-    assert check.argv == ("fleet", "--home", "/h", "check", "B")
+    (only,) = repair(script).plan
+    assert only.argv == ("fleet", "--home", "/h", "repair", "B", "--channel", "nats", "--level", "2")
     said = script.hear(PlanApproved("B", N, "anna"), at=20)
     assert "save entry repair B" in said
     assert repair(script).working
@@ -395,6 +421,12 @@ def test_the_plan_is_exact_and_its_approval_is_written_down() -> None:
     assert "tell repair B nats L4 1 of the commands went well" in said
     assert (repair(script).working, repair(script).steps[-1].outcome) == (False, "failed: exit 1")
     assert any(said.startswith("deliver ping") for said in said)
+    assert repair(script).plan == (), "nothing waits for anybody now"
+    found = script.fleet.findings["repair.nats", "B"]
+    assert "failed: exit 1" in found.detail
+    assert found.next_step.startswith("`fleet repair B --channel nats --level 4`")
+    script.hear(RepairAsked("B", N, 4), at=22)
+    assert repair(script).plan == (only,), "a person may look again"
 
 
 def test_the_end_of_a_plan_is_written_down_even_if_it_helped() -> None:
