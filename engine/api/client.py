@@ -30,10 +30,10 @@ class Client:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def get(self, path: str, **params: Any) -> Any:
-        """What a path answers, decoded; parameters that are None or empty are left out."""
+    def get(self, path: str, *, patience_s: float = PATIENCE_S, **params: Any) -> Any:
+        """What a path answers within `patience_s`, decoded; parameters that are None or empty are left out."""
         given = {key: value for key, value in params.items() if value not in (None, "")}
-        return json.loads(self._ask("GET", f"{path}?{urlencode(given)}" if given else path, None, PATIENCE_S))
+        return json.loads(self._ask("GET", f"{path}?{urlencode(given)}" if given else path, None, patience_s))
 
     def text(self, path: str) -> str:
         """What a path answers, as text."""

@@ -23,6 +23,7 @@ from fleet_tui import __version__, doctor_text
 from fleet_tui.call import Call
 from fleet_tui.commands.home import configured
 
+# A node that looks at itself reads its whole store, and asks the hub and peers: that is no node that hangs.
 EXAMINE_S = 120.0
 FIX_S = 60.0
 
@@ -50,7 +51,7 @@ def _examined(call: Call) -> list[Entry]:
         exams = clinic.without_node(_scene(call, 0, ""))
         return _plain(report.entries(exams, (), _now_ms()))
     try:
-        told = call.node.get("/doctor")
+        told = call.node.get("/doctor", patience_s=EXAMINE_S)
         version = call.node.get("/health")["version"]
     except FleetError as error:
         if not error.code.startswith(("node.", "timeout.")):

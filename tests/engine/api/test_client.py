@@ -69,6 +69,16 @@ def test_a_node_that_goes_away_is_said(home: Path, said: bytes) -> None:
     assert caught.value.code == "node.gone"
 
 
+def test_a_question_waits_as_long_as_it_was_told(home: Path) -> None:
+    """A node that takes its time is given up when the asker's patience ends, not before, and its error says so."""
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(home / "api.sock"))
+        door.listen()
+        with pytest.raises(FleetError, match=r"no answer in 0\.02 s") as caught:
+            Client(home / "api.sock").get("/doctor", patience_s=0.02)
+    assert caught.value.code == "timeout.api"
+
+
 @pytest.mark.parametrize(("limit", "count"), [(None, 25), (7, 7), (100, 25), (0, 0)])
 def test_the_log_is_read_to_its_end(
     trio: Stage, monkeypatch: pytest.MonkeyPatch, limit: int | None, count: int
