@@ -14,7 +14,7 @@ import msgspec
 from immutables import Map
 
 from engine.effects import Arm, Effect, Raise
-from engine.mail.limits import MINUTE_S
+from engine.mail.limits import MINUTE_S, filled
 from engine.model.finding import Finding, Severity
 from engine.model.mail import Inflow
 from engine.model.moment import Moment
@@ -31,10 +31,8 @@ OVER_S = 60.0
 
 def room(fleet: Fleet, src: str, now: Moment) -> float:
     """How many messages of people may be taken from a member now."""
-    size, flow = fleet.config.limits.flood, fleet.mail.inflows.get(src)
-    if not size:
-        return float("inf")
-    return float(size) if flow is None else min(float(size), flow.left + (now.mono - flow.at) * size / MINUTE_S)
+    size = fleet.config.limits.flood
+    return filled(fleet.mail.inflows.get(src), size, now.mono) if size else float("inf")
 
 
 def settled(fleet: Fleet, left: dict[str, float], refused: set[str], now: Moment) -> Step:

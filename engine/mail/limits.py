@@ -15,6 +15,7 @@ from immutables import Map
 from engine.config import LimitsConfig
 from engine.errors import Fault, FleetError
 from engine.model.envelope import Kind
+from engine.model.mail import Inflow
 
 MINUTE_S = 60.0
 
@@ -34,7 +35,7 @@ def a_minute(limits: LimitsConfig, kind: Kind) -> int:
     return int(getattr(limits, kind, 0))
 
 
-def filled(bucket: Bucket | None, size: int, now: float) -> float:
+def filled(bucket: Bucket | Inflow | None, size: int, now: float) -> float:
     """What a bucket of `size` holds now."""
     return float(size) if bucket is None else min(float(size), bucket.left + (now - bucket.at) * size / MINUTE_S)
 
