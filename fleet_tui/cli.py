@@ -123,10 +123,10 @@ def _done(call: Call) -> int:
     verb = BY_NAME.get(call.args.command or "")
     if verb is None:
         return int(import_module("fleet_tui.commands.room").run(call))
-    if verb.changes and call.readonly:
-        raise FleetError(
-            "refused.readonly", "Nothing is changed here", f"`{verb.name}` with --readonly", "leave --readonly out"
-        )
+    if call.readonly and verb.would_change(call.args):
+        said, step = f"`{verb.name}` with --readonly", "leave --readonly out"
+        step = f"{verb.looks}, or {step}" if verb.looks else step
+        raise FleetError("refused.readonly", "Nothing is changed here", said, step, Fault.THEIRS)
     return _run(verb, call)
 
 

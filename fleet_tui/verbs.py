@@ -1,10 +1,11 @@
 """Every command of `fleet`, in one table: its name, its arguments, what it does in a line, and where it is done.
 
 The table is all that is read at start; the module that does the work is imported when its command is called. A
-command stands here only once it works. `changes` marks those that `--readonly` refuses.
+command stands here only once it works. `changes` marks those that `--readonly` refuses, some only with some arguments.
 """
 
 import argparse
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from engine.model.channel import Channel
@@ -21,13 +22,33 @@ class Arg(NamedTuple):
 
 
 class Verb(NamedTuple):
-    """One command. `run`: module under `fleet_tui.commands` and function, `mail:send`."""
+    """One command. `run`: module under `fleet_tui.commands` and function, `mail:send`. `changes`: whether it changes
+    anything, which may hang on its arguments; `looks`: what to say instead in order to only look."""
 
     name: str
     run: str
     help: str
     args: tuple[Arg, ...] = ()
-    changes: bool = False
+    changes: bool | Callable[[argparse.Namespace], bool] = False
+    looks: str = ""
+
+    def would_change(self, args: argparse.Namespace) -> bool:
+        """Whether it would change anything, called like this."""
+        return self.changes(args) if callable(self.changes) else self.changes
+
+
+def _with(*names: str) -> Callable[[argparse.Namespace], bool]:
+    """It changes something with any of these arguments."""
+    return lambda args: any(getattr(args, name) for name in names)
+
+
+def _unless_listing(args: argparse.Namespace) -> bool:
+    return bool(args.what != "list")
+
+
+def _takes(args: argparse.Namespace) -> bool:
+    """A session that reads its mail has read it; a hook proves what it showed even when it takes nothing."""
+    return bool(args.hook or (args.session and not args.peek))
 
 
 def arg(*flags: str, **how: Any) -> Arg:
@@ -108,6 +129,7 @@ VERBS: tuple[Verb, ...] = (
             arg("--keep", action="store_true", help="leave the nodes running at the end"),
             arg("--stop", action="store_true", help="stop the demo's nodes and remove their homes"),
         ),
+        changes=True,
     ),
     Verb("status", "node:status", "this node, its broker, its outbox, its peers"),
     Verb(
@@ -153,7 +175,8 @@ VERBS: tuple[Verb, ...] = (
             arg("--dry-run", "--preview", action="store_true", help="only show whom it would reach, and how"),
             YES,
         ),
-        changes=True,
+        changes=lambda args: not args.dry_run,
+        looks="`--dry-run` shows whom it would reach",
     ),
     Verb(
         "why", "mail:why", "where a message or group is, what was tried, what it waits for", (arg("id", metavar="ID"),)
@@ -191,6 +214,8 @@ VERBS: tuple[Verb, ...] = (
             arg("--peek", action="store_true", help="with --session: leave it unread"),
             arg("--hook", action="store_true", help="with --session: answer an agent's hook, in JSON"),
         ),
+        changes=_takes,
+        looks="`--session NAME --peek` leaves it unread",
     ),
     Verb(
         "text",
@@ -204,6 +229,8 @@ VERBS: tuple[Verb, ...] = (
             arg("--kind", choices=["tmux", "terminal", "iterm2"], default="tmux", help="what the terminal runs in"),
             arg("--prompt", default="", metavar="REGEX", help="what stands before the cursor in its empty prompt"),
         ),
+        changes=_unless_listing,
+        looks="`fleet text list` looks",
     ),
     Verb("channels", "ways:channels", "every channel to every peer", (arg("peer", nargs="?", metavar="PEER"),)),
     Verb("check", "ways:check", "a round trip to a peer on every channel, now", (PEER,)),
@@ -227,7 +254,8 @@ VERBS: tuple[Verb, ...] = (
             arg("--local", choices=words(Action), metavar="ACTION", help=f"mend this node: {', '.join(Action)}"),
             YES,
         ),
-        changes=True,
+        changes=_with("peer", "approve", "local"),
+        looks="`fleet repair` alone lists them",
     ),
     Verb(
         "wake",
@@ -241,6 +269,8 @@ VERBS: tuple[Verb, ...] = (
         "doctor:doctor",
         "what is wrong here, why, and the command that mends it",
         (arg("--fix", action="store_true", help="mend what can be mended safely, and list what is left"),),
+        changes=_with("fix"),
+        looks="`fleet doctor` alone looks",
     ),
     Verb(
         "onboard",
@@ -259,6 +289,8 @@ VERBS: tuple[Verb, ...] = (
             arg("peer", nargs="?", metavar="PEER", help="a member by name or id"),
             arg("--ssh", default="", metavar="HOST", help="as ssh knows it (default: as the peer told of its sshd)"),
         ),
+        changes=_unless_listing,
+        looks="`fleet tunnel list` looks",
     ),
     Verb(
         "config",

@@ -35,9 +35,6 @@ def tunnel(call: Call) -> int:
     if not args.peer:
         step = f"`fleet tunnel {args.what} PEER`"
         raise FleetError("usage.peer", "To which peer?", "no name is given", step, Fault.THEIRS)
-    if call.readonly:
-        said = f"`tunnel {args.what}` with --readonly"
-        raise FleetError("refused.readonly", "Nothing is changed here", said, "leave --readonly out")
     if args.what == "add":
         line = call.node.post("/tunnels", {"name": args.peer, "ssh": args.ssh})
         call.show(line, [*plain.tunnels([line]), "", "`fleet tunnel list` shows when it is up."])

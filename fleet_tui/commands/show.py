@@ -82,7 +82,7 @@ def _painted(call: Call, made: demos.Demo) -> int:
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP, signal.SIGWINCH)
     before = {number: signal.getsignal(number) for number in numbers}
     try:
-        return attach(made.first.home, {name: "1" for name in ("readonly", "ascii") if getattr(call.args, name)})
+        return attach(made.first.home, {"ascii": "1"} if call.args.ascii else {})
     finally:
         # The stub heard all signals for as long as the terminal was lent; here ctrl+c means what it always means.
         signal.set_wakeup_fd(-1)

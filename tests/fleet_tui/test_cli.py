@@ -253,12 +253,30 @@ def test_no_node_is_status_3(nobody: Fleet) -> None:
         assert (ran.status, f"`fleet --home {nobody.home} up`" in ran.err) == (3, True), argv
 
 
-@pytest.mark.parametrize("verb", [verb.name for verb in VERBS if verb.changes])
-def test_readonly_refuses_every_verb_that_changes_something(nobody: Fleet, verb: str) -> None:
+CHANGING = (
+    "up", "down", "restart", "demo", "demo --stop", "init", "invite", "join c", "revoke b", "leave", "role b worker",
+    "send b hi", "send b --stdin", "resend i", "inbox --session s", "inbox --session s --hook --peek", "text allow s",
+    "text forbid s", "probe b", "hold b nats", "repair b", "repair --approve", "repair --local agent", "wake b",
+    "doctor --fix", "onboard", "tunnel add b", "tunnel remove b",
+)  # fmt: skip
+LOOKING = ("send b hi --dry-run", "inbox", "inbox --session s --peek", "text", "text list", "tunnel", "repair", "peers")
+
+
+@pytest.mark.parametrize("said", CHANGING)
+def test_readonly_refuses_whatever_changes_something(nobody: Fleet, said: str) -> None:
     """Before anything is asked of the node: exit status 4."""
-    words = {"revoke": ["b"], "role": ["b", "worker"], "send": ["b", "hi"], "resend": ["i"], "join": ["c"]}
-    words |= {"probe": ["b"], "wake": ["b"], "hold": ["b", "nats"]}
-    assert nobody("--readonly", verb, *words.get(verb, [])).status == 4
+    assert nobody("--readonly", *said.split()).status == 4
+
+
+def test_every_verb_that_changes_something_is_tried() -> None:
+    """A new one joins the list above."""
+    assert {said.split()[0] for said in CHANGING} >= {verb.name for verb in VERBS if verb.changes}
+
+
+@pytest.mark.parametrize("said", LOOKING)
+def test_readonly_lets_look(nobody: Fleet, said: str) -> None:
+    """The same verbs without what changes something are only stopped by the missing node."""
+    assert nobody("--readonly", *said.split()).status == 3
 
 
 USAGE = [
