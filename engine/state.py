@@ -12,8 +12,8 @@ from engine.model.channel import Channel, ChannelHealth, Check
 from engine.model.exam import Exam, Tick
 from engine.model.finding import Finding
 from engine.model.hop import Place
-from engine.model.mail import Inflow, Lane, Pulse, Stream
-from engine.model.packets import Heartbeat, Pong
+from engine.model.mail import Echo, Inflow, Lane, Pulse, Stream
+from engine.model.packets import Heartbeat
 from engine.model.peer import Peer
 from engine.model.repair import Mending, Repair
 from engine.model.roster import Address, Member, Roster
@@ -56,17 +56,16 @@ class Mail(msgspec.Struct, frozen=True):
     """Both directions. `waiting`: messages of ours not yet on their host. `dead`: given up, expired or refused since
     the store began. `revision` rises with every change that a page of the log would show. `streams`: peer -> epoch ->
     stream. `letters`: peer -> which of its last numbers were taken as messages since the start, not as the SKIP of one.
-    `floors`: peer -> its oldest open epoch. `pongs`: peer -> what came from it over a way that cannot be answered, each
-    with the monotonic second until which its receipts repeat it. `forwards`: (receiver, message id) -> our id, of what
-    we carry for others. `inflows`: member -> what it may still send us. `full`: the disk is; nothing new is
-    accepted."""
+    `floors`: peer -> its oldest open epoch. `echoes`: peer -> what came from it over a way that cannot be answered, the
+    newest last. `forwards`: (receiver, message id) -> our id, of what we carry for others. `inflows`: member -> what it
+    may still send us. `full`: the disk is; nothing new is accepted."""
 
     lanes: Map[str, Lane] = Map()
     streams: Map[str, Map[int, Stream]] = Map()
     pulses: Map[str, Pulse] = Map()
     letters: Map[str, Pulse] = Map()
     floors: Map[str, int] = Map()
-    pongs: Map[str, tuple[tuple[Pong, float], ...]] = Map()
+    echoes: Map[str, tuple[Echo, ...]] = Map()
     forwards: Map[tuple[str, str], str] = Map()
     inflows: Map[str, Inflow] = Map()
     waiting: int = 0

@@ -19,7 +19,7 @@ from engine.health.table import USABLE, Event
 from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState, Verdict
 from engine.model.envelope import Kind
 from engine.model.event import ChannelMoved
-from engine.model.mail import Parcel
+from engine.model.mail import ECHOES, Parcel
 from engine.model.moment import Moment
 from engine.model.packets import Receipt, unpack
 from engine.model.records import AddEntry
@@ -44,8 +44,6 @@ from engine.state import Fleet
 
 # Two readings of the clock within this time are the same moment.
 CLOCK_GRAIN_S = 0.001
-# Receipts repeat what they echo; each echo counts once.
-ECHOES = 16
 # A success this recent is what made its channel usable.
 SIGN_S = 1.0
 

@@ -22,7 +22,7 @@ from engine.model.channel import CHANNELS, Channel
 from engine.model.envelope import AHEAD_LIMIT, KINDS, Envelope, Kind, Rung
 from engine.model.event import MessageCame
 from engine.model.hop import Addressee, session_of
-from engine.model.mail import Parcel, Pulse, Stream
+from engine.model.mail import ECHO_S, ECHOES, Echo, Parcel, Pulse, Stream
 from engine.model.moment import Moment
 from engine.model.packets import BUSY, CLOSED, Climbs, Forward, Heartbeat, Note, Pong, Wake, unpack
 from engine.model.records import AddInbox, DropStreams, Record, SetStream
@@ -57,7 +57,7 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
     records: list[Record] = []
     effects: list[Effect] = []
     notes: dict[str, list[Note]] = {}
-    pongs: dict[str, list[Pong]] = {}
+    came: dict[str, list[Echo]] = {}
     delivered: set[tuple[str, int]] = set()
     owed: dict[str, None] = {}
     thrown: set[str] = set()
@@ -67,7 +67,7 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
         envelope = parcel.envelope
         via = Channel.RELAY if parcel.relay else signal.via
         if CHANNELS[via].stores and (envelope.kind is Kind.PING if parcel.relay else envelope.kind is not Kind.RECEIPT):
-            pongs.setdefault(envelope.src, []).append(Pong(via, envelope.msg_id))
+            came.setdefault(envelope.src, []).append(_echo(fleet, envelope, via, now))
         if _too_many(fleet, envelope, room, now):
             flooding.add(envelope.src)
             notes.setdefault(envelope.src, []).append(Note(envelope.src_epoch, envelope.seq, BUSY))
@@ -86,7 +86,7 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
                 thrown.add(envelope.src)
     effects += _addressed(records)
     records += _streams(before, fleet, delivered)
-    fleet = _echoing(fleet, pongs, now)
+    fleet = _echoing(fleet, came, now)
     fleet, told = flood.settled(fleet, room, flooding, now)
     effects += told
     answers = tuple(
@@ -96,7 +96,7 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
             now,
             tuple(notes.get(src, ())),
             {epoch for one, epoch in delivered if one == src},
-            tuple(pong for pong, until in fleet.mail.pongs.get(src, ()) if until > now.mono),
+            tuple(Pong(one.channel, one.msg_id) for one in fleet.mail.echoes.get(src, ()) if one.until > now.mono),
         )
         for src in owed
         if src not in thrown
@@ -150,16 +150,19 @@ def _take(
     return _moved(fleet, envelope, stream.with_number(seq)), []
 
 
-# Receipts get lost like anything else: what they echo is repeated so long, and so many of them.
-ECHO_S, ECHOES = 30.0, 16
+def _echo(fleet: Fleet, envelope: Envelope, via: Channel, now: Moment) -> Echo:
+    """That it came this way. A number is only named for mail, and only if no other way brought it before."""
+    mail = KINDS[envelope.kind].durable
+    new = mail and not stream_of(fleet, envelope.src, envelope.src_epoch).holds(envelope.seq)
+    return Echo(via, envelope.msg_id, envelope.src_epoch, envelope.seq if new else 0, now.mono + ECHO_S)
 
 
-def _echoing(fleet: Fleet, pongs: dict[str, list[Pong]], now: Moment) -> Fleet:
-    for src, came in pongs.items():
-        before = (one for one in fleet.mail.pongs.get(src, ()) if one[1] > now.mono)
-        kept = (*before, *((pong, now.mono + ECHO_S) for pong in came))[-ECHOES:]
+def _echoing(fleet: Fleet, came: dict[str, list[Echo]], now: Moment) -> Fleet:
+    for src, echoes in came.items():
+        before = (one for one in fleet.mail.echoes.get(src, ()) if one.until > now.mono)
+        kept = (*before, *echoes)[-ECHOES:]
         fleet = msgspec.structs.replace(
-            fleet, mail=msgspec.structs.replace(fleet.mail, pongs=fleet.mail.pongs.set(src, kept))
+            fleet, mail=msgspec.structs.replace(fleet.mail, echoes=fleet.mail.echoes.set(src, kept))
         )
     return fleet
 

@@ -9,7 +9,7 @@ Words of an earlier life of the peer prove nothing: it may have lost its store s
 counts, by its number. That a number is held proves its message only while no SKIP has been sent under it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -52,13 +52,12 @@ def _read(fleet: Fleet, lane: Lane, parcel: Parcel, via: Channel, now: Moment) -
     if newest:
         fleet = with_lane(fleet, peer, msgspec.structs.replace(lane, heard=number))
     said = receipts.said(parcel)
-    brought = {pong.msg_id: Channel(pong.channel) for pong in said.pongs if pong.channel in _NAMES}
     effects: list[Effect] = []
     for note in said.notes:
         fleet, more = _noted(fleet, peer, note, via, now)
         effects += more
     if said.acks:
-        fleet, more = _acknowledged(fleet, peer, said.acks, via, brought, now)
+        fleet, more = _acknowledged(fleet, peer, said.acks, via, now)
         effects += more
     if newest and kind is Kind.HEARTBEAT:
         effects += _missed(fleet, peer, said.acks)
@@ -69,10 +68,9 @@ _PULSES = frozenset({Kind.RECEIPT, Kind.HEARTBEAT})
 _NAMES = frozenset(map(str, Channel))
 
 
-def _acknowledged(
-    fleet: Fleet, peer: str, acks: Iterable[AckLine], via: Channel, brought: Mapping[str, Channel], now: Moment
-) -> Step:
+def _acknowledged(fleet: Fleet, peer: str, acks: tuple[AckLine, ...], via: Channel, now: Moment) -> Step:
     """The peer holds these numbers: their messages are on its host, and their numbers are closed."""
+    brought = {(ack.epoch, seq): Channel(name) for ack in acks for seq, name in ack.brought if name in _NAMES}
     lane = fleet.mail.lanes.get(peer, Lane())
     records: list[Record] = []
     effects: list[Effect] = []
@@ -83,7 +81,7 @@ def _acknowledged(
         if waiting.closing:
             continue
         over.append(waiting)
-        channel = brought.get(waiting.envelope.msg_id) or _proved_by(waiting, via)
+        channel = brought.get(number) or _proved_by(waiting, via)
         records.append(MoveRung(waiting.envelope.msg_id, Rung.ON_HOST, now.wall_ms, channel))
         effects.append(Publish(MessageMoved(waiting.envelope.msg_id, peer, Rung.ON_HOST, channel)))
         records += _still_flying(waiting, channel, now)

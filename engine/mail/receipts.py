@@ -10,7 +10,7 @@ import msgspec
 from immutables import Map
 
 from engine.model.envelope import Envelope, Kind, Urgency
-from engine.model.mail import AckLine, Parcel, Stream
+from engine.model.mail import AckLine, Echo, Parcel, Stream
 from engine.model.moment import Moment
 from engine.model.packets import Note, Pong, Receipt, pack, unpack
 from engine.state import Fleet
@@ -26,15 +26,19 @@ def lines(fleet: Fleet, peer: str, epochs: Collection[int] = ()) -> tuple[AckLin
     floor = fleet.mail.floors.get(peer, 0)
     known = {*streams, floor} if floor else streams
     newest = sorted(known, reverse=True)[:LINES_A_FRAME]
-    return tuple(line(epoch, streams.get(epoch, Stream())) for epoch in dict.fromkeys((*sorted(epochs), *newest)))
+    brought = fleet.mail.echoes.get(peer, ())
+    return tuple(
+        line(epoch, streams.get(epoch, Stream()), brought) for epoch in dict.fromkeys((*sorted(epochs), *newest))
+    )
 
 
 _NO_STREAMS: Map[int, Stream] = Map()
 
 
-def line(epoch: int, stream: Stream) -> AckLine:
-    """One stream as a line."""
-    return AckLine(epoch, stream.watermark, to_bytes(stream.above))
+def line(epoch: int, stream: Stream, brought: Iterable[Echo] = ()) -> AckLine:
+    """One stream as a line, with what brought its newest where nobody else could know."""
+    named = tuple((echo.seq, echo.channel) for echo in brought if echo.seq and echo.epoch == epoch)
+    return AckLine(epoch, stream.watermark, to_bytes(stream.above), named)
 
 
 def to_bytes(above: int) -> bytes:

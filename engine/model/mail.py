@@ -17,6 +17,9 @@ from engine.model.envelope import AHEAD_LIMIT, Envelope
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 # No receiver takes a number further ahead than this, so no mask of one is longer.
 Mask = Annotated[bytes, msgspec.Meta(max_length=AHEAD_LIMIT // 8)]
+# Receipts get lost like anything else: what they echo is repeated so long, and so many of them.
+ECHO_S, ECHOES = 30.0, 16
+Brought = Annotated[tuple[tuple[Number, str], ...], msgspec.Meta(max_length=ECHOES)]
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -91,13 +94,26 @@ class Inflow(msgspec.Struct, frozen=True):
     refused_at: float | None = None
 
 
+class Echo(msgspec.Struct, frozen=True):
+    """Something came over `channel`, which has no way back: its id, its number (0: it has none, or came
+    before on another way), and the monotonic second until which receipts repeat that it came."""
+
+    channel: str
+    msg_id: str
+    epoch: int
+    seq: int
+    until: float
+
+
 class AckLine(msgspec.Struct, frozen=True, array_like=True):
     """What of one of your epochs I hold: all numbers up to `watermark`, and those above it whose bit is set
-    (`above`, little-endian; bit 0 is `watermark + 1`)."""
+    (`above`, little-endian; bit 0 is `watermark + 1`). `brought`: (number, channel) of the newest that came over a way
+    that cannot be answered, because whoever hears this on another way could not tell."""
 
     epoch: Number
     watermark: Number
     above: Mask = b""
+    brought: Brought = ()
 
 
 class Parcel(msgspec.Struct, frozen=True):

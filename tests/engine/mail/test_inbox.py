@@ -108,6 +108,15 @@ def test_every_kind_of_people_lands_in_the_inbox(kind: Kind) -> None:
     assert node().asked(Save, came(parcel("m1", 1, kind=kind))) == ["save inbox m1, stream B 5000:1"]
 
 
+def test_what_brought_the_newest_is_named() -> None:
+    """Mail that came over a way without an answer is named in the lines, under its number; what another way had brought
+    before is not."""
+    script = node()
+    script.hear(came(parcel("m1", 1)))
+    script.hear(Arrived((parcel("m1", 1), parcel("m2", 2)), Channel.SEED))
+    assert lines(script.fleet, "B") == (AckLine(THEIRS, 2, b"", ((2, "seed"),)),)
+
+
 def test_time_to_live_is_the_senders_business() -> None:
     """A message that came is taken, however old: the clock of neither side decides."""
     script = node()

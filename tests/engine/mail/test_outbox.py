@@ -205,6 +205,14 @@ def test_only_the_peers_own_word_moves_the_ladder() -> None:
     assert counts(script) == (1, 0)
 
 
+def test_what_brought_it_is_known_from_any_frame() -> None:
+    """A line that rides on another channel's frame names what brought the message; a channel nobody knows is passed
+    over."""
+    script = sent(2)
+    said = script.hear(heartbeat((EPOCH, 2, b"", ((1, "seed"), (2, "pigeon"))), seq=1), at=0.002)
+    assert {"tell m1 on_host over seed", "tell m2 on_host over nats"} <= set(said)
+
+
 def test_a_receipt_after_the_end_of_its_try_tells_no_try() -> None:
     """Mostly the try has ended when its receipt is read; then it is written down already."""
     script = sent(1)
