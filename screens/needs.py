@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from engine.model.channel import ChannelState
 from engine.model.finding import Severity, causes
+from engine.model.peer import AWAY
 from engine.state import Fleet
 from screens.format import count
-from screens.roll import ABSENT_STANDINGS, peer_of
+from screens.roll import peer_of
 
 LOUD = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM)
 
@@ -66,7 +67,7 @@ def _stuck(fleet: Fleet) -> list[Need]:
     for peer_id, lane in fleet.mail.lanes.items():
         waiting = sum(not one.skipping for one in lane.open.values()) + lane.backlog
         peer = peer_of(fleet, peer_id)
-        if waiting and peer.standing in ABSENT_STANDINGS:
+        if waiting and peer.standing in AWAY:
             said = f"{count(waiting, 'message')} {'waits' if waiting == 1 else 'wait'} for {fleet.name_of(peer_id)}"
             found.append(Need("channels", peer_id, said, "w why", peer.since_ms))
     return found

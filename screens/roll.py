@@ -29,7 +29,6 @@ NINE = tuple(CHANNELS)
 SPOKEN = frozenset((Channel.NATS, Channel.HTTP, Channel.RELAY))
 NOT_SPOKEN = ChannelHealth(ChannelState.ABSENT, reason="not in this version")
 ALIVE = STANDING[Standing.ALIVE]
-ABSENT_STANDINGS = (Standing.UNREACHABLE, Standing.STALE, Standing.OFFLINE)
 RANKS = {Role.CHIEF: 0, Role.CAPTAIN: 1, Role.WORKER: 2, Role.OBSERVER: 3}
 PIECES = re.compile(r"(\D*)(\d*)")
 # Worst first: the order of the table, and of the groups on a large map.

@@ -12,7 +12,7 @@ from engine.config import MailConfig
 from engine.health.table import USABLE
 from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState
 from engine.model.envelope import KINDS, Kind
-from engine.model.peer import Standing
+from engine.model.peer import THERE
 from engine.state import Fleet
 
 # Latencies count as equal while they are within a factor of four above this floor: the present path is kept unless
@@ -110,8 +110,9 @@ def _usable(fleet: Fleet, peer: str, channel: Channel, health: ChannelHealth) ->
 
 
 def _away(fleet: Fleet, peer: str) -> bool:
+    """Whoever was never heard counts: nothing shows that somebody is there to answer, and what is put down waits."""
     live = fleet.peers.get(peer)
-    return live is not None and live.standing not in (Standing.ALIVE, Standing.SUSPECT)
+    return live is not None and live.standing not in THERE
 
 
 def _rank(pair: tuple[Channel, ChannelHealth]) -> tuple[int, int, int, int]:

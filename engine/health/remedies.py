@@ -8,7 +8,7 @@ times to restart brokers that are well.
 
 from engine.health.table import USABLE
 from engine.model.channel import CHANNELS, NODE_ABSENT, Channel, ChannelHealth, ChannelState
-from engine.model.peer import Standing
+from engine.model.peer import GONE, THERE
 from engine.model.repair import Action, Level, Repair
 from engine.state import Fleet
 
@@ -16,8 +16,6 @@ HOUR_S = 3_600.0
 # The channels whose break begins a ladder by itself: what else carries is dearer or slower.
 FIRST = (Channel.NATS, Channel.HTTP)
 BROKEN = frozenset({ChannelState.BROKEN, ChannelState.QUARANTINED})
-THERE = frozenset({Standing.ALIVE, Standing.SUSPECT})
-AWAY = frozenset({Standing.UNREACHABLE, Standing.STALE, Standing.OFFLINE, Standing.LEFT})
 
 REMEDIES: dict[Channel, Action] = {
     Channel.NATS: Action.RESTART_NATS,
@@ -57,7 +55,7 @@ def is_there(fleet: Fleet, peer: str) -> bool:
 def is_away(fleet: Fleet, peer: str) -> bool:
     """Whether a peer left, or is away altogether: then no channel is at fault."""
     live, member = fleet.peers.get(peer), fleet.member(peer)
-    return live is None or member is None or not member.present or live.standing in AWAY
+    return live is None or member is None or not member.present or live.standing in GONE
 
 
 def is_stopped(fleet: Fleet, peer: str) -> bool:

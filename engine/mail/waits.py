@@ -8,14 +8,13 @@ from engine.model.channel import Channel, ChannelState
 from engine.model.envelope import Kind
 from engine.model.mail import Lane, Waiting
 from engine.model.moment import Moment
-from engine.model.peer import Standing
+from engine.model.peer import THERE, Standing
 from engine.model.roster import Role
 from engine.model.story import FLYING, Story, TryLine
 from engine.state import Fleet
 
 # How the hands begin what a relay said (`engine.hands.carry`).
 RELAY = "relay "
-HERE = (Standing.ALIVE, Standing.SUSPECT)
 
 
 def waits(fleet: Fleet, peer: str, story: Story) -> str:
@@ -34,7 +33,7 @@ def waits(fleet: Fleet, peer: str, story: Story) -> str:
         return barred
     live = fleet.peers.get(peer)
     standing = live.standing if live else Standing.UNKNOWN
-    if standing in HERE:
+    if standing in THERE:
         return "it is tried again until it is"
     return f"{story.to} is {standing.lower()}: it is kept and tried again when {story.to} is back"
 

@@ -18,7 +18,7 @@ from engine.membership.packet import Claim, Rumour
 from engine.model.event import PeerMoved
 from engine.model.moment import Moment
 from engine.model.packets import INCARNATION_LIMIT
-from engine.model.peer import Peer, Standing
+from engine.model.peer import AWAY, THERE, Peer, Standing
 from engine.model.records import AddEntry, PutPeer, Record
 from engine.state import Fleet
 
@@ -92,7 +92,7 @@ def correction(fleet: Fleet, rumour: Rumour) -> Rumour | None:
 
 
 def _belief(peer: Peer) -> Belief:
-    dead, accused = peer.standing in suspicion.AWAY, bool(peer.accusers)
+    dead, accused = peer.standing in AWAY, bool(peer.accusers)
     claim = Claim.DEAD if dead and accused else Claim.SUSPECT if accused else Claim.ALIVE
     return Belief(peer.incarnation, claim, peer.accusers)
 
@@ -111,7 +111,7 @@ def accuse(fleet: Fleet, peer_id: str, now: Moment) -> Step:
     """Our own ping failed in every way: we suspect the peer, and say so. Of one never heard nothing is said: it may be
     we who are new here."""
     peer = listed(fleet, peer_id)
-    if peer is None or peer.standing in suspicion.AWAY:
+    if peer is None or peer.standing in AWAY:
         return fleet, []
     if fleet.me.id in peer.accusers and peer.standing is not Standing.ALIVE:
         return fleet, []
@@ -165,7 +165,7 @@ def fall_alone(fleet: Fleet, now: Moment) -> Step:
     fleet = replace(fleet, swim=replace(fleet.swim, heard_at=None))
     effects: list[Effect] = []
     for _, peer in sorted(fleet.peers.items()):
-        if peer.standing in (Standing.ALIVE, Standing.SUSPECT):
+        if peer.standing in THERE:
             fleet, more = move(fleet, peer, Standing.UNREACHABLE, now)
             effects += more
     return fleet, effects
@@ -216,7 +216,7 @@ def _suspect_at(peer: Peer, standing: Standing, now: Moment) -> float | None:
 def _entry(fleet: Fleet, peer: Peer, old: Standing, now: Moment) -> tuple[Record, ...]:
     """Losing a peer and having it back is history; a passing suspicion, or the first word after a start, is not."""
     lost = peer.standing is Standing.UNREACHABLE
-    back = peer.standing is Standing.ALIVE and old in suspicion.AWAY
+    back = peer.standing is Standing.ALIVE and old in AWAY
     if not lost and not back:
         return ()
     facts = {"name": fleet.name_of(peer.id), "from": str(old), "heard_ms": str(peer.heard_ms)}

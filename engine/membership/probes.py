@@ -11,12 +11,12 @@ from hashlib import blake2b
 from msgspec.structs import replace
 
 from engine.effects import Effect, SendDatagram
-from engine.membership import gossip, packet, presence, suspicion, way
+from engine.membership import gossip, packet, presence, way
 from engine.membership.packet import PACKET_LIMIT, Ack, Claim, Nack, Ping, PingReq, Rumour
 from engine.model.channel import Channel
 from engine.model.envelope import Kind
 from engine.model.moment import Moment
-from engine.model.peer import Standing
+from engine.model.peer import AWAY, EXPECTED, Standing
 from engine.signals import DatagramCame
 from engine.state import Fleet, Probe
 
@@ -43,7 +43,7 @@ def next_target(fleet: Fleet) -> tuple[Fleet, str | None]:
     for _ in range(2):
         while turn < len(order):
             peer_id, turn = order[turn], turn + 1
-            if _standing(fleet, peer_id) in suspicion.WELL:
+            if _standing(fleet, peer_id) in EXPECTED:
                 return replace(fleet, swim=replace(fleet.swim, order=order, turn=turn)), peer_id
         order, turn = shuffled(fleet), 0
     return replace(fleet, swim=replace(fleet.swim, order=order, turn=turn)), None
@@ -51,7 +51,7 @@ def next_target(fleet: Fleet) -> tuple[Fleet, str | None]:
 
 def shuffled(fleet: Fleet) -> tuple[str, ...]:
     """A new round: everybody who is not away, in an order of our own."""
-    well = [peer.id for peer in fleet.peers.values() if peer.standing in suspicion.WELL]
+    well = [peer.id for peer in fleet.peers.values() if peer.standing in EXPECTED]
     return tuple(sorted(well, key=lambda peer_id: draw(fleet.me.id, fleet.swim.serial, peer_id)))
 
 
@@ -60,7 +60,7 @@ def next_away(fleet: Fleet, alone: bool) -> str | None:
     every = 1 if alone else AWAY_TURN
     if fleet.swim.serial % every:
         return None
-    away = sorted(peer.id for peer in fleet.peers.values() if peer.standing in suspicion.AWAY)
+    away = sorted(peer.id for peer in fleet.peers.values() if peer.standing in AWAY)
     return away[fleet.swim.serial // every % len(away)] if away else None
 
 
@@ -153,7 +153,7 @@ def _accusation(fleet: Fleet, peer_id: str) -> tuple[bytes, ...]:
     peer = fleet.peers.get(peer_id)
     if peer is None or not peer.accusers:
         return ()
-    claim = Claim.DEAD if peer.standing in suspicion.AWAY else Claim.SUSPECT
+    claim = Claim.DEAD if peer.standing in AWAY else Claim.SUSPECT
     return (packet.encode_rumour(Rumour(claim, peer_id, peer.incarnation, min(peer.accusers))),)
 
 

@@ -26,9 +26,6 @@ CROWD = 32
 # two nodes on the small side of a partition of five are alone to accuse.
 PATIENCE = 2.0
 
-WELL = frozenset({Standing.ALIVE, Standing.SUSPECT, Standing.UNKNOWN})
-AWAY = frozenset({Standing.UNREACHABLE, Standing.STALE, Standing.OFFLINE})
-
 
 def wait_s(config: MembershipConfig, health: int) -> float:
     """Seconds until an unanswered ping is escalated."""

@@ -26,7 +26,7 @@ from engine.membership.packet import Ack, Claim, Nack, Packet, Ping, PingReq, Ru
 from engine.model.channel import CHANNELS, Verdict
 from engine.model.envelope import KINDS
 from engine.model.moment import Moment
-from engine.model.peer import Peer, Standing
+from engine.model.peer import THERE, Peer
 from engine.security.ancestry import digest
 from engine.signals import (
     Arrived,
@@ -149,7 +149,7 @@ def _lost(fleet: Fleet, number: int, probe: Probe, now: Moment) -> Step:
     """Nobody reached the peer. Where those we asked did not answer either, the silence may be ours."""
     swim = replace(fleet.swim, awaiting=fleet.swim.awaiting.delete(number))
     peer = presence.listed(fleet, probe.peer)
-    here = peer is not None and peer.standing in (Standing.ALIVE, Standing.SUSPECT)
+    here = peer is not None and peer.standing in THERE
     if here and not probe.backed and len(swim.order) > 1:
         swim = replace(swim, health=suspicion.doubted(swim.health, +1))
     return presence.accuse(replace(fleet, swim=swim), probe.peer, now)

@@ -8,11 +8,10 @@ A pulse leaves without a number and gets one when it is sealed, so that the edge
 """
 
 from engine.effects import Deliver, Effect
-from engine.membership.suspicion import WELL
 from engine.model.channel import CHANNELS, Channel, ChannelState
 from engine.model.envelope import KINDS, Envelope, Kind, Urgency
 from engine.model.moment import Moment
-from engine.model.peer import Peer
+from engine.model.peer import GONE
 from engine.state import Fleet
 
 # How promising a channel in this state is; a state without a rank is not tried.
@@ -50,7 +49,8 @@ def pulse(
 
 def best(fleet: Fleet, peer_id: str, kind: Kind, prefer: Channel | None = None) -> Channel | None:
     """The channel for a pulse of `kind`, or None when there is none worth trying. `prefer` wins unless it is BROKEN."""
-    limit = PROMISING if _away(fleet.peers.get(peer_id)) else RANKS[ChannelState.BROKEN]
+    peer = fleet.peers.get(peer_id)
+    limit = PROMISING if peer is not None and peer.standing in GONE else RANKS[ChannelState.BROKEN]
     ranked = [
         (RANKS[health.state], CHANNELS[channel].number, channel)
         for channel in KINDS[kind].channels
@@ -60,7 +60,3 @@ def best(fleet: Fleet, peer_id: str, kind: Kind, prefer: Channel | None = None) 
         return prefer
     rank, _, channel = min(ranked, default=(limit + 1, 0, None))
     return channel if rank <= limit else None
-
-
-def _away(peer: Peer | None) -> bool:
-    return peer is not None and peer.standing not in WELL

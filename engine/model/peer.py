@@ -20,6 +20,19 @@ class Standing(StrEnum):
     LEFT = "LEFT"
 
 
+# What standings mean to who acts on them. Each decision names the set it is made by; they differ on purpose: a doubt
+# is no absence, not to have heard somebody yet is neither, and who left is no more awaited.
+#
+# THERE     it was heard a moment ago, or is only doubted: what is asked of it is answered
+# EXPECTED  and those nobody has heard yet since the start: asked as if they were there, so that one finds out
+# AWAY      silent for longer than a doubt lasts: mail waits for it, and any word brings it back
+# GONE      and those that left: nothing is owed by it, so nothing is amiss when nothing comes
+THERE = frozenset({Standing.ALIVE, Standing.SUSPECT})
+EXPECTED = THERE | {Standing.UNKNOWN}
+AWAY = frozenset({Standing.UNREACHABLE, Standing.STALE, Standing.OFFLINE})
+GONE = AWAY | {Standing.LEFT}
+
+
 class Peer(msgspec.Struct, frozen=True):
     """One peer. `heard_mono`, `heard_ms`: the last authenticated word from it, on the two clocks (None, 0: never).
     `incarnation`: the highest it claimed; only itself may raise it. `suspect_at`: when suspicion began.
