@@ -32,7 +32,7 @@ STALLS_S = 60.0
 KEPT_STALLS = 32
 HOT = tuple(spec.channel for spec in CHANNELS.values() if spec.speed is Class.HOT)
 DIRECT = (Channel.NATS, Channel.HTTP)
-WORKING = (ChannelState.HEALTHY, ChannelState.DEGRADED, ChannelState.HEALING)
+WORKING = (ChannelState.HEALTHY, ChannelState.DEGRADED)
 
 
 def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
@@ -91,7 +91,7 @@ def _repairs(fleet: Fleet, finding: Finding) -> list[Effect]:
     member = fleet.roster.named(finding.subject) if finding.code == COLD else None
     if member is None:
         return []
-    ill = [one for one in DIRECT if fleet.health(member.id, one).state is ChannelState.BROKEN]
+    ill = [one for one in DIRECT if fleet.health(member.id, one).state in _DOWN]
     return [Raise(RepairAsked(member.id, one, 1, "the watchdog: no direct channel works")) for one in ill[:1]]
 
 
@@ -155,11 +155,12 @@ def _noted(fleet: Fleet, peers: list[str], now: Moment) -> Fleet:
 
 
 def _of_peers(fleet: Fleet, peers: list[str], now: Moment) -> Iterable[Finding]:
+    """Where no channel works, nothing else is expected of a peer: it would be told before its cause has lasted."""
     for peer in peers:
         live = fleet.peers.get(peer)
         if live is not None and live.standing is Standing.ALIVE:
-            for look in (_cold, _mute, _stuck):
-                yield from look(fleet, live, now)
+            cold = list(_cold(fleet, live, now))
+            yield from cold or (*_mute(fleet, live, now), *_stuck(fleet, live, now))
 
 
 def _cold(fleet: Fleet, peer: Peer, now: Moment) -> Iterable[Finding]:
@@ -168,7 +169,7 @@ def _cold(fleet: Fleet, peer: Peer, now: Moment) -> Iterable[Finding]:
     known = [(channel, health) for channel, health in pairs if health is not None]
     if not known or any(_works(health) for _, health in known):
         return
-    why = "; ".join(f"{channel} {health.reason or health.state.lower()}" for channel, health in known)
+    why = "; ".join(f"{channel} {_broke(health)}" for channel, health in known)
     name = fleet.name_of(peer.id)
     yield Finding(
         COLD,
@@ -183,8 +184,21 @@ def _cold(fleet: Fleet, peer: Peer, now: Moment) -> Iterable[Finding]:
 
 
 def _works(health: ChannelHealth) -> bool:
-    """A channel that works, or that nobody has tried yet."""
-    return health.state in WORKING or (health.state is ChannelState.UNKNOWN and not health.fails)
+    """A channel that works, or that nobody has tried yet. One that heals has answered at least once since it broke:
+    to be tried again, as a broken one is every few seconds, is no sign of life."""
+    if health.state is ChannelState.HEALING:
+        return health.good > 0
+    return health.state in WORKING or (health.state is ChannelState.UNKNOWN and not health.streak)
+
+
+def _broke(health: ChannelHealth) -> str:
+    """Why it does not work, in the same words while it is only tried again."""
+    again = health.state is ChannelState.HEALING and bool(health.changes)
+    said = next((one.reason for one in reversed(health.changes) if one.new is ChannelState.BROKEN), "") if again else ""
+    return said or health.reason or health.state.lower()
+
+
+_DOWN = (ChannelState.BROKEN, ChannelState.HEALING)
 
 
 def _mute(fleet: Fleet, peer: Peer, now: Moment) -> Iterable[Finding]:

@@ -6,9 +6,11 @@ from msgspec.structs import replace
 from engine import effects as e
 from engine.config import Config
 from engine.health import watchdog
+from engine.health.table import TRYING, Event, advance
 from engine.model.channel import Channel, ChannelState
 from engine.model.finding import Severity
 from engine.model.mail import Lane, Waiting
+from engine.model.moment import Moment
 from engine.model.peer import Standing
 from engine.model.vitals import Vitals, clock
 from engine.signals import Found, Looked, LoopLagged, Measured, RepairAsked
@@ -57,6 +59,35 @@ def test_a_cold_peer_is_told_once_it_has_lasted_and_a_repair_begins() -> None:
         ("B", Channel.NATS, 1)
     ]
     assert over(script, 40, 45) == []
+
+
+def test_a_channel_that_is_only_tried_again_does_not_work() -> None:
+    """The relay goes between broken and healing every few seconds without one answer: the peer is cold all the same,
+    told once in words that hold, with a repair of what is being tried at that moment; and its silence is no loop that
+    hangs. One good probe, and it is not cold any more."""
+    value = cut(fleet("A", "B"), "B")
+    for channel in (Channel.NATS, Channel.HTTP, Channel.RELAY):
+        health = value.health("B", channel)
+        health = advance(replace(health, state=ChannelState.HEALTHY), Event.ENOUGH, Moment(1, 0.0), "no answer")
+        value = replace(value, channels=value.channels.set(("B", channel), health))
+    script, lines = Script(value, watchdog.step), []
+    for at in range(0, 130, 10):
+        tried = at % 20 == 10
+        for channel in (Channel.NATS, Channel.HTTP, Channel.RELAY):
+            health = script.fleet.health("B", channel)
+            event, why = (Event.MEND, TRYING) if tried else (Event.ENOUGH, "no answer")
+            health = advance(health, event, Moment(1, at), why)
+            script.fleet = replace(script.fleet, channels=script.fleet.channels.set(("B", channel), health))
+        lines += told(script, at)
+        if at == 30:
+            asked = [one.signal for one in script.effects if isinstance(one, e.Raise)]
+            assert [one.channel for one in asked if isinstance(one, RepairAsked)] == [Channel.NATS]
+    assert lines == ["+channel.cold"]
+    health = advance(script.fleet.health("B", Channel.RELAY), Event.MEND, Moment(1, 130.0), TRYING)
+    proved = replace(health, good=1)
+    script.fleet = replace(script.fleet, channels=script.fleet.channels.set(("B", Channel.RELAY), proved))
+    beating(script, 1)
+    assert over(script, 130, 160) == ["-channel.cold"]
 
 
 def test_what_is_well_again_is_untold_after_a_while() -> None:
