@@ -87,7 +87,7 @@ class Engine:
         self._stopping = False
         self._early: list[Signal] = []
         self.stop_asked = asyncio.Event()
-        self.on_restart: Callable[[], None] | None = None
+        self.on_restart: Callable[[float], None] | None = None
 
     @property
     def fleet(self) -> Fleet:

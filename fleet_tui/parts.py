@@ -27,14 +27,13 @@ from engine.model.channel import Channel
 from engine.state import Fleet
 from fleet_tui import __version__, node
 from fleet_tui.again import become
-from fleet_tui.commands.home import configured
+from fleet_tui.commands.home import check_startable, configured, key_file
 from fleet_tui.place import start_command
 
 if TYPE_CHECKING:
     from textual.app import App
 
     from fleet_tui.terminal import Terminal
-
 
 
 class Running:
@@ -44,8 +43,7 @@ class Running:
         """Raises `FleetError` `usage.config` for a configuration that does not fit."""
         resolved = configured(home)
         self.home, self.config = home, resolved.config
-        key_file = os.environ.get("FLEET_KEY_FILE")
-        self.engine = Engine(home, resolved, __version__, Path(key_file) if key_file else None, start_command(home))
+        self.engine = Engine(home, resolved, __version__, key_file(), start_command(home))
         api = resolved.config.api
         port = api.tcp_port if api.tcp else None
         origins = self.engine.resolved.origins
@@ -92,10 +90,12 @@ class Running:
         stopped.mark(self.home)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    def asked_to_restart(self) -> None:
-        """The node is to end in order and to begin anew in this process."""
+    def asked_to_restart(self, delay_s: float) -> None:
+        """The node is to end in order, so soon, and to begin anew in this process. Raises the `FleetError` that would
+        keep it from that; then it goes on as it is."""
+        check_startable(self.home)
         self.again = True
-        os.kill(os.getpid(), signal.SIGTERM)
+        self.loop.call_later(delay_s, os.kill, os.getpid(), signal.SIGTERM)
 
     async def _live(self) -> None:
         try:

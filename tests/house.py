@@ -79,6 +79,10 @@ ARROWS = {
     ("fleet_tui.commands.doctor", "engine.verbs.clinic"): "where no node runs, the command itself looks at the machine",
     ("fleet_tui.commands.doctor", "engine.doctor"): "and reports in the same order",
     ("fleet_tui.journal", "engine.security.redact"): "the last line of defence stands where the log is written",
+    (
+        "fleet_tui.commands.home",
+        "engine.security.keyfile",
+    ): "no node is stopped whose key its next start could not read",
     ("fleet_tui", "engine.api.client"): "a command asks the running node over its socket",
     ("fleet_tui.parts", "engine.api.server"): "the process is put together in one place: engine, API, terminal",
 }

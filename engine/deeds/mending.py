@@ -40,9 +40,9 @@ Deed = Callable[[Undertake], Awaitable[str]]
 
 
 class Mender:
-    """Does what `Undertake` asks. `restart`: ends this process in order and starts it again (None: nobody would).
-    `retrust`: gives keys and roster to everything once more. `tunnels`: hangs up and opens those that are kept to
-    peers; says how many."""
+    """Does what `Undertake` asks. `restart`: ends this process in order, so many seconds on, and starts it again, or
+    raises what would keep it from that (None: nobody would start it). `retrust`: gives keys and roster to everything
+    once more. `tunnels`: hangs up and opens those that are kept to peers; says how many."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Mender:
         *,
         post: Callable[[Any], None],
         spawn: Callable[[Coroutine[Any, Any, Any]], None],
-        restart: Callable[[], None] | None,
+        restart: Callable[[float], None] | None,
         retrust: Callable[[], None],
         tunnels: Callable[[], Awaitable[str]],
     ):
@@ -100,7 +100,7 @@ class Mender:
                 "refused.restart", "This node cannot restart itself", "nothing would start it again", fault=Fault.WORLD
             )
         # Whoever asked at this machine hears that it begins.
-        asyncio.get_running_loop().call_later(RESTART_S, self._restart)
+        self._restart(RESTART_S)
         return "restarting"
 
     async def _tunnel(self, effect: Undertake) -> str:

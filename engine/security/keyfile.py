@@ -41,6 +41,15 @@ def load(home: Path, key_file: Path | None = None) -> bytes:
     return _read(path)
 
 
+def check(home: Path, key_file: Path | None = None) -> None:
+    """Whether `load` would have a key; nothing is made. Raises what it would raise."""
+    path = home / KEY if key_file is None else key_file
+    if home.exists():
+        _check_private(home, home.stat(), "700")
+    if key_file is not None or os.path.lexists(path):
+        _read(path)
+
+
 def write_tls(home: Path, identity: Identity) -> tuple[Path, Path]:
     """Paths of certificate and private key, both 0600 PEM in `home`, as the peer port and nats-server take them."""
     pair = ((home / TLS_CERT, identity.tls_cert_pem), (home / TLS_KEY, identity.tls_key_pem))

@@ -46,6 +46,21 @@ def configured(home: Path, environ: Mapping[str, str] = os.environ) -> Resolved:
     return resolve(text, environ, str(path))
 
 
+def key_file(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The key that lies elsewhere, if one does."""
+    named = environ.get("FLEET_KEY_FILE")
+    return Path(named) if named else None
+
+
+def check_startable(home: Path) -> None:
+    """Before a node is stopped in order to be started again: what a start reads first. Raises the `FleetError` that
+    the start would end with."""
+    from engine.security import keyfile
+
+    configured(home)
+    keyfile.check(home, key_file())
+
+
 def hostname() -> str:
     """What a node without a name is called."""
     return os.uname().nodename.partition(".")[0]

@@ -13,6 +13,7 @@ from engine.daemon.lock import await_end, holder
 from engine.errors import Fault, FleetError
 from fleet_tui import plain
 from fleet_tui.call import Call
+from fleet_tui.commands import home
 from fleet_tui.launch import Problem, launch
 from fleet_tui.place import program
 
@@ -52,11 +53,11 @@ def _is_up(status: Any) -> str:
     return f"{status['node']['name']} is up, pid {status['node']['pid']}"
 
 
-def _run_node(home: Path, ready: Callable[[], None]) -> int:
+def _run_node(where: Path, ready: Callable[[], None]) -> int:
     """In the node's own process: only there is any of it imported."""
     from fleet_tui.parts import in_background
 
-    return in_background(home, ready)
+    return in_background(where, ready)
 
 
 def down(call: Call) -> int:
@@ -68,11 +69,19 @@ def down(call: Call) -> int:
 
 
 def restart(call: Call) -> int:
-    """Stop the node if one runs, and start it."""
-    if holder(call.home):
-        _stopped(call)
+    """Stop the node if one runs, and start it. One that could not be started again is not stopped."""
     call.args.unless_stopped = False
-    return up(call)
+    if not holder(call.home):
+        return up(call)
+    home.check_startable(call.home)
+    _stopped(call)
+    # Only for a moment, whatever comes of it: a peer may start it, as it may one that crashed.
+    stopped.clear(call.home)
+    try:
+        return up(call)
+    except FleetError as error:
+        detail = f"{error.detail}; the node is stopped"
+        raise FleetError(error.code, error.title, detail, error.next_step, error.fault) from None
 
 
 def status(call: Call) -> int:
