@@ -53,6 +53,8 @@ def title(fleet: Fleet, peer: str, channel: Channel, now: Moment, size: int) -> 
         (f"  {health.reason}" if health.reason else "", "dim"),
     )
     since = f"since {say.age((now.wall_ms - health.since_ms) / 1_000)}" if health.since_ms else ""
+    if health.state is ChannelState.HEALING and health.broke_ms:
+        since = f"broke {say.age((now.wall_ms - health.broke_ms) / 1_000)} ago"
     return sides(name, ((since, "dim"),), size)
 
 

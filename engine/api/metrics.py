@@ -36,7 +36,7 @@ def metrics(fleet: Fleet, now: Moment) -> Iterator[Metric]:
     """Every family, each measured from the value and nothing else."""
     me, mail = fleet.me, fleet.mail
     peers = [peer for peer in shapes.peers(fleet, now, {}) if peer.standing is not Standing.LEFT]
-    grid = shapes.channels(fleet)
+    grid = shapes.channels(fleet, now)
     cells = [(peer, channel, cell) for peer, row in grid.items() for channel, cell in row.items()]
     yield _gauge("info", "Constant 1; who this is.", ({"name": me.name, "id": me.id, "version": me.version}, 1))
     yield _gauge("uptime_seconds", "Since the node started.", ({}, round(now.mono - me.started_mono, 3)))

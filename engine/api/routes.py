@@ -131,7 +131,8 @@ async def peers(node: Node, request: Request) -> Response:
 
 async def channels(node: Node, request: Request) -> Response:
     only = request.query.get("peer", "")
-    return answer(shapes.channels(node.engine.fleet, member_id(node.engine.fleet, only) if only else ""))
+    found = member_id(node.engine.fleet, only) if only else ""
+    return answer(shapes.channels(node.engine.fleet, SystemClock().now(), found))
 
 
 async def health(node: Node, request: Request) -> Response:
@@ -267,7 +268,7 @@ async def hold(node: Node, request: Request) -> Response:
     ask = asks.read(await body_of(request), asks.HoldAsk)
     found = member_id(node.engine.fleet, ask.name)
     await node.engine.hold(found, ask.channel, ask.held)
-    return answer(shapes.channels(node.engine.fleet, found))
+    return answer(shapes.channels(node.engine.fleet, SystemClock().now(), found))
 
 
 async def repairs(node: Node, request: Request) -> Response:

@@ -61,11 +61,11 @@ def peers(fleet: Fleet, now: Moment, best: Best) -> list[PeerView]:
     return [_peer(fleet, member, now, best.get(member.name), shown) for member in others]
 
 
-def channels(fleet: Fleet, only: str = "") -> dict[str, dict[Channel, ChannelView]]:
+def channels(fleet: Fleet, now: Moment, only: str = "") -> dict[str, dict[Channel, ChannelView]]:
     """`GET /channels`: peer name -> channel -> health, for the present members, or for one of them by name or id."""
     shown = built(fleet)
     return {
-        member.name: {channel: _channel(fleet.health(member.id, channel)) for channel in shown}
+        member.name: {channel: _channel(fleet, fleet.health(member.id, channel), now) for channel in shown}
         for member in sorted(fleet.roster.members, key=lambda one: one.name)
         if member.id != fleet.me.id and member.present and only in ("", member.name, member.id)
     }
@@ -175,8 +175,9 @@ def _peer(fleet: Fleet, member: Member, now: Moment, best: Channel | None, shown
     )
 
 
-def _channel(found: ChannelHealth) -> ChannelView:
-    return ChannelView(found.state, latency_ms(found), len(found.fails), found.reason, found.held, found.since_ms)
+def _channel(fleet: Fleet, found: ChannelHealth, now: Moment) -> ChannelView:
+    recent = sum(now.mono - at < fleet.config.health.window_s for at in found.fails)
+    return ChannelView(found.state, latency_ms(found), recent, found.reason, found.held, found.since_ms)
 
 
 def inbox_link(page: Letters, params: Mapping[str, str], limit: int) -> str:

@@ -45,7 +45,7 @@ def succeed(
         curve=_drawn(health.curve, now.mono, latency_ms),
     )
     if health.state is ChannelState.HEALING and good >= fleet.config.health.heal_probes:
-        health = msgspec.structs.replace(health, fails=(), good=0, backoff_s=fleet.config.health.backoff_s)
+        health = msgspec.structs.replace(health, healed_at=now.mono, good=0, backoff_s=fleet.config.health.backoff_s)
         return move(fleet, peer, channel, health, Event.HEALED, now, f"{good} good probes")
     fleet, effects = move(fleet, peer, channel, health, Event.OK, now, why)
     if fleet.health(peer, channel).state is not ChannelState.HEALING:
@@ -71,7 +71,7 @@ def fail(
         return put(fleet, peer, channel, health), [Arm(TIMER, health.retry_at)]
     fails = (*(at for at in health.fails if now.mono - at < config.window_s), now.mono)[-16:]
     streak = health.streak + 1
-    enough = hard or streak >= config.streak or len(fails) >= config.streak
+    enough = hard or streak >= config.streak or sum(at > health.healed_at for at in fails) >= config.streak
     backoff = _backoff(health, config)
     retry_at = now.mono + _jittered(backoff, peer, streak)
     health = msgspec.structs.replace(health, fails=fails, streak=streak, good=0, backoff_s=backoff, retry_at=retry_at)

@@ -12,10 +12,10 @@ import msgspec
 from engine.effects import Arm, AskReady, Effect
 from engine.health.judge import TIMER, fail
 from engine.health.pairs import known, move, present, probe, put
-from engine.health.table import Event
+from engine.health.table import TRYING, Event
 from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState
 from engine.model.moment import Moment
-from engine.model.peer import Standing
+from engine.model.peer import THERE
 from engine.state import Fleet
 
 # How long a channel that showed a wrong key is left alone: a port that a stranger had goes back to its owner.
@@ -72,7 +72,7 @@ def _look(fleet: Fleet, peer: str, channel: Channel, now: Moment) -> Step:
     if health.owed_at is not None and now.mono - health.owed_at >= owed_s(fleet, channel):
         health = msgspec.structs.replace(health, owed_at=None, tried_at=now.mono)
         live = fleet.peers.get(peer)
-        if live is not None and live.standing in (Standing.ALIVE, Standing.SUSPECT):
+        if live is not None and live.standing in THERE:
             return fail(fleet, peer, channel, health, now, f"no receipt came back through {_THROUGH[channel]}", False)
         return put(fleet, peer, channel, health), []
     if now.mono < _due(fleet, peer, channel):
@@ -88,7 +88,7 @@ def _look(fleet: Fleet, peer: str, channel: Channel, now: Moment) -> Step:
         # Only a message can find out whether it works.
         return move(fleet, peer, channel, health, Event.QUIET, now, "may be tried again")
     if health.state is ChannelState.BROKEN:
-        fleet, moved = move(fleet, peer, channel, health, Event.MEND, now, "trying again")
+        fleet, moved = move(fleet, peer, channel, health, Event.MEND, now, TRYING)
         fleet, ping = probe(fleet, peer, channel, now)
         # Its last relay may have gone, its sshd been switched off: then it is not broken any more.
         return fleet, [*moved, AskReady(peer), *ping]

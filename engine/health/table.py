@@ -76,6 +76,9 @@ TABLE: dict[tuple[ChannelState, Event], ChannelState] = {
     **{(state, Event.ABSENT): S.ABSENT for state in S if state is not S.QUARANTINED},
 }
 
+# The reason of a try nobody asked for, on a channel that is broken.
+TRYING = "trying again"
+_DOWN = (S.BROKEN, S.HEALING)
 # The last changes a screen can show.
 KEPT_CHANGES = 16
 
@@ -84,7 +87,8 @@ USABLE = {S.HEALTHY: 0, S.UNKNOWN: 1, S.DEGRADED: 2}
 
 
 def advance(health: ChannelHealth, event: Event, now: Moment, reason: str = "") -> ChannelHealth:
-    """The health after one event; a change is remembered with its reason.
+    """The health after one event; a change is remembered with its reason. A break is one story however often it was
+    tried in vain: such a try leaves no change behind, and the break keeps its moment.
 
     Raises `FleetError` `health.illegal` for an event its state does not know.
     """
@@ -94,10 +98,13 @@ def advance(health: ChannelHealth, event: Event, now: Moment, reason: str = "") 
     if new is health.state:
         return msgspec.structs.replace(health, reason=reason) if reason and reason != health.reason else health
     change = Change(now.wall_ms, health.state, new, reason)
+    in_vain = health.state is S.HEALING and new is S.BROKEN and health.reason == TRYING and bool(health.changes)
+    broke_ms = (health.broke_ms or now.wall_ms) if new in _DOWN else 0
     return msgspec.structs.replace(
         health,
         state=new,
-        since_ms=now.wall_ms,
+        since_ms=broke_ms if new is S.BROKEN else now.wall_ms,
+        broke_ms=broke_ms,
         reason=reason,
-        changes=(*health.changes[-KEPT_CHANGES + 1 :], change),
+        changes=health.changes[:-1] if in_vain else (*health.changes[-KEPT_CHANGES + 1 :], change),
     )

@@ -103,8 +103,10 @@ SLOT_S, SLOTS = 10.0, 30
 class ChannelHealth(msgspec.Struct, frozen=True):
     """What is known of one (peer, channel) pair. Times are monotonic seconds unless they say `_ms`.
 
-    `fails` are the moments of failures in the last five minutes, `streak` failures in a row, `good` successful
-    probes in a row while HEALING, `latencies` the last round trips in milliseconds, newest last. `held`: a person took
+    `broke_ms`: since when it has not worked (wall milliseconds; 0: it works), however often it was tried again since.
+    `fails` are the moments of failures in the last five minutes, `streak` failures in a row, `healed_at` the end of the
+    last healing: failures before it break nothing any more. `good`: successful probes in a row while HEALING.
+    `latencies`: the last round trips in milliseconds, newest last. `held`: a person took
     it out of the cascade. `overtaken`: how often in a row another channel was faster by more than the hedge.
     `owed_at`: since when a relay, or a place that stores mail, owes us the peer's own receipt; `echoed`: the last ids
     by which it came. `barred`: the last failure was on our side, before anything left. `curve`: the slowest round trip
@@ -129,6 +131,8 @@ class ChannelHealth(msgspec.Struct, frozen=True):
     echoed: tuple[str, ...] = ()
     barred: bool = False
     curve: tuple[tuple[int, float], ...] = ()
+    broke_ms: int = 0
+    healed_at: float = 0.0
 
 
 class Verdict(StrEnum):

@@ -52,13 +52,13 @@ def test_whoever_left_or_was_revoked_has_left(end: dict[str, int]) -> None:
 
 def test_channels_show_state_latency_failures_and_reason() -> None:
     """`fleet channels`: the median of the round trips, the failures in the window, and why; present members only."""
-    grid = shapes.channels(fleet())
+    grid = shapes.channels(fleet(), Moment(0, 0.0))
     assert list(grid) == ["birch"]
     nats, http = grid["birch"][Channel.NATS], grid["birch"][Channel.HTTP]
     assert (nats.state, nats.latency_ms, nats.fails, nats.reason) == ("HEALTHY", 2.0, 0, "")
     assert (http.state, http.latency_ms, http.fails, http.reason) == ("BROKEN", None, 2, "refused")
-    assert list(shapes.channels(fleet(), "id-birch")) == ["birch"]
-    assert shapes.channels(fleet(), "id-cedar") == {}
+    assert list(shapes.channels(fleet(), Moment(0, 0.0), "id-birch")) == ["birch"]
+    assert shapes.channels(fleet(), Moment(0, 0.0), "id-cedar") == {}
 
 
 def test_causes_come_before_symptoms() -> None:

@@ -179,7 +179,11 @@ def test_three_good_probes_heal() -> None:
     assert PING not in script.hear(ok(), at=1.3)
     assert moves(script) == ["HEALING->HEALTHY"]
     healed = pair(script)
-    assert (healed.fails, healed.streak, healed.good, healed.backoff_s) == ((), 0, 0, 0.25)
+    assert (healed.streak, healed.good, healed.backoff_s) == (0, 0, 0.25)
+    assert healed.fails == (T0_MONO + 1.0,), "what happened in the window is still told"
+    for at in (2.0, 3.0):
+        script.hear(lost(), at=at)
+    assert pair(script).state is S.DEGRADED, "with the one before it, these would be three"
 
 
 def test_a_failure_while_healing_begins_anew() -> None:

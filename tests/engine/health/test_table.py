@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from engine.errors import Fault, FleetError
-from engine.health.table import KEPT_CHANGES, TABLE, USABLE, Event, advance
+from engine.health.table import KEPT_CHANGES, TABLE, TRYING, USABLE, Event, advance
 from engine.model.channel import ChannelHealth, ChannelState
 from engine.model.moment import Moment
 
@@ -71,6 +71,24 @@ def test_an_unchanged_pair_is_the_same_object() -> None:
     """What did not change is the same object, all the way to the screen."""
     healthy = ChannelHealth(ChannelState.HEALTHY, reason="answered")
     assert advance(healthy, Event.OK, Moment(7, 1.0), "answered") is healthy
+
+
+def test_a_break_that_is_tried_in_vain_is_one_story() -> None:
+    """Each try that comes to nothing leaves no change behind, and it is broken since it broke; one that was answered
+    and failed again is told, and it is still the same break; whole again, there is none."""
+    health = advance(ChannelHealth(ChannelState.HEALTHY), Event.ENOUGH, Moment(1, 1.0), "refused")
+    for at in range(2, 40, 2):
+        health = advance(health, Event.MEND, Moment(at, 1.0), TRYING)
+        health = advance(health, Event.ENOUGH, Moment(at + 1, 1.0), "no answer")
+    assert [(one.at_ms, one.new, one.reason) for one in health.changes] == [(1, ChannelState.BROKEN, "refused")]
+    assert (health.since_ms, health.broke_ms, health.reason) == (1, 1, "no answer")
+    health = advance(health, Event.MEND, Moment(50, 1.0), TRYING)
+    health = advance(health, Event.OK, Moment(51, 1.0), "answered")
+    health = advance(health, Event.FAIL, Moment(52, 1.0), "no answer")
+    assert [one.at_ms for one in health.changes] == [1, 50, 52]
+    assert (health.since_ms, health.broke_ms) == (1, 1)
+    health = advance(advance(health, Event.OK, Moment(60, 1.0)), Event.HEALED, Moment(61, 1.0))
+    assert (health.since_ms, health.broke_ms) == (61, 0)
 
 
 def test_only_the_last_changes_are_kept() -> None:
