@@ -76,6 +76,7 @@ ARROWS = {
     ("engine.doors", "engine.daemon.rundir"): "the letter slot lies where the node's other sockets do",
     ("screens.doctor_lines", "engine.doctor.report"): "what the checks and the node found is one report",
     ("engine.api", "engine.doctor.report"): "the report is what the doctor says, and its shape is a promise",
+    ("engine.doctor.checks.hub", "engine.transports.git"): "the hub is asked as the channel asks it, or they disagree",
     ("fleet_tui.commands.doctor", "engine.verbs.clinic"): "where no node runs, the command itself looks at the machine",
     ("fleet_tui.commands.doctor", "engine.doctor"): "and reports in the same order",
     ("fleet_tui.journal", "engine.security.redact"): "the last line of defence stands where the log is written",

@@ -1,17 +1,21 @@
-"""The git hub of channel P7: can it be listed with what this machine signs in with (edge)."""
+"""The git hub of channel P7: can it be listed as the channel lists it (edge).
 
-import os
+It is asked with the channel's own way in (the person's ssh, no question asked), so that the two cannot disagree.
+"""
+
 import subprocess
 
 from engine.doctor.check import Check, Saw
 from engine.doctor.scene import Scene
 from engine.model.exam import judged, unused
 from engine.model.finding import Finding, Severity
+from engine.transports.git import refs
+from engine.transports.git.remote import told
+from engine.transports.git.repository import environment
 
 DEADLINE_S = 15.0
-REFS = "refs/fleet/inbox/*"
-# Nobody is asked for a password, neither here nor by ssh.
-SILENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=5", "LC_ALL": "C"}
+# What git prints beside the reason: advice, and what ssh remembered.
+BESIDE = ("hint:", "warning:")
 
 
 def look(scene: Scene) -> Saw:
@@ -19,23 +23,43 @@ def look(scene: Scene) -> Saw:
     hub = scene.config.git.hub
     if not hub:
         return unused("git.hub is empty; mail never waits in a repository")
+    if flaw := refs.flaw(hub):
+        return judged("it cannot be a hub", [judge(hub, flaw)])
     try:
-        listed = subprocess.run(
-            ["git", "ls-remote", "--", hub, REFS],
-            env={**os.environ, **SILENT},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=DEADLINE_S,
-            check=False,
-        )
+        ssh = _git(scene, "config", "--get", "core.sshCommand").stdout.decode(errors="replace").strip()
+        listed = _git(scene, "ls-remote", "--", told(hub), f"{refs.INBOX}/*", ssh=ssh)
     except FileNotFoundError:
         return judged("no git", [judge(hub, "git is not installed")])
     except subprocess.TimeoutExpired:
         return judged("no answer", [judge(hub, f"no answer within {DEADLINE_S:.0f} s")])
     if listed.returncode:
-        said = listed.stderr.decode(errors="replace").strip().splitlines() or [f"exit {listed.returncode}"]
-        return judged("it cannot be listed", [judge(hub, said[-1])])
+        why = reason(listed.stderr.decode(errors="replace")) or f"git ended with {listed.returncode}"
+        return judged("it cannot be listed", [judge(hub, why)])
     return judged(f"{hub} answers, {len(listed.stdout.splitlines())} boxes in it", [])
+
+
+def _git(scene: Scene, *words: str, ssh: str = "") -> "subprocess.CompletedProcess[bytes]":
+    """In no repository: what one around our home says is not about the hub."""
+    return subprocess.run(
+        ["git", *words],
+        cwd=scene.home,
+        env={**environment(ssh), "GIT_CEILING_DIRECTORIES": str(scene.home.parent)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+
+
+def reason(said: str) -> str:
+    """Why, of all that git printed: what ssh said before git gave up, else git's own first word; never the advice that
+    follows, which is the same for every reason."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line for line in lines if not line.lower().startswith(BESIDE)]
+    fatal = next((number for number, line in enumerate(lines) if line.startswith("fatal:")), None)
+    if fatal is None:
+        return lines[-1] if lines else ""
+    return lines[fatal - 1] if fatal else lines[0]
 
 
 def judge(hub: str, why: str) -> Finding:

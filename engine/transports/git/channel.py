@@ -27,7 +27,7 @@ from engine.transports.base import Arrivals, Target
 from engine.transports.git import refs
 from engine.transports.git.incoming import Incoming
 from engine.transports.git.outgoing import Outgoing
-from engine.transports.git.remote import Remote, Trouble
+from engine.transports.git.remote import Remote, Trouble, told
 from engine.transports.git.repository import Repository
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Git:
         post: Callable[[Signal], None],
     ):
         self._config, self._eager, self._fleet, self._post = config, eager, fleet, post
-        hub = str(Path(config.hub).expanduser()) if config.hub.startswith("~/") else config.hub
+        hub = told(config.hub)
         self._unfit = refs.flaw(hub) or ("" if shutil.which("git") else "git is not installed")
         self._name, self._hub = refs.name(hub), Remote(hub)
         self._out, self._in = Repository(folder / "out"), Repository(folder / "in")

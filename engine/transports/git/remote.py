@@ -5,6 +5,7 @@ names every ref in full, so no branch is ever touched.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from engine.transports.git.refs import INBOX, Refs, listed, plain, pushed, stale
 from engine.transports.git.repository import Ran, Repository, TooMuch
@@ -22,6 +23,11 @@ class Trouble(Exception):
     def __init__(self, note: str, large: bool = False):
         super().__init__(note)
         self.large = large
+
+
+def told(hub: str) -> str:
+    """The hub as git is told it, which knows nothing of `~`."""
+    return str(Path(hub).expanduser()) if hub.startswith("~/") else hub
 
 
 class Remote:

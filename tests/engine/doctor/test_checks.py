@@ -3,6 +3,7 @@
 import os
 import socket
 import sqlite3
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +246,28 @@ def test_the_hub_that_is_not_there(home: Path) -> None:
     config = resolve(f'[git]\nhub = "{home}/nothing"\n', {}).config
     assert codes(hub.look(scene(home, config=config))[2]) == ["hub.unreachable"]
     assert hub.look(scene(home))[0] is Health.UNUSED
+
+
+@pytest.mark.needs("git")
+def test_the_hub_is_listed_as_the_channel_lists_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever says in git's configuration how ssh gets there is right; and what does not work says why in ssh's own
+    words, not in the advice that git always adds."""
+    subprocess.run(["git", "init", "-q", "--bare", str(home / "hub.git")], check=True)
+    (home / "way").write_text('#!/bin/sh\nfor last; do :; done\nexec sh -c "$last"\n')
+    (home / "way").chmod(0o755)
+    (home / "gitconfig").write_text(f"[core]\n    sshCommand = {home}/way\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / "gitconfig"))
+    monkeypatch.delenv("GIT_SSH_COMMAND", raising=False)
+    config = resolve(f'[git]\nhub = "git@nowhere.invalid:{home}/hub.git"\n', {}).config
+    assert hub.look(scene(home, config=config))[0] is Health.WELL
+    (home / "way").write_text(
+        "#!/bin/sh\necho ssh: connect to host nowhere port 22: Connection refused >&2\nexit 255\n"
+    )
+    (found,) = hub.look(scene(home, config=config))[2]
+    assert found.detail.endswith(f": {refused}")
+    config = resolve(f'[git]\nhub = "{home}/nothing"\n', {}).config
+    (found,) = hub.look(scene(home, config=config))[2]
+    assert found.detail.endswith(f": fatal: '{home}/nothing' does not appear to be a git repository")
 
 
 @pytest.mark.parametrize(
