@@ -260,9 +260,8 @@ def test_the_hub_is_listed_as_the_channel_lists_it(home: Path, monkeypatch: pyte
     monkeypatch.delenv("GIT_SSH_COMMAND", raising=False)
     config = resolve(f'[git]\nhub = "git@nowhere.invalid:{home}/hub.git"\n', {}).config
     assert hub.look(scene(home, config=config))[0] is Health.WELL
-    (home / "way").write_text(
-        "#!/bin/sh\necho ssh: connect to host nowhere port 22: Connection refused >&2\nexit 255\n"
-    )
+    refused = "ssh: connect to host nowhere port 22: Connection refused"
+    (home / "way").write_text(f"#!/bin/sh\necho {refused} >&2\nexit 255\n")
     (found,) = hub.look(scene(home, config=config))[2]
     assert found.detail.endswith(f": {refused}")
     config = resolve(f'[git]\nhub = "{home}/nothing"\n', {}).config
