@@ -140,7 +140,7 @@ class Engine:
         self.bus = self.core.bus
         desk = Desk(loop, hands, self._reader, self.bus, self._clock)
         self.send, self.wait, self.story, self.resend = desk.send, desk.wait, desk.story, desk.resend
-        self.group = desk.group
+        self.group, self.why = desk.group, desk.why
         self.messages, self.inbox, self.body, self.preview = desk.messages, desk.inbox, desk.body, desk.preview
         self._admission = members = Admission(loop, hands, identity, self._clock, self._doors.reach)
         self.invite, self.join, self.revoke = members.invite, members.join, members.revoke

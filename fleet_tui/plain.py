@@ -154,6 +154,10 @@ def group(told: dict[str, Any]) -> Iterator[str]:
 
 def why(story: dict[str, Any]) -> Iterator[str]:
     """`fleet why`: the sentence, then the evidence."""
+    if story.get("dir") == "in":
+        yield f"{story['kind']} from {story['peer']}: {rung(story['rung'])}, {format.day(story['at'])}"
+        yield INDENT + story["story"]
+        return
     yield f"{story['kind']} to {story['to']}: {rung(story['rung'])}"
     if story.get("story"):
         yield INDENT + story["story"]

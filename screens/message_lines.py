@@ -7,7 +7,7 @@ import msgspec
 from engine.model.channel import CHANNELS
 from engine.model.envelope import FAILED, HEIGHT, Rung
 from engine.model.moment import Moment
-from engine.model.story import Group, Line, Story, TryLine
+from engine.model.story import Group, Line, Story, TryLine, arrived
 from screens import format as say
 from screens.glyphs import OUTCOME, RUNG
 from screens.message_rows import UNSURE, path
@@ -127,8 +127,7 @@ def why(line: Line, story: Story | None, size: int, zone: tzinfo | None = None) 
     look = RUNG[line.rung]
     lines: list[Spans] = [((f"{look.glyph} {look.word}", look.ink), (f"  {line.kind} {line.id}", "dim")), ()]
     if line.dir == "in":
-        by = f" over {line.channel}" if line.channel else ""
-        return lines + wrap(f"{line.peer} sent it{by}, and it is in this node's inbox, once.", size)
+        return lines + wrap(arrived(line), size)
     lines += wrap(TOLD[line.rung], size)
     if story and story.story:
         lines += wrap(story.story, size)

@@ -44,7 +44,7 @@ class Client:
         return json.loads(self._ask("POST", path, json.dumps(body or {}).encode(), timeout_s))
 
     def why(self, msg_id: str) -> Any:
-        """The story of one message of ours."""
+        """What became of one message."""
         return self.get(f"/why/{quote(msg_id, safe='')}")
 
     def alive(self) -> bool:

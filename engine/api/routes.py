@@ -186,7 +186,7 @@ async def inbox(node: Node, request: Request) -> Response:
 
 
 async def why(node: Node, request: Request) -> Response:
-    return answer(await node.engine.group(request.tail) or await node.engine.story(request.tail))
+    return answer(await node.engine.why(request.tail))
 
 
 async def body(node: Node, request: Request) -> Response:

@@ -79,6 +79,19 @@ class Line(msgspec.Struct, frozen=True):
     path: tuple[TryLine, ...] = ()
 
 
+class Arrival(Line, frozen=True):
+    """A message that came, told: its row of the log. `story`: one sentence."""
+
+    story: str = ""
+
+
+def arrived(line: Line) -> str:
+    """The sentence on a message that came."""
+    return (
+        f"{line.peer} sent it{f' over {line.channel}' if line.channel else ''}, and it is in this node's inbox, once."
+    )
+
+
 class Letter(msgspec.Struct, frozen=True, rename={"sender": "from"}):
     """A message for us, with its body."""
 

@@ -39,7 +39,7 @@ from engine.model.envelope import (
 )
 from engine.model.event import MessageMoved
 from engine.model.roster import ALL, BY_ROLE, Member, Role
-from engine.model.story import Group, Letter, Letters, Page, Query, Story
+from engine.model.story import Arrival, Group, Letter, Letters, Page, Query, Story, arrived
 from engine.security.role import may_send
 from engine.signals import Nudged, Posted
 from engine.state import Fleet
@@ -190,6 +190,17 @@ class Desk:
         member = fleet.roster.named(story.to)
         node = member.id if member else ""
         flying = under_way(fleet, node, story.id, self._clock.now()) if story.rung is Rung.ACCEPTED else ()
+    async def why(self, name: str) -> Group | Story | Arrival:
+        """What became of a message, ours or for us, or of one to several. Raises `FleetError` `unknown.message`."""
+        try:
+            return await self.group(name) or await self.story(name)
+        except FleetError:
+            whole, names = await self._whole(name), _names(self._hands.visible)
+            found = (await self._reader.lines(Query(dir="in", text=whole, limit=1), names)).lines
+            if not found or found[0].id != whole:
+                raise
+            return Arrival(**msgspec.structs.asdict(found[0]), story=arrived(found[0]))
+
         return _told(fleet, msgspec.structs.replace(story, tries=(*story.tries, *flying)), node)
 
     async def group(self, name: str) -> Group | None:

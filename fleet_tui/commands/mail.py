@@ -46,7 +46,7 @@ def _confirm(call: Call) -> None:
 
 
 def why(call: Call) -> int:
-    """The story of one message of ours."""
+    """The story of one message, either way, or of one to several."""
     story = call.node.why(call.args.id)
     call.show(story, plain.group(story) if "messages" in story else plain.why(story))
     return 0

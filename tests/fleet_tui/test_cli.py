@@ -137,6 +137,15 @@ def test_why_tells_the_story(fleet: Fleet) -> None:
     assert fleet("why", sent["id"]).out.startswith("context to birch: ● on host\n  P2 http answered")
 
 
+def test_why_tells_of_mail_that_came(fleet: Fleet) -> None:
+    """Whatever the log lists can be asked for, by its whole id or its end; what it does not list is unknown."""
+    came = fleet("messages", "--dir", "in", "--limit", "1", "--json").value[0]
+    assert fleet("why", came["id"], "--json").value.items() >= came.items()
+    said = fleet("why", came["id"][-8:]).out
+    assert re.match(r"context from birch: ● on host, .*\n  birch sent it over http, and", said), said
+    assert fleet("why", "0" * 26).status == 1
+
+
 def test_a_dash_is_standard_input(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of it, to the byte, as one message."""
     said(monkeypatch, "zwei\nZeilen ü\n".encode())
