@@ -1,8 +1,11 @@
 """T20: from a key to its effect on the terminal, while the engine works off two thousand signals a second.
 
-The second screen shows a hundred peers whose latencies change all the time. `down` and `up` move the cursor; that was
+The second screen shows a hundred peers whose latencies change all the time. `up` and `down` move the cursor; that was
 painted when its bar is in another row. Keys come at random moments, so that they hit every phase of the refresh. The
 control is the same screen over an engine that rests.
+
+Going up first and down again, the cursor moves from wherever the first keys, which a starting program takes all at
+once, have left it; going on in one direction, the list would scroll under a cursor that stands still.
 """
 
 import random
@@ -22,10 +25,7 @@ NUMBERS = ("T20",)
 PAUSE_S = (0.02, 0.15)
 SEED = 20
 SETTLE_S = 1.0
-# A key without any effect for so long is pressed again, and counted as that late.
-LOST_S = 3.0
-# So many rows down, and up again: the list does not scroll.
-WALK = 12
+UP, DOWN = "\x1b[A", "\x1b[B"
 BAR = "▌".encode()
 # A row of the screen, and what was painted there from it on: text and colours up to the next move.
 PAINTED = re.compile(rb"\x1b\[(\d+);\d+H((?:[^\x1b]|\x1b\[[0-9;]*m)*)")
@@ -59,9 +59,8 @@ def _pressed(a_second: int, keys: int, chance: random.Random) -> Samples:
     for at in range(keys):
         eye.watch(chance.uniform(*PAUSE_S))
         before, began = eye.row, perf_counter()
-        while eye.row == before and perf_counter() < began + LIMIT_S:
-            eye.app.send("\x1b[B" if at // WALK % 2 == 0 else "\x1b[A")
-            eye.until_other(before, LOST_S)
+        eye.app.send(DOWN if at % 2 else UP)
+        eye.until_other(before)
         samples.append((perf_counter() - began) * 1000)
     eye.app.send("\x1a")
     ended(eye.app)
@@ -87,10 +86,12 @@ class Eye:
         # A read may end within a row: the last one is looked at again with the rest of it.
         self._unread = seen[begins:]
 
-    def until_other(self, row: int | None, seconds: float) -> None:
-        """Read until the bar is in another row, or for so long."""
-        ends = perf_counter() + seconds
-        while self.row == row and (left := ends - perf_counter()) > 0:
+    def until_other(self, row: int | None) -> None:
+        """Read until the bar is in another row. Raises `TimeoutError` when it does not get there."""
+        ends = perf_counter() + LIMIT_S
+        while self.row == row:
+            if (left := ends - perf_counter()) <= 0:
+                raise TimeoutError(f"the cursor stays in row {row}")
             with suppress(pexpect.TIMEOUT):
                 self.read(left)
 
@@ -98,7 +99,7 @@ class Eye:
         """Press until the cursor moves: a screen that has only just been painted may not listen yet."""
         before, ends = self.row, perf_counter() + LIMIT_S
         while self.row == before and perf_counter() < ends:
-            self.app.send("\x1b[B")
+            self.app.send(DOWN)
             self.watch(SETTLE_S)
 
     def watch(self, seconds: float) -> None:
