@@ -33,7 +33,7 @@ from engine.effects import (
 from engine.errors import ErrorFacts, Fault, FleetError
 from engine.health.cascade import choose
 from engine.mail import receipts, relay
-from engine.model.channel import Channel, Outcome, Verdict
+from engine.model.channel import SPURNED, Channel, Outcome, Verdict
 from engine.model.envelope import KINDS, Envelope, Kind
 from engine.model.moment import Moment
 from engine.model.packets import Forward
@@ -367,7 +367,7 @@ async def _read(page: Callable[[], Awaitable[T]]) -> T:
 def _answered(outcome: Outcome) -> Outcome:
     """Whoever opened nothing of what it was sent answers with nothing: it does not know us, or not any more."""
     silent = outcome.verdict is Verdict.CONFIRMED and not outcome.reply
-    return Outcome(Verdict.REFUSED, "it refused what it got") if silent else outcome
+    return Outcome(Verdict.REFUSED, SPURNED) if silent else outcome
 
 
 # Lost, these come again by themselves: another try, another heartbeat, a page that is looked at.

@@ -38,6 +38,7 @@ def succeed(
     health = msgspec.structs.replace(
         health,
         ok_at=now.mono,
+        spurned=False,
         streak=0,
         overtaken=0,
         good=good,

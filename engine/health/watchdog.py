@@ -15,6 +15,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from engine.effects import Effect, Raise
+from engine.health import spurned
 from engine.model import vitals as judge
 from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState, Class
 from engine.model.finding import Finding, Severity
@@ -118,6 +119,7 @@ def _own(fleet: Fleet, peers: list[str], now: Moment) -> Iterable[Finding]:
         *judge.lag(len(stalls), max((lag for _, lag in stalls), default=0.0), STALLS_S),
         *judge.backlog(vitals.backlog, config.watch.backlog),
         *judge.clock(clocks, config.watch.clock_s, vitals.platform),
+        *spurned.findings(fleet),
     ]
     # Stalls are counted over a minute already.
     return [one if one.code == "loop.lag" else replace(one, visible_after_s=config.watch.lasts_s) for one in found]

@@ -73,6 +73,8 @@ CHANNELS: dict[Channel, ChannelSpec] = {
 
 # How P5 begins to say that a machine is there and nobody takes its letters; if nobody hears it either, its node ended.
 NODE_ABSENT = "nobody at its socket"
+# What is said of a peer that answered, and opened nothing of what it was sent: it does not know us, or not any more.
+SPURNED = "it refused what it got"
 
 
 class ChannelState(StrEnum):
@@ -109,7 +111,8 @@ class ChannelHealth(msgspec.Struct, frozen=True):
     `latencies`: the last round trips in milliseconds, newest last. `held`: a person took
     it out of the cascade. `overtaken`: how often in a row another channel was faster by more than the hedge.
     `owed_at`: since when a relay, or a place that stores mail, owes us the peer's own receipt; `echoed`: the last ids
-    by which it came. `barred`: the last failure was on our side, before anything left. `curve`: the slowest round trip
+    by which it came. `barred`: the last failure was on our side, before anything left; `spurned`: the
+    peer refused what it got. `curve`: the slowest round trip
     of each `SLOT_S` of the last five minutes, as (slot, ms).
     """
 
@@ -131,6 +134,7 @@ class ChannelHealth(msgspec.Struct, frozen=True):
     echoed: tuple[str, ...] = ()
     barred: bool = False
     curve: tuple[tuple[int, float], ...] = ()
+    spurned: bool = False
     broke_ms: int = 0
     healed_at: float = 0.0
 

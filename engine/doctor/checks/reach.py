@@ -3,9 +3,9 @@
 from engine.doctor.check import Check, Saw
 from engine.doctor.scene import Scene
 from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState, Class
-from engine.model.exam import judged, unused
+from engine.model.exam import judged, unknown, unused
 from engine.model.finding import Finding, Severity
-from engine.model.peer import Peer, Standing
+from engine.model.peer import AWAY, Peer, Standing
 from engine.state import Fleet
 
 # A channel that broke a moment ago may be healing already.
@@ -20,13 +20,26 @@ def look(scene: Scene) -> Saw:
     if scene.fleet is None:
         return unused("peers are known by a running node")
     fleet = scene.fleet
-    present = [one for one in fleet.roster.members if one.present and one.id != fleet.me.id]
+    present = fleet.others()
     if not present:
         return unused("no peers yet; `fleet invite` prints a code")
     alive = [one for one in present if _live(fleet, one.id).standing is Standing.ALIVE]
     found = [finding for one in alive for finding in judge(fleet, one.id)]
+    silent = sum(_live(fleet, one.id).standing in AWAY for one in present)
+    if silent == len(present) > 1:
+        found.append(_nobody(silent))
+    elif not alive and not silent:
+        return unknown("nobody has been heard yet")
     away = f", {len(present) - len(alive)} away" if len(present) > len(alive) else ""
     return judged(f"{len(alive)} of {len(present)} peers are there{away}", found)
+
+
+def _nobody(several: int) -> Finding:
+    """One machine may be shut; that all are is this one's doing more likely."""
+    what = f"none of {several} peers is heard: this machine is cut off, or was put out of the fleet, or all are away"
+    step = "see that this machine has its network; `fleet status` on another says whether it is still a member"
+    causes = ("trust.refused", "trust.revoked", "node.listen", "node.gossip")
+    return Finding("reach.nobody", "Nobody is there", Severity.HIGH, what, "", step, causes)
 
 
 def judge(fleet: Fleet, peer: str) -> list[Finding]:

@@ -20,6 +20,7 @@ from engine.home import STORE
 from engine.model.channel import Channel, ChannelState
 from engine.model.exam import Health
 from engine.model.finding import Finding, Severity
+from engine.model.peer import Standing
 from tests.engine.script import fleet, with_health
 
 
@@ -208,6 +209,22 @@ def test_channels_to_peers() -> None:
     assert {two.severity for two in reach.judge(both, "B")} == {Severity.HIGH}
     key = with_health(well, "B", Channel.HTTP, state=ChannelState.QUARANTINED, reason="another key")
     assert codes(reach.judge(key, "B")) == ["reach.key"]
+
+
+@pytest.mark.parametrize(
+    ("peers", "standing", "health", "found"),
+    [
+        ("B", Standing.UNREACHABLE, Health.WELL, []),
+        ("BC", Standing.UNREACHABLE, Health.ILL, ["reach.nobody"]),
+        ("BC", Standing.OFFLINE, Health.ILL, ["reach.nobody"]),
+        ("BC", Standing.UNKNOWN, Health.UNKNOWN, []),
+        ("BC", Standing.ALIVE, Health.WELL, []),
+    ],
+)
+def test_nobody_of_several(home: Path, peers: str, standing: Standing, health: Health, found: list[str]) -> None:
+    """One peer may be shut; none of several is a fault. Who was not heard yet since the start is not judged."""
+    seen = reach.look(scene(home, fleet=fleet("A", *peers, standing=standing)))
+    assert (seen[0], codes(seen[2])) == (health, found)
 
 
 SSHD = sshd.Seen(22, True, "SSH-2.0-OpenSSH_9.2", host_keys=3)

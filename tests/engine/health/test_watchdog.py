@@ -5,9 +5,10 @@ from msgspec.structs import replace
 
 from engine import effects as e
 from engine.config import Config
+from engine.health import step as health
 from engine.health import watchdog
 from engine.health.table import TRYING, Event, advance
-from engine.model.channel import Channel, ChannelState
+from engine.model.channel import SPURNED, Channel, ChannelState, Verdict
 from engine.model.finding import Severity
 from engine.model.mail import Lane, Waiting
 from engine.model.moment import Moment
@@ -15,7 +16,7 @@ from engine.model.peer import Standing
 from engine.model.vitals import Vitals, clock
 from engine.signals import Found, Looked, LoopLagged, Measured, RepairAsked
 from engine.state import Fleet
-from tests.engine.script import Script, fleet, letter, with_health
+from tests.engine.script import Script, fleet, letter, moment, tried, with_health
 
 LOOK = Looked(0.1, "/", "", "", 0)
 WELL = Vitals(10_000, 1_000_000, 10, 1_000, 0, 50, "/h")
@@ -240,3 +241,22 @@ def test_a_peer_that_was_put_out_is_untold() -> None:
         beating(script, at)
         last = told(script, at)
     assert last == ["-channel.cold"]
+
+
+def test_who_was_put_out_learns_why() -> None:
+    """Peers that answer, and open nothing of what they get, are named once that has lasted, while no channel to them
+    works: a node that was revoked while it was away is told by nobody else."""
+    value = fleet("A", "B", "C", standing=Standing.UNREACHABLE)
+    for peer in "BC":
+        for channel, note in ((Channel.HTTP, SPURNED), (Channel.NATS, "no answer")):
+            value = with_health(value, peer, channel, state=ChannelState.UNKNOWN, ok_at=None)
+            value, _ = health.step(value, tried(channel, Verdict.REFUSED, note=note, peer=peer, hard=True), moment(1.0))
+    script = Script(value, watchdog.step)
+    assert over(script, 0, 20) == []
+    assert told(script, 20) == ["+trust.refused"]
+    key = ("trust.refused", "")
+    assert script.fleet.watch.suspicions[key].finding.detail.startswith("B, C refuse what this node sends")
+    for channel in (Channel.HTTP, Channel.NATS):
+        script.fleet = with_health(script.fleet, "B", channel, state=ChannelState.HEALTHY, ok_at=1.0)
+    told(script, 30)
+    assert script.fleet.watch.suspicions[key].finding.detail.startswith("C refuses")
