@@ -1,8 +1,9 @@
 """Carriers: one a (peer, channel), where single envelopes become batches (edge).
 
 The first envelope leaves at once. While four batches are on their way the others gather and leave together, up to 128
-and half a megabyte, so that a slow path gets fewer and larger batches instead of a longer queue. What was acknowledged
-while it waited is not sent at all. Each try is sealed anew: its tag is its own.
+and half a megabyte, so that a slow path gets fewer and larger batches instead of a longer queue. What is urgent, and
+the fleet's own pulses, leave before what else gathered. What was acknowledged while it waited is not sent at all. Each
+try is sealed anew: its tag is its own.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ import msgspec
 
 from engine.effects import Deliver
 from engine.model.channel import Channel, Outcome, Verdict
-from engine.model.envelope import KINDS, Kind
+from engine.model.envelope import KINDS, Kind, Urgency
 from engine.signals import Tried
 
 FLYING_LIMIT = 4
@@ -32,26 +33,34 @@ class Carrier:
     def __init__(self, peer: str, channel: Channel, batch: int, seal: Seal, carry: Carry, done: Done):
         self.peer, self.channel, self._batch = peer, channel, batch
         self._seal, self._carry, self._done = seal, carry, done
-        self._waiting: deque[Deliver] = deque(maxlen=WAITING_LIMIT)
+        self._first: deque[Deliver] = deque(maxlen=WAITING_LIMIT)
+        self._then: deque[Deliver] = deque(maxlen=WAITING_LIMIT)
         self._flying: set[asyncio.Task[None]] = set()
         self._woken = False
 
     def take(self, delivery: Deliver) -> None:
         """Carry this envelope; it leaves with what else was asked for in the same breath."""
-        self._waiting.append(delivery)
+        envelope = delivery.envelope
+        first = Urgency(envelope.urgency).pressing or not KINDS[envelope.kind].durable
+        (self._first if first else self._then).append(delivery)
         if not self._woken and len(self._flying) < FLYING_LIMIT:
             self._woken = True
             asyncio.get_running_loop().call_soon(self._leave)
 
+    @property
+    def _waits(self) -> bool:
+        return bool(self._first or self._then)
+
     def stop(self) -> None:
         """Forget what waits and break off what flies."""
-        self._waiting.clear()
+        self._first.clear()
+        self._then.clear()
         for task in self._flying:
             task.cancel()
 
     def _leave(self) -> None:
         self._woken = False
-        while self._waiting and len(self._flying) < FLYING_LIMIT:
+        while self._waits and len(self._flying) < FLYING_LIMIT:
             deliveries, frames = self._gathered()
             if not frames:
                 continue
@@ -63,8 +72,8 @@ class Carrier:
         deliveries: list[Deliver] = []
         frames: list[bytes] = []
         size = 0
-        while self._waiting and len(frames) < self._batch and size < BATCH_BYTES:
-            delivery = self._waiting.popleft()
+        while self._waits and len(frames) < self._batch and size < BATCH_BYTES:
+            delivery = (self._first or self._then).popleft()
             frame = self._seal(delivery)
             if frame is not None:
                 deliveries.append(delivery)
@@ -90,7 +99,7 @@ class Carrier:
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._flying.discard(task)
-        if self._waiting and not self._woken:
+        if self._waits and not self._woken:
             self._leave()
 
 

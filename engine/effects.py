@@ -72,10 +72,12 @@ class Publish(msgspec.Struct, frozen=True):
 
 
 class Load(msgspec.Struct, frozen=True):
-    """Read the next `limit` messages to `peer` that have no number yet, and say how many are left."""
+    """Read the next `limit` messages to `peer` that have no number yet, at most `bulk` of them not urgent, and say how
+    many are left."""
 
     peer: str
     limit: int
+    bulk: int
 
 
 class Reload(msgspec.Struct, frozen=True):

@@ -59,7 +59,7 @@ class Keeper(Protocol):
 class Reader(Protocol):
     """The store's pages, as the hands use them."""
 
-    async def waiting(self, dst: str, limit: int) -> tuple[tuple[Any, ...], int]: ...
+    async def waiting(self, dst: str, limit: int, bulk: int) -> tuple[tuple[Any, ...], int]: ...
     async def closed(self, dst: str, epoch: int, seqs: tuple[int, ...]) -> tuple[Any, ...]: ...
 
 
@@ -319,7 +319,7 @@ class Hands:
     # -------------------------------------------------------------------------------------------------- reading
 
     async def _load(self, effect: Load) -> None:
-        waiting, left = await _read(lambda: self._reader.waiting(effect.peer, effect.limit))
+        waiting, left = await _read(lambda: self._reader.waiting(effect.peer, effect.limit, effect.bulk))
         self.post(Loaded(effect.peer, waiting, left))
 
     async def _reload(self, effect: Reload) -> None:

@@ -53,7 +53,7 @@ def _ended(fleet: Fleet, peer: str, now: Moment) -> Step:
     fleet, effects = _dead(fleet, peer, over, now)
     effects += unsaid
     # A page on its way is given up when it comes; asked for twice, its messages would die twice.
-    return fleet, [*effects, *([Load(peer, OPEN_LIMIT)] if left and not lane.loading else [])]
+    return fleet, [*effects, *([Load(peer, OPEN_LIMIT, OPEN_LIMIT)] if left and not lane.loading else [])]
 
 
 def _given_up(fleet: Fleet, signal: Loaded, now: Moment) -> Step:
@@ -62,10 +62,10 @@ def _given_up(fleet: Fleet, signal: Loaded, now: Moment) -> Step:
     if len(over) < len(signal.waiting):
         # Numbers it had lost: those messages were on its host once, and that stays true.
         return fleet, []
-    lane = paged(fleet.mail.lanes.get(signal.peer, Lane()), signal.left)
+    lane = paged(fleet.mail.lanes.get(signal.peer, Lane()), signal.waiting, signal.left)
     lane = msgspec.structs.replace(lane, loading=bool(lane.backlog))
     fleet, effects = _dead(with_lane(fleet, signal.peer, lane), signal.peer, over, now)
-    return fleet, [*effects, *([Load(signal.peer, OPEN_LIMIT)] if lane.backlog else [])]
+    return fleet, [*effects, *([Load(signal.peer, OPEN_LIMIT, OPEN_LIMIT)] if lane.backlog else [])]
 
 
 def _dead(fleet: Fleet, peer: str, over: list[Envelope], now: Moment) -> Step:

@@ -1,10 +1,12 @@
 """Lanes: the open numbers to one peer, and the counts people see of them."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from engine.effects import Arm, Effect, Load
-from engine.model.envelope import KINDS, OPEN_LIMIT, Envelope, Kind
-from engine.model.mail import Lane
+from engine.model.envelope import KINDS, OPEN_LIMIT, RESERVED, Envelope, Kind, Urgency
+from engine.model.mail import Lane, Waiting
 from engine.model.moment import Moment
 from engine.state import Fleet
 
@@ -44,19 +46,38 @@ def uncarried(fleet: Fleet, envelope: Envelope) -> Fleet:
     return msgspec.structs.replace(fleet, mail=mail)
 
 
+def roomy(lane: Lane, urgency: Urgency) -> bool:
+    """Whether a message may have a number now: there is one for its urgency, and it would overtake nothing as urgent
+    that waits in the store."""
+    if urgency.pressing:
+        return len(lane.open) < OPEN_LIMIT and not lane.pressing and not lane.loading
+    return len(lane.open) < OPEN_LIMIT - RESERVED and not lane.backlog
+
+
+def stored(lane: Lane, urgency: Urgency) -> Lane:
+    """The lane with one more that waits in the store."""
+    pressing = lane.pressing or urgency.pressing
+    return msgspec.structs.replace(lane, backlog=lane.backlog + 1, since=lane.since + 1, pressing=pressing)
+
+
 def page(fleet: Fleet, peer: str) -> tuple[Fleet, list[Effect]]:
-    """Ask the store for more, once, when the lane is half empty and something waits there."""
+    """Ask the store for more, once, when something waits there and the lane is half empty; for what is urgent, when
+    half of what is kept free for it is."""
     lane = fleet.mail.lanes.get(peer, Lane())
-    if not lane.backlog or lane.loading or len(lane.open) > OPEN_LIMIT // 2:
+    free = OPEN_LIMIT - len(lane.open)
+    wanted = RESERVED // 2 if lane.pressing else OPEN_LIMIT // 2
+    if not lane.backlog or lane.loading or free < wanted:
         return fleet, []
-    fleet = with_lane(fleet, peer, msgspec.structs.replace(lane, loading=True, since=0))
-    return fleet, [Load(peer, OPEN_LIMIT - len(lane.open))]
+    fleet = with_lane(fleet, peer, msgspec.structs.replace(lane, loading=True, since=0, pressing=False))
+    return fleet, [Load(peer, free, max(0, free - RESERVED))]
 
 
-def paged(lane: Lane, left: int) -> Lane:
-    """The lane once its page came. What was added while it was read is counted as left, too: to look once too often
-    costs a look, while a message nobody counts is a message nobody sends."""
-    return msgspec.structs.replace(lane, backlog=left + lane.since, since=0, loading=False)
+def paged(lane: Lane, read: Sequence[Waiting], left: int) -> Lane:
+    """The lane once its page came. What was added while it was read is counted as left, too, and where the page ended
+    among the urgent more of them may be left: to look once too often costs a look, while a message nobody counts is a
+    message nobody sends."""
+    pressing = lane.pressing or bool(left and read and Urgency(read[-1].envelope.urgency).pressing)
+    return msgspec.structs.replace(lane, backlog=left + lane.since, since=0, loading=False, pressing=pressing)
 
 
 def armed(peer: str, lane: Lane) -> list[Effect]:

@@ -3,10 +3,11 @@
     accepted -> [cascade: channel, hedge, channel, ...] -> receipt: on_host
                  nothing left, or 30 s: back-off -> next cascade          end of life: expired, its number closed
 
-It numbers a message when its lane has room (at most 1,024 open to a peer), starts channels in the order of
-`engine.health.cascade`, and starts the next one when the first is slow or has failed. The ladder moves only on the
-peer's own word (`engine.mail.proof`); what a channel "took" is written down as a try and proves nothing. A message
-whose life is over keeps its number until the peer has acknowledged an empty SKIP under it: no gap can block a stream.
+It numbers a message when its lane has room (at most 1,024 open to a peer, 128 of them for the urgent), starts channels
+in the order of `engine.health.cascade`, and starts the next one when the first is slow or has failed. The ladder moves
+only on the peer's own word (`engine.mail.proof`); what a channel "took" is written down as a try and proves nothing. A
+message whose life is over keeps its number until the peer has acknowledged an empty SKIP under it: no gap can block a
+stream.
 
 It never sleeps, sends or saves: it asks (`engine.effects`).
 """
@@ -21,10 +22,10 @@ from engine.errors import ErrorFacts, Fault
 from engine.mail import proof
 from engine.mail.farewell import gone
 from engine.mail.flight import begin, onward, opened
-from engine.mail.lanes import TIMER, armed, counted, ends_at, page, paged, uncarried, with_lane
+from engine.mail.lanes import TIMER, armed, counted, ends_at, page, paged, roomy, stored, uncarried, with_lane
 from engine.mail.unheard import heard_of
 from engine.model.channel import Verdict
-from engine.model.envelope import KINDS, OPEN_LIMIT, Kind, Rung
+from engine.model.envelope import KINDS, Kind, Rung
 from engine.model.event import MessageMoved
 from engine.model.mail import Lane, Waiting
 from engine.model.moment import Moment
@@ -58,12 +59,11 @@ def _posted(fleet: Fleet, signal: Posted, now: Moment) -> Step:
     if fleet.mail.full and envelope.kind not in _EVEN_THEN:
         return fleet, [Resolve(signal.ticket, error=DISK_FULL)]
     lane = fleet.mail.lanes.get(envelope.dst, Lane())
-    if len(lane.open) < OPEN_LIMIT and not lane.backlog:
+    if roomy(lane, envelope.urgency):
         waiting = Waiting(envelope, signal.via, signal.widened, expires_at=ends_at(envelope, now))
         fleet, envelope, begun = opened(fleet, waiting, now)
     else:
-        more = msgspec.structs.replace(lane, backlog=lane.backlog + 1, since=lane.since + 1)
-        fleet, begun = page(with_lane(fleet, envelope.dst, more), envelope.dst)
+        fleet, begun = page(with_lane(fleet, envelope.dst, stored(lane, envelope.urgency)), envelope.dst)
     fleet = counted(fleet, envelope, waiting=1)
     return fleet, [
         Save((AddOutbox(envelope, signal.via, signal.widened),)),
@@ -92,7 +92,7 @@ def _loaded(fleet: Fleet, signal: Loaded, now: Moment) -> Step:
     again = [one for one in signal.waiting if one.envelope.seq]
     fresh = [one for one in signal.waiting if not one.envelope.seq]
     if fresh or not again:
-        lane = paged(lane, signal.left)
+        lane = paged(lane, fresh, signal.left)
     fleet = with_lane(fleet, signal.peer, lane)
     records: list[Record] = []
     effects: list[Effect] = []

@@ -47,6 +47,11 @@ class Urgency(IntEnum):
     HIGH = 2
     URGENT = 3
 
+    @property
+    def pressing(self) -> bool:
+        """Whether the numbers that are kept free are for this."""
+        return self >= Urgency.HIGH
+
 
 HOUR_S, DAY_S = 3_600, 86_400
 _P1_P2 = (Channel.NATS, Channel.HTTP)
@@ -159,6 +164,9 @@ def waitable(rung: Rung) -> Rung:
 
 # At most this many durable numbers are open to one peer; the rest wait in the outbox.
 OPEN_LIMIT = 1_024
+# The last of them are kept for what is urgent: whatever waits for a peer that is cut off, an alert gets a number at
+# once and is not read back from the store behind hundreds of messages that were there first.
+RESERVED = 128
 # A receiver takes no number further ahead of its watermark: what it remembers of a stream stays 2 KiB. A sender that
 # sees half of this used begins another epoch, so that one number nobody acknowledges blocks no other.
 AHEAD_LIMIT = 16 * OPEN_LIMIT

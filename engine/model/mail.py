@@ -1,8 +1,8 @@
 """Mail under way: what waits to go to a peer, and what has come from one.
 
-Two small machines, both bounded. A lane holds the at most 1,024 open numbers of one peer; what is beyond waits in the
-store. A stream is a watermark and a bit mask: everything at or below the watermark is held, so nothing is ever
-dropped as old and no number takes effect twice.
+Two small machines, both bounded. A lane holds the at most 1,024 open numbers of one peer, the last 128 of which are for
+what is urgent; what is beyond waits in the store. A stream is a watermark and a bit mask: everything at or below the
+watermark is held, so nothing is ever dropped as old and no number takes effect twice.
 """
 
 from typing import Annotated
@@ -46,12 +46,14 @@ class Waiting(msgspec.Struct, frozen=True):
 
 class Lane(msgspec.Struct, frozen=True):
     """The open messages to one peer, by (epoch, seq). `next_seq`: the next free number. `backlog`: messages that wait
-    in the store without a number, at most. `loading`: a page of them was asked for; `since`: how many were added after
-    that. `heard`: (epoch, number) of the newest pulse of the peer whose receipts were read."""
+    in the store without a number, at most. `pressing`: some of these may be urgent. `loading`: a page of them was asked
+    for; `since`: how many were added after that. `heard`: (epoch, number) of the newest pulse of the peer whose
+    receipts were read."""
 
     open: Map[tuple[int, int], Waiting] = Map()
     next_seq: int = 1
     backlog: int = 0
+    pressing: bool = False
     loading: bool = False
     since: int = 0
     heard: tuple[int, int] = (0, 0)

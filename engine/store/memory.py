@@ -18,7 +18,7 @@ from engine.model.records import AddInbox, Record
 from engine.model.story import Letter, Line, Page, Query, Story, Unread, as_ended, fitting
 from engine.store.batch import Link
 from engine.store.restored import Birth, Counts, Generation, Restored, born
-from engine.store.rows import BOOTS, EPOCH, OWN_KEYS, number_data, number_of, skip_of
+from engine.store.rows import BOOTS, EPOCH, OWN_KEYS, lane_of, number_data, number_of, portion, skip_of
 from engine.store.shelf import Came, Sent, Shelf
 
 
@@ -171,15 +171,17 @@ class MemoryStore:
         """The ids of our messages of one thread, in the order they were accepted."""
         return tuple(one.envelope.msg_id for one in self._kept.outbox.values() if one.envelope.thread == thread)
 
-    def waiting(self, dst: str, limit: int) -> tuple[tuple[Waiting, ...], int]:
-        """Messages to `dst` without a number, urgent first, then oldest; and how many are left."""
+    def waiting(self, dst: str, limit: int, bulk: int) -> tuple[tuple[Waiting, ...], int]:
+        """Messages to `dst` without a number, urgent first, then oldest, at most `bulk` not urgent; and how many are
+        left."""
         found = [
             one.waiting
             for one in self._kept.outbox.values()
             if one.rung is Rung.ACCEPTED and one.envelope.dst == dst and not one.envelope.seq
         ]
         found.sort(key=lambda one: -one.envelope.urgency)
-        return tuple(found[:limit]), len(found[limit:])
+        page = portion(found[:limit], bulk)
+        return page, len(found) - len(page)
 
     def message(self, msg_id: str) -> Waiting | None:
         """A message of ours as it was accepted."""
@@ -226,7 +228,7 @@ def _lanes(waiting: Sequence[Sent]) -> Map[str, Lane]:
             opened[of.dst][of.src_epoch, of.seq] = one.waiting
         else:
             backlog[of.dst] = backlog.get(of.dst, 0) + 1
-    return Map((peer, Lane(open=Map(open_), backlog=backlog.get(peer, 0))) for peer, open_ in opened.items())
+    return Map((peer, lane_of(open_, backlog.get(peer, 0))) for peer, open_ in opened.items())
 
 
 def _by_sender(streams: Mapping[tuple[str, int], Stream]) -> Map[str, Map[int, Stream]]:

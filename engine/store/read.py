@@ -27,6 +27,7 @@ from engine.store.rows import (
     channel_of,
     letter_of,
     number_of,
+    portion,
     skip_of,
     waiting_of,
 )
@@ -165,15 +166,17 @@ class Reader(Sessions):
 
     # --------------------------------------------------------------------------------------------- for the mail
 
-    async def waiting(self, dst: str, limit: int) -> tuple[tuple[Waiting, ...], int]:
-        """Messages to `dst` without a number, urgent first, then oldest; and how many are left beyond these."""
+    async def waiting(self, dst: str, limit: int, bulk: int) -> tuple[tuple[Waiting, ...], int]:
+        """Messages to `dst` without a number, urgent first, then oldest, at most `bulk` of them not urgent; and how
+        many are left beyond these."""
         rows = await self._all(
             f"SELECT {WAITING}, (SELECT count(*) FROM outbox WHERE rung = 'accepted' AND dst = ?1 AND seq = 0) "
             "FROM outbox AS o JOIN bodies AS b USING (row) WHERE o.rung = 'accepted' AND o.dst = ?1 AND o.seq = 0 "
             "ORDER BY o.urgency DESC, o.row LIMIT ?2",
             [dst, limit],
         )
-        return tuple(waiting_of(row[:-1]) for row in rows), (rows[0][-1] - len(rows) if rows else 0)
+        page = portion([waiting_of(row[:-1]) for row in rows], bulk)
+        return page, (rows[0][-1] - len(page) if rows else 0)
 
     async def message(self, msg_id: str) -> Waiting | None:
         """A message of ours as it was accepted, with its body, to be sent anew."""

@@ -21,12 +21,14 @@ from engine.model.roster import Roster
 from engine.store.restored import Birth, Generation, Restored, born
 from engine.store.rows import (
     BOOTS,
+    COMMITS,
     DEAD_PRUNED,
     EPOCH,
     HAS_FAILED,
     IS_PUBLIC,
     OWN_KEYS,
     WAITING,
+    lane_of,
     number_data,
     number_of,
     peer_of,
@@ -38,11 +40,11 @@ from engine.store.writer import Transaction
 
 
 def mint(connection: sqlite3.Connection, seen: Generation, wall_ms: int) -> Birth:
-    """Count this start and give it its epoch. `seen`: what the file beside the store says of the last one."""
-    stored = Generation(_number(connection, BOOTS), _number(connection, EPOCH))
+    """Count this start and give it its epoch. `seen`: what the files beside the store say of the last one."""
+    stored = Generation(*(_number(connection, key) for key in (BOOTS, EPOCH, COMMITS)))
     birth = born(stored, seen, wall_ms)
     with Transaction(connection):
-        for key, number in ((BOOTS, birth.boots), (EPOCH, birth.epoch)):
+        for key, number in ((BOOTS, birth.boots), (EPOCH, birth.epoch), (COMMITS, birth.commits)):
             connection.execute(
                 "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                 (key, number_data(number)),
@@ -102,10 +104,7 @@ def _lanes(connection: sqlite3.Connection) -> Map[str, Lane]:
     backlog: dict[str, int] = dict(
         connection.execute("SELECT dst, count(*) FROM outbox WHERE rung = 'accepted' AND seq = 0 GROUP BY dst")
     )
-    return Map(
-        (peer, Lane(open=Map(opened.get(peer, {})), backlog=backlog.get(peer, 0)))
-        for peer in opened.keys() | backlog.keys()
-    )
+    return Map((peer, lane_of(opened.get(peer, {}), backlog.get(peer, 0))) for peer in opened.keys() | backlog.keys())
 
 
 def _streams(connection: sqlite3.Connection) -> Map[str, Map[int, Stream]]:

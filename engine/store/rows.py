@@ -5,14 +5,16 @@ text. An envelope leaves out what is made anew with every try (`key_epoch`). Mom
 process and are not kept.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from immutables import Map
 
 from engine.model.channel import Channel
 from engine.model.envelope import FAILED, HEIGHT, KINDS, Envelope, Kind, Rung, Urgency
 from engine.model.hop import OPEN, Hop, HopState
-from engine.model.mail import Stream, Waiting
+from engine.model.mail import Lane, Stream, Waiting
 from engine.model.peer import Peer
 from engine.model.records import AddHop, AddInbox, AddOutbox
 from engine.model.roster import Roster
@@ -23,8 +25,9 @@ Row = tuple[Any, ...]
 # Facts of the store's own, under keys that `Restored.meta` leaves out. Whoever raises the epoch puts it under its key.
 BOOTS = "store.boots"
 EPOCH = "store.epoch"
+COMMITS = "store.commits"
 DEAD_PRUNED = "store.dead_pruned"
-OWN_KEYS = frozenset({BOOTS, EPOCH, DEAD_PRUNED})
+OWN_KEYS = frozenset({BOOTS, EPOCH, COMMITS, DEAD_PRUNED})
 
 # So many tries are kept of one message, the newest: a peer that is away for a week must not fill the disk.
 TRIES_KEPT = 64
@@ -67,6 +70,17 @@ def inbox_row(row: int, record: AddInbox) -> Row:
         *(row, one.msg_id, one.src, one.src_epoch, one.seq, str(one.kind), int(one.urgency), one.thread),
         *(one.created_ms, record.at_ms, str(record.channel), record.tag),
     )
+
+
+def lane_of(opened: Mapping[tuple[int, int], Waiting], backlog: int) -> Lane:
+    """A peer's lane as a start finds it. Whether anything without a number is urgent the first look will tell."""
+    return Lane(Map(opened), backlog=backlog, pressing=backlog > 0)
+
+
+def portion(found: Sequence[Waiting], bulk: int) -> tuple[Waiting, ...]:
+    """Of messages without a number, urgent first, those that may have one when `bulk` are left for the others."""
+    urgent = sum(one.envelope.urgency.pressing for one in found)
+    return tuple(found[: urgent + bulk])
 
 
 def letter_of(msg_id: str, src: str, kind: str, body: bytes, at_ms: int) -> Letter:

@@ -253,7 +253,7 @@ _SAID: dict[type, Callable[[Any], str]] = {
     e.Arm: lambda effect: f"ring {effect.key} at {effect.at - T0_MONO:.3f}",
     e.Resolve: _resolved,
     e.Publish: lambda effect: f"tell {_told(effect.event)}",
-    e.Load: lambda effect: f"load {effect.limit} for {effect.peer}",
+    e.Load: lambda effect: f"load {effect.limit} for {effect.peer}, {effect.bulk} of them bulk",
     e.Reload: lambda effect: f"reload {effect.peer} {effect.epoch}: {', '.join(map(str, effect.seqs))}",
     e.SendDatagram: lambda effect: "datagram",
     e.AskReady: lambda effect: f"ask ready {effect.peer}",

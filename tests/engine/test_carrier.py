@@ -5,7 +5,7 @@ import asyncio
 from engine.carrier import BATCH_BYTES, FLYING_LIMIT, WAITING_LIMIT, Carrier
 from engine.effects import Deliver
 from engine.model.channel import Channel, Outcome, Verdict
-from engine.model.envelope import Kind
+from engine.model.envelope import Kind, Urgency
 from engine.signals import Tried
 from tests.engine.parts import settle, virtual
 from tests.engine.script import letter
@@ -83,6 +83,24 @@ def test_four_fly_and_the_rest_gathers() -> None:
         assert rig.sizes() == [1, 1, 1, BATCH]
         await rig.land()
         assert rig.sizes() == [1, 1, BATCH, 195 - BATCH]
+
+    virtual(story)
+
+
+def test_what_is_urgent_leaves_before_what_gathered_first() -> None:
+    """As do the fleet's own pulses: whatever waits for a slow path, an alert and a receipt go with the next batch."""
+
+    async def story() -> None:
+        rig = Rig()
+        for number in range(1, FLYING_LIMIT + 1):
+            rig.take(number)
+            await settle()
+        rig.take(*range(10, 10 + 2 * BATCH))
+        for kind, urgency in ((Kind.ALERT, Urgency.URGENT), (Kind.TASK, Urgency.HIGH), (Kind.RECEIPT, Urgency.NORMAL)):
+            envelope = letter(str(kind), kind=kind, urgency=urgency, seq=7)
+            rig.carrier.take(Deliver("B", Channel.NATS, envelope, 3.0))
+        await rig.land()
+        assert rig.flights[-1][0].replace(b".", b"").startswith(b"[alert][task][receipt][m10][m11]")
 
     virtual(story)
 

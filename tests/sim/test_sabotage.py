@@ -302,7 +302,7 @@ def test_only_the_newest_epochs_acknowledged(monkeypatch: Patch) -> None:
 def test_what_came_while_a_page_was_read_forgotten(monkeypatch: Patch) -> None:
     """The page's own count of what is left is believed: what was accepted meanwhile stays in the store."""
     monkeypatch.setattr(
-        outbox, "paged", lambda lane, left: msgspec.structs.replace(lane, backlog=left, since=0, loading=False)
+        outbox, "paged", lambda lane, read, left: msgspec.structs.replace(lane, backlog=left, since=0, loading=False)
     )
     breaks(a_busy_page, "lost", size=2)
 

@@ -54,9 +54,9 @@ def test_what_waits_in_the_store_dies_page_by_page() -> None:
     value = fleet("A", "B", "C")
     mail = msgspec.structs.replace(value.mail, lanes=Map({"B": Lane(backlog=3)}), waiting=3)
     script = Script(msgspec.structs.replace(value, mail=mail))
-    assert script.asked(Load, without(value, "B", left_ms=5)) == ["load 1024 for B"]
+    assert script.asked(Load, without(value, "B", left_ms=5)) == ["load 1024 for B, 1024 of them bulk"]
     page = tuple(Waiting(letter(name)) for name in ("m1", "m2"))
-    assert script.asked(Load, Loaded("B", page, 1)) == ["load 1024 for B"]
+    assert script.asked(Load, Loaded("B", page, 1)) == ["load 1024 for B, 1024 of them bulk"]
     assert script.asked(Load, Loaded("B", (Waiting(letter("m3")),), 0)) == []
     assert (script.fleet.mail.waiting, script.fleet.mail.dead) == (0, 3)
 
@@ -66,7 +66,7 @@ def test_a_page_on_its_way_is_not_asked_for_twice() -> None:
     value = fleet("A", "B", "C")
     mail = msgspec.structs.replace(value.mail, lanes=Map({"B": Lane(backlog=1)}), waiting=1)
     script = Script(msgspec.structs.replace(value, mail=mail))
-    assert script.asked(Load, Started()) == ["load 1024 for B"]
+    assert script.asked(Load, Started()) == ["load 1024 for B, 896 of them bulk"]
     assert script.asked(Load, without(value, "B", left_ms=5)) == []
     script.hear(Loaded("B", (Waiting(letter("m1")),), 0))
     assert (script.fleet.mail.waiting, script.fleet.mail.dead) == (0, 1)

@@ -2,9 +2,10 @@
 
 import pytest
 
+from engine.effects import Load
 from engine.mail.lanes import armed, counted, ends_at, page, paged, revived, uncarried, with_lane
-from engine.model.envelope import KINDS, OPEN_LIMIT, Kind
-from engine.model.mail import Lane
+from engine.model.envelope import KINDS, OPEN_LIMIT, RESERVED, Kind, Urgency
+from engine.model.mail import Lane, Waiting
 from engine.model.moment import Moment
 from engine.signals import Posted
 from tests.engine.script import T0_MONO, T0_MS, Script, fleet, letter
@@ -52,7 +53,7 @@ def test_the_end_of_a_life(ttl_s: int, age_ms: int, left_s: float) -> None:
 def test_a_page_is_asked_for_once(lane: Lane, asked: int) -> None:
     """When something waits in the store, the lane is half empty and nothing is on its way."""
     value, effects = page(with_lane(fleet("A", "B"), "B", lane), "B")
-    assert [effect.limit for effect in effects] == ([asked] if asked else [])  # type: ignore[union-attr]
+    assert effects == ([Load("B", asked, asked - RESERVED)] if asked else [])
     assert value.mail.lanes["B"].loading is bool(asked or lane.loading)
 
 
@@ -67,7 +68,16 @@ def test_a_full_lane_asks_for_no_page() -> None:
 
 def test_what_came_meanwhile_is_counted_as_left() -> None:
     """At most one look too many; never one too few."""
-    assert paged(Lane(backlog=9, loading=True, since=2), left=3) == Lane(backlog=5)
+    assert paged(Lane(backlog=9, loading=True, since=2), (), left=3) == Lane(backlog=5)
+
+
+@pytest.mark.parametrize(
+    ("last", "left", "more"), [(Urgency.HIGH, 1, True), (Urgency.HIGH, 0, False), (Urgency.NORMAL, 1, False)]
+)
+def test_more_that_is_urgent_may_be_left_where_a_page_ends_in_it(last: Urgency, left: int, more: bool) -> None:
+    """A page comes urgent first, so one that ends in what is not has brought all that is."""
+    read = [Waiting(letter("first", urgency=Urgency.URGENT)), Waiting(letter("last", urgency=last))]
+    assert paged(Lane(loading=True), read, left).pressing is more
 
 
 def test_nothing_open_needs_no_timer() -> None:

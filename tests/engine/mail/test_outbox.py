@@ -8,7 +8,7 @@ from engine.effects import Deliver, Load, Reload, Resolve, Save
 from engine.mail.flight import REST_GRID_S
 from engine.mail.lanes import TIMER
 from engine.model.channel import Channel, ChannelState, Verdict
-from engine.model.envelope import OPEN_LIMIT, Kind, Urgency
+from engine.model.envelope import OPEN_LIMIT, RESERVED, Kind, Urgency
 from engine.model.mail import Lane, Waiting
 from engine.model.packets import CLOSED, Note
 from engine.model.peer import Standing
@@ -367,22 +367,46 @@ def backlogged(value: Fleet, backlog: int) -> Fleet:
     return msgspec.structs.replace(value, mail=mail)
 
 
-def test_beyond_1024_open_numbers_messages_wait_in_the_store() -> None:
-    """The 1,025th is accepted without a number; a page is asked for when half the lane is free, once."""
-    script = sent(OPEN_LIMIT)
+BULK = OPEN_LIMIT - RESERVED
+
+
+def test_beyond_896_open_numbers_messages_wait_in_the_store() -> None:
+    """The 897th is accepted without a number; a page is asked for when half the lane is free, once."""
+    script = sent(BULK)
     assert script.asked(Save, posted("x1")) == ["save x1"]
     assert script.asked(Save, posted("x2")) == ["save x2"]
-    assert (len(lane(script).open), lane(script).backlog) == (OPEN_LIMIT, 2)
-    assert script.asked(Load, receipt((EPOCH, 511), seq=1)) == []
-    assert script.asked(Load, receipt((EPOCH, 512), seq=2)) == ["load 512 for B"]
-    assert script.asked(Load, receipt((EPOCH, 600), seq=3)) == []
-    assert counts(script) == (OPEN_LIMIT - 600 + 2, 0)
+    assert (len(lane(script).open), lane(script).backlog) == (BULK, 2)
+    half = BULK - OPEN_LIMIT // 2
+    assert script.asked(Load, receipt((EPOCH, half - 1), seq=1)) == []
+    assert script.asked(Load, receipt((EPOCH, half), seq=2)) == ["load 512 for B, 384 of them bulk"]
+    assert script.asked(Load, receipt((EPOCH, half + 80), seq=3)) == []
+    assert counts(script) == (BULK - half - 80 + 2, 0)
+
+
+def test_what_is_urgent_has_a_number_whatever_waits() -> None:
+    """128 numbers are kept for it; the next one waits, and is read back when 64 of them are free, before what is not
+    urgent, which gets none of these."""
+    script = sent(BULK)
+    script.hear(posted("bulk"))
+    for number in range(RESERVED):
+        script.hear(posted(f"u{number}", urgency=(Urgency.HIGH, Urgency.URGENT)[number % 2]))
+    assert (len(lane(script).open), lane(script).backlog) == (OPEN_LIMIT, 1)
+    script.hear(posted("late", urgency=Urgency.URGENT))
+    assert (len(lane(script).open), lane(script).backlog, lane(script).pressing) == (OPEN_LIMIT, 2, True)
+    assert script.asked(Load, receipt((EPOCH, RESERVED // 2 - 1), seq=1)) == []
+    assert script.asked(Load, receipt((EPOCH, RESERVED // 2), seq=2)) == ["load 64 for B, 0 of them bulk"]
+    script.hear(posted("later", urgency=Urgency.URGENT))
+    assert lane(script).backlog == 3, "it does not overtake what is being read"
+    page = (Waiting(letter("late", urgency=Urgency.URGENT)),)
+    assert script.asked(Load, Loaded("B", page, 1)) == []
+    script.hear(receipt((EPOCH, RESERVED // 2 + 1), seq=3))
+    assert script.asked(Load, Loaded("B", (Waiting(letter("later", urgency=Urgency.URGENT)),), 1)) == []
 
 
 def test_a_page_is_numbered_in_its_order() -> None:
     """What the store hands over (urgent first) gets the next numbers, saved before it leaves."""
     script = Script(backlogged(fleet("A", "B"), 2))
-    assert script.asked(Load, Started()) == ["load 1024 for B"]
+    assert script.asked(Load, Started()) == ["load 1024 for B, 896 of them bulk"]
     page = (Waiting(letter("u", urgency=Urgency.URGENT)), Waiting(letter("n")))
     assert script.hear(Loaded("B", page, 0))[:3] == [
         "save u is #5000/1, n is #5000/2",
@@ -398,7 +422,7 @@ def test_what_is_accepted_while_a_page_is_read_is_not_forgotten() -> None:
     script = Script(backlogged(fleet("A", "B"), 1))
     script.hear(Started())
     script.hear(posted("late"))
-    assert script.asked(Load, Loaded("B", (Waiting(letter("early")),), 0)) == ["load 1023 for B"]
+    assert script.asked(Load, Loaded("B", (Waiting(letter("early")),), 0)) == ["load 1023 for B, 895 of them bulk"]
     assert script.asked(Load, Loaded("B", (Waiting(letter("late")),), 0)) == []
     assert lane(script).backlog == 0
     assert set(lane(script).open) == {(EPOCH, 1), (EPOCH, 2)}

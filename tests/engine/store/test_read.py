@@ -192,11 +192,15 @@ async def test_urgent_first_then_oldest(store: Store, reader: Reader) -> None:
     """What waits without a number comes urgent first, then in the order it was accepted; the rest is counted."""
     urgencies = [Urgency.LOW, Urgency.NORMAL, Urgency.URGENT, Urgency.NORMAL, Urgency.URGENT]
     await store.submit([AddOutbox(letter(n, seq=0, urgency=urgency)) for n, urgency in enumerate(urgencies)])
-    waiting, left = await reader.waiting("B", 3)
+    waiting, left = await reader.waiting("B", 3, 3)
     assert [one.envelope.msg_id[-1] for one in waiting] == ["2", "4", "1"]
     assert left == 2
+    for limit, bulk, expected in ((3, 0, "24"), (5, 1, "241"), (1, 0, "2")):
+        waiting, left = await reader.waiting("B", limit, bulk)
+        assert ("".join(one.envelope.msg_id[-1] for one in waiting), left) == (expected, 5 - len(expected))
     await store.submit((OpenNumber("ID00000002", EPOCH, 1), MoveRung("ID00000004", Rung.EXPIRED, 1)))
-    waiting, left = await reader.waiting("B", 3)
+    assert await reader.waiting("B", 3, 0) == ((), 3)
+    waiting, left = await reader.waiting("B", 3, 3)
     assert [one.envelope.msg_id[-1] for one in waiting] == ["1", "3", "0"]
     assert left == 0
 

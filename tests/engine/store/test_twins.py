@@ -91,7 +91,8 @@ async def _same_answers(reader: Reader, twin: MemoryStore, asked: list[Query]) -
         assert await reader.message(f"ID{number}") == twin.message(f"ID{number}")
         assert await reader.body(f"ID{number}") == twin.body(f"ID{number}")
     for peer in ("B", "C", "D"):
-        assert await reader.waiting(peer, 2) == twin.waiting(peer, 2)
+        for bulk in range(3):
+            assert await reader.waiting(peer, 2, bulk) == twin.waiting(peer, 2, bulk)
         for epoch in (EPOCH, EPOCH + 1):
             assert await reader.closed(peer, epoch, NUMBERS) == twin.closed(peer, epoch, NUMBERS)
     for session in ("T1", "work"):
