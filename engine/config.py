@@ -5,6 +5,7 @@ each value came from. It reads nothing itself: text and environment are argument
 value; the measurements are in `docs/speed.md`.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -12,12 +13,16 @@ from typing import Annotated, Any
 import msgspec
 
 from engine.errors import Fault, FleetError
+from engine.model.roster import unfit
 
 # What a number may be: said here once, told by msgspec with the key's path.
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Size = Annotated[int, msgspec.Meta(ge=0)]
-Period = Annotated[float, msgspec.Meta(gt=0)]
+# Up to ten years: what is not to happen is said so, and `inf` is no length of time.
+Period = Annotated[float, msgspec.Meta(gt=0, le=315_360_000)]
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+Level = Annotated[int, msgspec.Meta(ge=1, le=4)]
 # "aa:bb:cc:dd:ee:ff", or as Windows writes it; an empty one comes from an empty variable.
 Mac = Annotated[str, msgspec.Meta(pattern=r"^(?:[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5})?$")]
 Broadcast = Annotated[str, msgspec.Meta(pattern=r"^(?:\d{1,3}(?:\.\d{1,3}){3})?$")]
@@ -158,7 +163,7 @@ class RepairConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     and runs of one action for peers. `agent`: the command that L3 starts here, with the question as its last argument
     (empty: none)."""
 
-    levels: tuple[int, ...] = (1, 2, 3, 4)
+    levels: tuple[Level, ...] = (1, 2, 3, 4)
     l2_s: Period = 5.0
     l3_s: Period = 120.0
     l4_s: Period = 300.0
@@ -212,7 +217,7 @@ class WatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     queue_s: Period = 60.0
     clock_s: Period = 60.0
     backlog: Count = 2_000
-    descriptors: Period = 0.85
+    descriptors: Share = 0.85
 
 
 class UiConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -257,6 +262,9 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
+ENVIRONMENT = "environment"
+
+
 class Resolved(msgspec.Struct, frozen=True):
     """A configuration and, for each `section.key`, where its value came from."""
 
@@ -268,26 +276,43 @@ def resolve(text: str, env: Mapping[str, str], source: str = "config.toml") -> R
     """The configuration in force. `text` is the TOML file's content, `env` the process environment.
 
     `FLEET_<SECTION>_<KEY>` sets one value, `FLEET_NODE_NAME` among them; a top-level `preset` picks one of `PRESETS`.
-    Raises `FleetError` `usage.config` naming the file, the key and what is allowed.
+    Raises `FleetError` `usage.config` naming the file or the variable, the key and what is allowed.
     """
     table = _parsed(text, source)
-    preset = env.get("FLEET_PRESET") or table.pop("preset", "lan")
-    if preset not in PRESETS:
-        raise _refused(source, f"preset {preset!r} is none of {', '.join(PRESETS)}")
+    filed = table.pop("preset", "lan")
+    preset = env.get("FLEET_PRESET") or filed
+    if str(preset) not in PRESETS:
+        told = "FLEET_PRESET" if env.get("FLEET_PRESET") else source
+        raise _refused(told, f"preset {preset!r} is none of {', '.join(PRESETS)}")
     values: dict[str, dict[str, Any]] = {}
     origins: dict[str, str] = {}
     layers = (
         (msgspec.to_builtins(Config()), "default"),
         (PRESETS[preset], f"preset {preset}"),
         (table, source),
-        (_from_env(env), "environment"),
+        (_from_env(env), ENVIRONMENT),
     )
     for layer, origin in layers:
         _lay(layer, origin, values, origins, source)
     try:
-        return Resolved(msgspec.convert(values, Config, strict=False), origins)
+        config = msgspec.convert(values, Config, strict=False)
     except msgspec.ValidationError as error:
-        raise _refused(source, str(error)) from None
+        raise _refused(_teller(str(error), origins, source), str(error)) from None
+    if config.node.name and (why := unfit(config.node.name)):
+        raise _refused(_teller("$.node.name", origins, source), f"`node.name` cannot be {why}")
+    return Resolved(config, origins)
+
+
+# Where msgspec says that a value does not fit: `… - at `$.repair.levels[0]``.
+_KEY = re.compile(r"\$\.(\w+)\.(\w+)")
+
+
+def _teller(why: str, origins: Mapping[str, str], source: str) -> str:
+    """Who said what does not fit: the file, or the variable."""
+    key = _KEY.search(why)
+    if key and origins.get(f"{key[1]}.{key[2]}") == ENVIRONMENT:
+        return f"FLEET_{key[1]}_{key[2]}".upper()
+    return source
 
 
 def _parsed(text: str, source: str) -> dict[str, Any]:
@@ -317,6 +342,9 @@ def _from_env(env: Mapping[str, str]) -> dict[str, dict[str, Any]]:
 
 
 def _refused(source: str, detail: str) -> FleetError:
+    if source.startswith("FLEET_"):
+        step = "give it another value, or unset it; `fleet config show` prints every key"
+        return FleetError("usage.config", "The environment does not fit", f"{source}: {detail}", step, Fault.THEIRS)
     return FleetError(
         "usage.config",
         "The configuration cannot be read",

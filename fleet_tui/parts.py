@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.api.client import SOCKET
 from engine.api.server import Server
+from engine.configured import configured
 from engine.daemon import stopped
 from engine.daemon.rundir import make_run_dir
 from engine.engine import Engine
@@ -27,7 +28,7 @@ from engine.model.channel import Channel
 from engine.state import Fleet
 from fleet_tui import __version__, node
 from fleet_tui.again import become
-from fleet_tui.commands.home import check_startable, configured, key_file
+from fleet_tui.commands.home import check_startable, key_file
 from fleet_tui.place import start_command
 
 if TYPE_CHECKING:

@@ -20,7 +20,9 @@ NO_NOUN = {"utils", "util", "helpers", "helper", "common", "misc"}
 # --- who may import whom: a room's own modules are always allowed -----------------------------------------------------
 
 BASE = {"engine.model", "engine.errors", "engine.clock"}
-WORDS = BASE | {f"engine.{word}" for word in ("config", "home", "signals", "effects", "state", "wire", "security")}
+WORDS = BASE | {
+    f"engine.{word}" for word in ("config", "configured", "home", "signals", "effects", "state", "wire", "security")
+}
 ROOMS = {
     f"engine.{room}"
     for room in (
@@ -43,10 +45,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine.effects": BASE | {"engine.signals"},
     "engine.wire": BASE,
     "engine.home": set(),
+    "engine.configured": BASE | {"engine.config", "engine.home"},
     "engine.security": BASE | {"engine.wire", "engine.home"},
     "engine.state": BASE | {"engine.config"},
     **dict.fromkeys(ROOMS, WORDS),
-    "screens": WORDS - {"engine.home"} | {"styles"},
+    "screens": WORDS - {"engine.home", "engine.configured"} | {"styles"},
     "engine.rooms": WORDS | ROOMS,
     **dict.fromkeys(
         ("engine.carrier", "engine.door", "engine.exposure", "engine.first", "engine.ports", "engine.target"),
@@ -68,7 +71,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"engine.deeds", "engine.core", "engine.door", "engine.first", "engine.ports"},
     **{face: WORDS | {"engine.engine"} for face in FACES},
     "fleet_tui": BASE
-    | {"engine.state", "engine.config", "engine.home", "engine.engine", "engine.daemon", "screens", "styles"},
+    | {
+        "engine.state",
+        "engine.config",
+        "engine.configured",
+        "engine.home",
+        "engine.engine",
+        "engine.daemon",
+        "screens",
+        "styles",
+    },
 }
 # Arrows between two modules that the table would refuse, each with its reason.
 ARROWS = {

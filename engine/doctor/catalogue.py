@@ -11,6 +11,7 @@ from engine.doctor.checks import (
     keys,
     ports,
     reach,
+    settings,
     sleep,
     sshd,
     store,
@@ -22,6 +23,7 @@ from engine.doctor.checks import (
 CATALOGUE: tuple[Check, ...] = (
     daemon.CHECK,
     disk.CHECK,
+    settings.CHECK,
     keys.CHECK,
     store.CHECK,
     broker.CHECK,

@@ -5,6 +5,7 @@ A roster is only ever replaced by a higher version signed by an admin of the ver
 a name is refused.
 """
 
+import re
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated
@@ -27,6 +28,27 @@ class Role(StrEnum):
 
 # Addresses of several at once: everybody, or by role. No member may be called so.
 ALL, BY_ROLE = "all", "role:"
+
+
+# A name becomes a host name, a file and a NATS subject.
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+
+
+def unfit(name: str) -> str:
+    """Why no member can be called so; empty where one can."""
+    if name == ALL:
+        return f"{name!r} addresses everybody"
+    if _NAME.fullmatch(name):
+        return ""
+    shown = name if len(name) <= 40 else f"{name[:40]}…"
+    return f"{shown!r}: up to 32 of a-z, 0-9 and -, beginning with a letter or a digit"
+
+
+def name_from(text: str) -> str:
+    """The nearest name to a host's name or a person's words: `Anna's MacBook.local` gives `anna-s-macbook`."""
+    words = re.sub(r"[^a-z0-9]+", "-", text.split(".")[0].lower()).strip("-")
+    name = words[:32].rstrip("-")
+    return "node" if name in ("", ALL) else name
 
 
 def is_group(to: str) -> bool:

@@ -10,14 +10,13 @@ for good; whoever left may be admitted again. Revoking drops the gossip key the 
 Whether an offered roster may replace the one in force is decided by `engine.security.ancestry`.
 """
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import replace
 
 from engine.errors import FleetError
-from engine.model.roster import ALL, Address, Member, Role, Roster
+from engine.model.roster import Address, Member, Role, Roster, name_from, unfit
 from engine.security.ancestry import KEYRING_LIMIT, ROSTER, body, check_successor, digest, verify
 from engine.security.identity import Identity, base32, verify_bundle
 
@@ -39,7 +38,6 @@ __all__ = [
 ]
 
 GOSSIP_KEY_SIZE = 32
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
 def found(identity: Identity, name: str, fleet_name: str, now_ms: int, entropy: Callable[[int], bytes]) -> Roster:
@@ -131,24 +129,9 @@ def set_keyring(roster: Roster, identity: Identity, keyring: tuple[bytes, ...], 
 
 
 def check_name(name: str) -> None:
-    """Raises `FleetError` `usage.name` unless it can be a name: it becomes a host name, a file and a NATS subject."""
-    if name == ALL:
-        why = f"{name!r} addresses everybody"
-        raise FleetError("usage.name", "That name is taken", why, "choose another, for example `mac2`")
-    if not _NAME.fullmatch(name):
-        raise FleetError(
-            "usage.name",
-            "That cannot be a name",
-            f"{name!r}: up to 32 of a-z, 0-9 and -, beginning with a letter or a digit",
-            "choose another, for example `mac2`",
-        )
-
-
-def name_from(text: str) -> str:
-    """The nearest name to a host's name or a person's words: `Anna's MacBook.local` gives `anna-s-macbook`."""
-    words = re.sub(r"[^a-z0-9]+", "-", text.split(".")[0].lower()).strip("-")
-    name = words[:32].rstrip("-")
-    return "node" if name in ("", ALL) else name
+    """Raises `FleetError` `usage.name` unless it can be a name."""
+    if why := unfit(name):
+        raise FleetError("usage.name", "That cannot be a name", why, "choose another, for example `mac2`")
 
 
 def present(roster: Roster, name: str) -> Member:
@@ -161,7 +144,8 @@ def present(roster: Roster, name: str) -> Member:
 
 def _check_free(roster: Roster, name: str, owner: str) -> None:
     check_name(name)
-    holder = roster.named(name)
+    # By an id as well as by a name a message is addressed: nobody is called like another one's id.
+    holder = roster.named(name) or roster.member(name)
     if holder and holder.id != owner:
         why = f"{name} is {holder.id} in {roster.fleet_name}"
         raise FleetError(

@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from engine.config import Config, Resolved
+from engine.configured import configured
 from engine.daemon.lock import holder
 from engine.doctor import report
 from engine.doctor.catalogue import OF_THE_CALLER
@@ -21,7 +23,6 @@ from engine.model.finding import Finding
 from engine.verbs import clinic
 from fleet_tui import __version__, doctor_text
 from fleet_tui.call import Call
-from fleet_tui.commands.home import configured
 
 # A node that looks at itself reads its whole store, and asks the hub and peers: that is no node that hangs.
 EXAMINE_S = 120.0
@@ -65,7 +66,7 @@ def _examined(call: Call) -> list[Entry]:
 
 
 def _scene(call: Call, pid: int, version: str) -> Scene:
-    resolved = configured(call.home)
+    resolved = _resolved(call)
     program, lacks = clinic.found_broker()
     size = os.get_terminal_size(1) if sys.stdout.isatty() else (0, 0)
     return Scene(
@@ -82,6 +83,14 @@ def _scene(call: Call, pid: int, version: str) -> Scene:
         size=(size[0], size[1]),
         running=version,
     )
+
+
+def _resolved(call: Call) -> Resolved:
+    """What a start would read; the defaults where it would end there, which is a finding of its own."""
+    try:
+        return configured(call.home)
+    except FleetError:
+        return Resolved(Config(), {})
 
 
 def _mended(call: Call, able: Iterable[Entry]) -> list[Entry]:

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
+from engine.configured import configured
 from engine.errors import Fault, FleetError
 from engine.home import CONFIG, LOG, TOKEN
 from fleet_tui import plain
 from fleet_tui.call import Call
-from fleet_tui.commands import home
 
 SHOWN = 50
 # A log is looked at by a person; five times a second reads as at once.
@@ -113,14 +113,14 @@ def _in_force(call: Call) -> Any:
 
 
 def _on_disk(call: Call) -> Any:
-    found = home.configured(call.home)
+    found = configured(call.home)
     sections = msgspec.to_builtins(found.config)
     values = {f"{name}.{key}": value for name, keys in sections.items() for key, value in keys.items()}
     return {"values": values, "origins": found.origins}
 
 
 def _check(call: Call) -> int:
-    home.configured(call.home)
+    configured(call.home)
     path = call.home / CONFIG
     said = "fits" if path.exists() else "does not exist: the defaults are in force"
     call.show({"path": str(path), "exists": path.exists(), "ok": True}, [f"{path} {said}"])

@@ -68,7 +68,7 @@ def test_init_names_the_machine_once(fleet: Program) -> None:
     """The home is private, the name is in force at the first start, and a second `init` changes nothing."""
     home = fleet.home / "deep" / "er"
     fleet = Program(home)
-    assert fleet("init", "mac 2", FLEET_NODE_NAME="")[0] == 0
+    assert fleet("init", "mac2", FLEET_NODE_NAME="")[0] == 0
     assert oct(home.stat().st_mode & 0o777) == "0o700"
     status, _, err = fleet("init", "other")
     assert (status, str(home / "config.toml") in err) == (2, True)

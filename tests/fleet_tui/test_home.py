@@ -1,11 +1,23 @@
 """The home a command works on, with what may be wrong in it."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from engine.configured import configured
 from engine.errors import FleetError
-from fleet_tui.commands.home import configured
+from fleet_tui.cli import main
+
+
+def refused(home: Path, text: str = "", **env: str) -> FleetError:
+    """What is said of this configuration."""
+    (home / "config.toml").write_text(text)
+    with pytest.raises(FleetError) as caught:
+        configured(home, env)
+    assert caught.value.code == "usage.config"
+    assert caught.value.next_step
+    return caught.value
 
 
 def test_a_configuration_that_is_a_folder(tmp_path: Path) -> None:
@@ -15,3 +27,59 @@ def test_a_configuration_that_is_a_folder(tmp_path: Path) -> None:
         configured(tmp_path)
     assert caught.value.code == "usage.config"
     assert caught.value.next_step
+
+
+UNFIT = {
+    "a rung that is none": "[repair]\nlevels = [9]",
+    "a share above all": "[watch]\ndescriptors = 2.0",
+    "a time without end": "[mail]\nretry_s = inf",
+    "everybody's name": '[node]\nname = "all"',
+    "a name that is a path": '[node]\nname = "../x"',
+    "a preset that is a list": 'preset = ["lan"]',
+}
+
+
+@pytest.mark.parametrize("text", UNFIT.values(), ids=UNFIT.keys())
+def test_a_value_that_cannot_work_does_not_fit(home: Path, text: str) -> None:
+    """`config check` looks at values, not only at types."""
+    assert str(home / "config.toml") in refused(home, text).detail
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("FLEET_NET_HTTP_PORT", "abc"), ("FLEET_NODE_NAME", "a,b"), ("FLEET_PRESET", "moon")]
+)
+def test_a_variable_that_does_not_fit_is_named(home: Path, variable: str, value: str) -> None:
+    """Not the file, which says nothing of it and need not exist."""
+    said = refused(home, "", **{variable: value}).detail
+    assert (variable in said, "config.toml" in said) == (True, False)
+
+
+def test_a_variable_overrides_a_preset_of_the_file(home: Path) -> None:
+    """The file's own is known, and not in force."""
+    (home / "config.toml").write_text('preset = "wan"')
+    assert configured(home, {"FLEET_PRESET": "solo"}).config.net.listen == "127.0.0.1"
+
+
+@pytest.mark.parametrize("name", ["all", "role:x", "a,b", "../x", "-", "", "Mac 2", "x" * 300, "\x1b[2J"])
+def test_what_cannot_be_a_name_makes_no_home(home: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """Refused before anything is made, with one that can."""
+    folder = home / "new"
+    assert main(["--home", str(folder), "init", "--", name]) == 2
+    assert not folder.exists()
+    assert capsys.readouterr().err.count("x") < 200
+
+
+def test_a_configured_home_is_named_in_the_next_step(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`restart` alone would be another node's."""
+    assert main(["--home", str(home), "init", "atlas"]) == 0
+    assert main(["--home", str(home), "init", "birch"]) == 2
+    assert f"`fleet --home {home} restart`" in capsys.readouterr().err
+
+
+def test_the_doctor_finds_a_configuration_that_does_not_fit(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It looks at everything else with the defaults."""
+    (home / "config.toml").write_text("[net]\nhttp_prt = 1\n")
+    assert main(["--home", str(home), "doctor", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [one["code"] for one in found if not one["ok"]].count("config.unfit") == 1
+    assert "disk" in {one["check"] for one in found}
