@@ -61,7 +61,7 @@ class Seed:
         self._lines.forgive(peer)
 
     async def listen(self, arrived: Arrivals) -> None:
-        """Take what lies in our own folder, and what comes. Raises `FleetError` `node.seeds`."""
+        """Take what lies in our own folder, and what comes."""
         self._closed = False
         await self._bed.open(arrived)
 

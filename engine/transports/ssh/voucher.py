@@ -39,15 +39,32 @@ def holds(target: Target, way: SshWay, found: bytes) -> bool:
 
 def leave(folder: Path, voucher: bytes) -> None:
     """Put it into our seed folder, where it is not yet. Raises `OSError`."""
-    path = folder / NAME
-    with suppress(OSError):
-        if path.lstat().st_mode & 0o777 == MODE and path.read_bytes() == voucher:
-            return
-    part = folder / f"{NAME}.part"
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE), "wb") as file:
+    # A link in the place of the folder leads to somebody's files, and one of those may be called like ours.
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if not _lies(opened, voucher):
+            _put(opened, voucher)
+    finally:
+        os.close(opened)
+
+
+def _lies(folder: int, voucher: bytes) -> bool:
+    with suppress(OSError), open(NAME, "rb", opener=lambda name, flags: _open(name, flags, folder)) as file:
+        return os.fstat(file.fileno()).st_mode & 0o777 == MODE and file.read(SIZE + 1) == voucher
+    return False
+
+
+def _put(folder: int, voucher: bytes) -> None:
+    part = f"{NAME}.part"
+    with suppress(FileNotFoundError):
+        os.unlink(part, dir_fd=folder)
+    with open(part, "xb", opener=lambda name, flags: _open(name, flags, folder)) as file:
         file.write(voucher)
-    part.replace(path)
+    os.rename(part, NAME, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def _open(name: str, flags: int, folder: int) -> int:
+    return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, MODE, dir_fd=folder)
 
 
 def _said(peer: str, way: SshWay) -> bytes:

@@ -138,5 +138,5 @@ def host_keys(files: tuple[str, ...]) -> tuple[str, ...]:
 
 def _is(path: Path, kind: Callable[[int], bool]) -> bool:
     with suppress(OSError):
-        return kind(os.stat(path).st_mode)
+        return kind(os.lstat(path).st_mode)
     return False

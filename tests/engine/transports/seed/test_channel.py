@@ -13,7 +13,7 @@ import pytest
 from engine.clock import SystemClock
 from engine.model.channel import Outcome, Verdict
 from engine.model.envelope import CARRIAGE_LIMIT
-from engine.signals import Rejected, Signal
+from engine.signals import Found, Rejected, Signal
 from engine.transports.seed import bed as folder
 from engine.transports.seed.bed import KEPT, Seedbed
 from engine.transports.seed.channel import Seed
@@ -215,13 +215,72 @@ async def test_a_folder_that_was_taken_away_is_made_again(bed: Bed, monkeypatch:
     await bed.still_works()
 
 
-async def test_a_folder_that_is_not_ours_is_not_used(home: Path) -> None:
-    """A link where the folder should be is an error with a next step, and nothing behind it is read."""
-    made = Bed(home)
-    (home / "elsewhere").mkdir()
-    made.folder.symlink_to(home / "elsewhere")
-    with pytest.raises(Exception, match="seed folder cannot be used"):
-        await made.bed.open(made.inbox)
+async def test_what_stands_in_the_place_of_refused_is_foreign_itself(bed: Bed, home: Path) -> None:
+    """A link there leads to somebody's files: it is put aside like any other, and nothing behind it is touched."""
+    precious = home / "precious"
+    precious.mkdir()
+    for number in range(2 * KEPT):
+        (precious / f"{number:020d}").write_text("dear")
+    (bed.folder / folder.REFUSED).symlink_to(precious)
+    (bed.folder / "foreign").write_text("x")
+    assert [await bed.rejected(), await bed.rejected()] == ["foreign", "foreign"]
+    await bed.still_works()
+    aside = bed.folder / folder.REFUSED
+    assert aside.is_dir()
+    assert not aside.is_symlink()
+    assert sorted(one.is_symlink() for one in aside.iterdir()) == [False, True]
+    assert len([one for one in precious.iterdir() if one.read_text() == "dear"]) == 2 * KEPT
+
+
+async def test_only_what_was_put_aside_makes_room(bed: Bed, home: Path) -> None:
+    """A folder goes with all that is in it, and nothing that a link in it names; what a person laid there stays."""
+    precious = home / "precious"
+    precious.mkdir()
+    (precious / "letter").write_text("dear")
+    aside = bed.folder / folder.REFUSED
+    aside.mkdir()
+    (aside / "mine").write_text("dear")
+    for number in range(KEPT + 4):
+        full = home / f"junk{number}"
+        full.mkdir()
+        (full / "file").write_text("x")
+        (full / "link").symlink_to(precious)
+        full.rename(bed.folder / full.name)
+        assert await bed.rejected() == "foreign"
+    assert len(list(aside.iterdir())) == KEPT + 1
+    assert [(aside / "mine").read_text(), (precious / "letter").read_text()] == ["dear", "dear"]
+
+
+async def test_a_folder_that_is_not_ours_is_not_used(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A link where the folder should be is one finding and one line of the log, however long it lasts; nothing behind
+    it is touched, and once it is gone the folder is used."""
+    looks, look = list[Path](), folder._made
+    monkeypatch.setattr(folder, "AGAIN_S", LOOK_S)
+    monkeypatch.setattr(folder, "_made", lambda path: (looks.append(path), look(path)))
+    elsewhere, made = home / "elsewhere", Bed(home)
+    elsewhere.mkdir()
+    (elsewhere / "dear").write_text("dear")
+    made.folder.symlink_to(elsewhere)
+    await made.bed.open(made.inbox)
+    found = await made.signals.get()
+    async with asyncio.timeout(FOREVER_S):
+        while len(looks) < 5:
+            await asyncio.sleep(LOOK_S)
+    assert isinstance(found, Found)
+    assert (found.finding.code, found.present, made.signals.qsize()) == (folder.UNUSABLE, True, 0)
+    assert len([one for one in caplog.records if "seed folder" in one.message]) == 1
+    with pytest.raises(OSError, match=r"directory|symbolic"):
+        voucher.leave(made.folder, b"a" * voucher.SIZE)
+    assert [one.name for one in elsewhere.iterdir()] == ["dear"]
+    made.folder.unlink()
+    async with asyncio.timeout(FOREVER_S):
+        over = await made.signals.get()
+    assert isinstance(over, Found)
+    assert not over.present
+    await made.still_works()
+    await made.bed.close()
 
 
 # ------------------------------------------------------------------------------------------------ over a real sshd
