@@ -257,8 +257,13 @@ async def test_a_folder_that_is_not_ours_is_not_used(
     """A link where the folder should be is one finding and one line of the log, however long it lasts; nothing behind
     it is touched, and once it is gone the folder is used."""
     looks, look = list[Path](), folder._made
+
+    def looked(path: Path) -> None:
+        looks.append(path)
+        look(path)
+
     monkeypatch.setattr(folder, "AGAIN_S", LOOK_S)
-    monkeypatch.setattr(folder, "_made", lambda path: (looks.append(path), look(path)))
+    monkeypatch.setattr(folder, "_made", looked)
     elsewhere, made = home / "elsewhere", Bed(home)
     elsewhere.mkdir()
     (elsewhere / "dear").write_text("dear")
