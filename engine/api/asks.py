@@ -11,7 +11,8 @@ import msgspec
 
 from engine.errors import Fault, FleetError
 from engine.model.channel import Channel
-from engine.model.envelope import BODY_LIMIT, KINDS, TTL_LIMIT_S, Kind, Rung, Urgency, waitable
+from engine.model.envelope import BODY_LIMIT, KINDS, TTL_LIMIT_S, Kind, Rung, Urgency, said, waitable
+from engine.model.hop import session_of
 from engine.model.repair import Action
 from engine.model.roster import Role
 from engine.model.story import Query
@@ -164,7 +165,8 @@ def message(body: bytes) -> MessageAsk:
     ask = read(body, MessageAsk)
     kind(ask.type)
     if ask.wait is not None:
-        waitable(ask.wait)
+        waitable(ask.wait, ask.session or session_of(ask.thread))
+    said(ask.payload.body)
     size = len(ask.payload.body.encode())
     if size > BODY_LIMIT:
         raise refused("size", "The message is too large", f"{size} bytes; at most {BODY_LIMIT}", "split it")

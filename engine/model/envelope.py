@@ -154,12 +154,27 @@ FAILED = frozenset({Rung.EXPIRED, Rung.REFUSED, Rung.DEAD})
 WAITABLE = tuple(HEIGHT)
 
 
-def waitable(rung: Rung) -> Rung:
-    """The rung, if one can wait for it. Raises `FleetError` `usage.rung`."""
+# What a session proves; a message that names none ends on its host.
+OF_A_SESSION = frozenset({Rung.POSTED, Rung.HELD, Rung.QUEUED, Rung.SEEN})
+
+
+def waitable(rung: Rung, session: str) -> Rung:
+    """The rung, if one can wait for it. `session`: whom the message names there. Raises `FleetError` `usage.rung`."""
+    if rung in OF_A_SESSION and not session:
+        why = f"`{rung}` is proved by a session, and the message names none"
+        raise FleetError("usage.rung", "Not a rung to wait for", why, "add --session NAME, or wait for on_host")
     if rung not in WAITABLE:
         why = f"`{rung}` is an ending without delivery, which no wait is for; a wait ends with it anyway"
         raise FleetError("usage.rung", "Not a rung to wait for", why, f"use {', '.join(WAITABLE)}", Fault.THEIRS)
     return rung
+
+
+def said(body: str) -> str:
+    """The text of a message, if it says anything. Raises `FleetError` `usage.empty`."""
+    if not body.strip():
+        why, step = "it has no text, or only spaces", "say what to send"
+        raise FleetError("usage.empty", "The message is empty", why, step, Fault.THEIRS)
+    return body
 
 
 # At most this many durable numbers are open to one peer; the rest wait in the outbox.

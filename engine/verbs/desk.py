@@ -35,6 +35,7 @@ from engine.model.envelope import (
     Kind,
     Rung,
     Urgency,
+    said,
     waitable,
 )
 from engine.model.event import MessageMoved
@@ -155,6 +156,7 @@ class Desk:
         if via in needed and not needed[via][1]:
             why = f"`{needed[via][0]}` is not set, so nothing could go by {via}"
             step = f"set `{needed[via][0]}` (`fleet config path`) and start the node again, or leave out --via"
+            waitable(rung, story.session)
             raise FleetError("usage.channel", "That channel is not set up", why, step, Fault.THEIRS)
         if via is not None and via not in here:
             why = f"{via} is none of those this node has: {', '.join(sorted(here))}"
@@ -163,7 +165,6 @@ class Desk:
     async def wait(self, msg_id: str, rung: Rung, timeout_s: float) -> Story:
         """The story once the message reached `rung` or failed. Raises `FleetError` `timeout.rung` when it did neither
         within `timeout_s`, and `usage.rung` for a rung that cannot be waited for."""
-        waitable(rung)
         async with self._bus.subscribe() as feed:
             story = await self.story(msg_id)
             if _settled(story.rung, rung):
@@ -318,7 +319,7 @@ def _checked(fleet: Fleet, kind: Kind, body: str) -> bytes:
     if mine is not None and not may_send(mine.role, kind):
         why = f"this node is {mine.role}, and peers take no {kind} from one"
         raise FleetError("refused.role", "This role may not send that", why, "ask an admin for another role")
-    payload = body.encode()
+    payload = said(body).encode()
     if len(payload) > BODY_LIMIT:
         why = f"{len(payload)} bytes, at most {BODY_LIMIT} travel in one message"
         raise FleetError("usage.size", "The message is too large", why, "send a link or a path instead", Fault.THEIRS)

@@ -129,8 +129,8 @@ def _newest(call: Call, limit: int) -> list[Any]:
 def _text(call: Call) -> str:
     text = " ".join(call.args.text)
     if text == "-":
-        return sys.stdin.buffer.read().decode("utf-8", "replace")
-    if not text:
+        text = sys.stdin.buffer.read().decode("utf-8", "replace")
+    if not text.strip():
         said = "say what to send, or `-` for standard input, or `--stdin` for a message a line"
         raise FleetError("usage.arguments", "The message is missing", said, "`fleet send --help` shows examples")
     return text
@@ -169,7 +169,7 @@ def _send_lines(call: Call) -> int:
 
 def _lines() -> Iterator[str]:
     for raw in sys.stdin.buffer:
-        if line := raw.decode("utf-8", "replace").rstrip("\r\n"):
+        if (line := raw.decode("utf-8", "replace").rstrip("\r\n")).strip():
             yield line
 
 

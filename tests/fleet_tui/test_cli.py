@@ -183,6 +183,22 @@ def test_an_unknown_recipient_is_an_error_at_once(fleet: Fleet) -> None:
     assert ran.value["error"].keys() == {"code", "title", "detail", "next_step", "fault"}
 
 
+def test_what_says_nothing_is_not_sent(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However it was to be said: blanks, an empty standard input, blank lines."""
+    before = len(fleet("messages", "--json").value)
+    said(monkeypatch, b"")
+    assert fleet("send", "birch", "-").status == fleet("send", "birch", " ").status == 2
+    said(monkeypatch, b"\n  \n\t\r\n")
+    assert fleet("send", "birch", "--stdin").status == 0
+    assert len(fleet("messages", "--json").value) == before
+
+
+def test_a_rung_that_a_session_proves_needs_one(fleet: Fleet) -> None:
+    """The node refuses it before anything is sent, with what to add."""
+    ran = fleet("send", "birch", "hi", "--wait", "seen")
+    assert (ran.status, "--session NAME" in ran.err) == (2, True)
+
+
 def test_each_line_of_standard_input_is_a_message(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line of JSON for each, in order; empty lines are none."""
     said(monkeypatch, b"one\n\ntwo\r\nthree")

@@ -19,6 +19,8 @@ def test_a_message_needs_a_recipient_and_a_body() -> None:
     ask = asks.message(asked())
     assert (ask.to, ask.payload.body, ask.type, ask.ttl, ask.wait) == ("birch", "hi", Kind.CONTEXT, None, None)
     assert asks.message(asked(type="alert", wait="on_host", later="unknown")).wait is Rung.ON_HOST
+    for naming in ({"session": "work"}, {"thread": "work"}):
+        assert asks.message(asked(wait="seen", **naming)).wait is Rung.SEEN
 
 
 BAD = {
@@ -32,6 +34,10 @@ BAD = {
     "the fleet's own kind": (asked(type="heartbeat"), "usage.kind", "heartbeat"),
     "an unknown channel": (asked(via="pigeon"), "usage.body", "$.via"),
     **{f"a wait for {word}": (asked(wait=word), "usage.rung", word) for word in ("expired", "refused", "dead")},
+    **{
+        f"{word} of no session": (asked(wait=word), "usage.rung", word) for word in ("posted", "held", "queued", "seen")
+    },
+    "blanks": (asked(payload={"body": " \n"}), "usage.empty", "spaces"),
     "a wait for nothing known": (asked(wait="answered"), "usage.body", "$.wait"),
     "an endless wait": (asked(timeout=1e9), "usage.timeout", "timeout"),
     "too much": (asked(payload={"body": "ü" * (BODY_LIMIT // 2 + 1)}), "usage.size", str(BODY_LIMIT)),
