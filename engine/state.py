@@ -9,6 +9,7 @@ from immutables import Map
 
 from engine.config import Config
 from engine.model.channel import Channel, ChannelHealth, Check
+from engine.model.envelope import KINDS, Envelope, Kind, Urgency
 from engine.model.exam import Exam, Tick
 from engine.model.finding import Finding
 from engine.model.hop import Place
@@ -193,6 +194,46 @@ class Fleet(msgspec.Struct, frozen=True):
     places: Map[str, Place] = Map()
     roused: Map[str, float] = Map()
     proved: Map[str, str] = Map()
+
+    @property
+    def mine(self) -> Member | None:
+        """The roster's entry for this node."""
+        return self.roster.member(self.me.id)
+
+    def others(self) -> list[Member]:
+        """The members that are in the fleet, but this node."""
+        return [one for one in self.roster.members if one.present and one.id != self.me.id]
+
+    def envelope(
+        self,
+        dst: str,
+        kind: Kind,
+        msg_id: str,
+        created_ms: int,
+        body: bytes = b"",
+        *,
+        urgency: Urgency | None = None,
+        ttl_s: int | None = None,
+        thread: str = "",
+        hop: int = 0,
+    ) -> Envelope:
+        """What this node sends, before it has a number. Mail is as urgent and lives as long as its kind, unless said
+        otherwise; a pulse yields to everything, and a late one is worth nothing."""
+        spec = KINDS[kind]
+        return Envelope(
+            src=self.me.id,
+            src_epoch=self.me.epoch,
+            seq=0,
+            dst=dst,
+            msg_id=msg_id,
+            kind=kind,
+            urgency=(spec.urgency if spec.durable else Urgency.LOW) if urgency is None else urgency,
+            thread=thread,
+            created_ms=created_ms,
+            ttl_s=(spec.ttl_s if spec.durable else 0) if ttl_s is None else ttl_s,
+            hop=hop,
+            body=body,
+        )
 
     def member(self, node_id: str) -> Member | None:
         """The roster's entry for a node id."""

@@ -68,7 +68,7 @@ class Compose(ModalScreen[None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         fleet = self.desk.fleet
-        names = [one.name for one in fleet.roster.members if one.present and one.id != fleet.me.id]
+        names = [one.name for one in fleet.others()]
         with Vertical(classes="dialog", id="compose") as box:
             box.border_title = " message "
             box.border_subtitle = " ctrl+s sends   esc closes "

@@ -60,7 +60,7 @@ def header(
 
 
 def _parts(fleet: Fleet, counts: dict[str, int], need: int) -> list[Part]:
-    me = fleet.member(fleet.me.id)
+    me = fleet.mine
     parts = [
         Part((("fleet ▸ ", "dim"), (fleet.roster.fleet_name, "title")), 3),
         Part(((fleet.me.name, "strong"), (f" {me.role if me else 'alone'}", "dim")), 5),

@@ -92,7 +92,7 @@ class Change(StrEnum):
 def planned(fleet: Fleet, files: Files, now_ms: int) -> Spec:
     """What the value asks of the broker at wall time `now_ms`: expired members are left out, and other interfaces are
     listened on only once somebody else is in the fleet."""
-    net, mine = fleet.config.net, fleet.roster.member(fleet.me.id)
+    net, mine = fleet.config.net, fleet.mine
     members = tuple(
         msgspec.structs.replace(one, addresses=fleet.called_at(one.id))
         for one in fleet.roster.members

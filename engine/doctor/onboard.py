@@ -114,6 +114,6 @@ def of_exam(exam: Exam) -> Answer:
 
 def partner(fleet: Fleet) -> Member | None:
     """With whom a machine is onboarded where nobody is named: the chief, or whoever is there."""
-    others = [one for one in fleet.roster.members if one.present and one.id != fleet.me.id]
+    others = fleet.others()
     chief = fleet.roster.chief
     return chief if chief in others else next(iter(others), None)

@@ -20,7 +20,7 @@ import msgspec
 from engine.effects import Effect, Publish, Raise, Resolve, Save, Undertake
 from engine.health.plan import prompt
 from engine.health.remedies import spent
-from engine.model.envelope import KINDS, Envelope, Kind
+from engine.model.envelope import Kind
 from engine.model.event import RepairMoved
 from engine.model.moment import Moment
 from engine.model.packets import Mend, Mended, pack
@@ -168,19 +168,8 @@ def _answer(fleet: Fleet, asker: Asker, action: str, outcome: Ended, note: str, 
         return [entry, Resolve(asker.ticket, f"{outcome} {note}".strip())]
     if not asker.frm:
         return [entry, Raise(MendAnswered(fleet.me.id, mended))]
-    spec = KINDS[Kind.MENDED]
-    envelope = Envelope(
-        src=fleet.me.id,
-        src_epoch=fleet.me.epoch,
-        seq=0,
-        dst=asker.frm,
-        msg_id=f"mended-{fleet.me.epoch}-{int(now.mono * 1e3)}-{crc32((asker.frm + asker.ask).encode()):x}",
-        kind=Kind.MENDED,
-        urgency=spec.urgency,
-        created_ms=now.wall_ms,
-        ttl_s=spec.ttl_s,
-        body=pack(mended),
-    )
+    name = f"mended-{fleet.me.epoch}-{int(now.mono * 1e3)}-{crc32((asker.frm + asker.ask).encode()):x}"
+    envelope = fleet.envelope(asker.frm, Kind.MENDED, name, now.wall_ms, pack(mended))
     return [entry, Raise(Posted(envelope, ticket=0))]
 
 

@@ -10,7 +10,7 @@ from engine.effects import Deliver, Effect, Publish, Raise, Save
 from engine.health.cascade import hedge_s
 from engine.health.table import USABLE, Event, advance
 from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState
-from engine.model.envelope import Envelope, Kind, Urgency
+from engine.model.envelope import Kind
 from engine.model.event import ChannelMoved
 from engine.model.moment import Moment
 from engine.model.records import AddEntry
@@ -25,16 +25,7 @@ Step = tuple[Fleet, list[Effect]]
 def probe(fleet: Fleet, peer: str, channel: Channel, now: Moment, ask: str = "") -> Step:
     """A ping over one channel. `ask`: the id a person's question gave it; it has the channel's whole budget then."""
     health = msgspec.structs.replace(fleet.health(peer, channel), tried_at=now.mono)
-    ping = Envelope(
-        src=fleet.me.id,
-        src_epoch=fleet.me.epoch,
-        seq=0,
-        dst=peer,
-        msg_id=ask or f"ping-{int(now.mono * 1e6)}",
-        kind=Kind.PING,
-        urgency=Urgency.LOW,
-        created_ms=now.wall_ms,
-    )
+    ping = fleet.envelope(peer, Kind.PING, ask or f"ping-{int(now.mono * 1e6)}", now.wall_ms)
     whole = CHANNELS[channel].budget_s
     budget = whole if ask else min(whole, 20 * hedge_s(health, fleet.config.mail))
     return put(fleet, peer, channel, health), [Deliver(peer, channel, ping, budget)]
@@ -69,7 +60,7 @@ def put(fleet: Fleet, peer: str, channel: Channel, health: ChannelHealth) -> Fle
 
 
 def present(fleet: Fleet) -> list[str]:
-    return [member.id for member in fleet.roster.members if member.present and member.id != fleet.me.id]
+    return [member.id for member in fleet.others()]
 
 
 def known(fleet: Fleet, peer: str) -> list[Channel]:

@@ -17,7 +17,7 @@ from engine.effects import Effect, Publish, Raise, Save, StartPeer
 from engine.health import plan
 from engine.health.remedies import absent, opens_at, others, remedy, spent
 from engine.model.channel import ChannelState
-from engine.model.envelope import KINDS, Envelope, Kind
+from engine.model.envelope import Kind
 from engine.model.event import RepairMoved
 from engine.model.finding import Finding, Severity
 from engine.model.moment import Moment
@@ -141,7 +141,7 @@ def left_alone(fleet: Fleet, repair: Repair, effects: list[Effect]) -> Step:
 
 
 def _may_ask(fleet: Fleet) -> bool:
-    mine = fleet.member(fleet.me.id)
+    mine = fleet.mine
     return mine is None or may_send(mine.role, Kind.MEND)
 
 
@@ -162,22 +162,7 @@ def _held(fleet: Fleet, repair: Repair, level: Level, opens: float, now: Moment)
 
 
 def _posted(fleet: Fleet, repair: Repair, mend: Mend, now: Moment) -> Posted:
-    spec = KINDS[Kind.MEND]
-    return Posted(
-        Envelope(
-            src=fleet.me.id,
-            src_epoch=fleet.me.epoch,
-            seq=0,
-            dst=repair.peer,
-            msg_id=mend.ask,
-            kind=Kind.MEND,
-            urgency=spec.urgency,
-            created_ms=now.wall_ms,
-            ttl_s=spec.ttl_s,
-            body=pack(mend),
-        ),
-        ticket=0,
-    )
+    return Posted(fleet.envelope(repair.peer, Kind.MEND, mend.ask, now.wall_ms, pack(mend)), ticket=0)
 
 
 # --------------------------------------------------------------------------------------------------------- answers

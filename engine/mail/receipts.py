@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 import msgspec
 from immutables import Map
 
-from engine.model.envelope import Envelope, Kind, Urgency
+from engine.model.envelope import Envelope, Kind
 from engine.model.mail import AckLine, Echo, Parcel, Stream
 from engine.model.moment import Moment
 from engine.model.packets import Note, Pong, Receipt, pack, unpack
@@ -85,17 +85,8 @@ def receipt(
 ) -> Envelope:
     """The pulse that says to `peer` what we hold, of `epochs` first, what became of single numbers, and what came over
     a way that cannot be answered."""
-    return Envelope(
-        src=fleet.me.id,
-        src_epoch=fleet.me.epoch,
-        seq=0,
-        dst=peer,
-        msg_id=f"receipt-{int(now.mono * 1e6)}",
-        kind=Kind.RECEIPT,
-        urgency=Urgency.LOW,
-        created_ms=now.wall_ms,
-        body=pack(Receipt(lines(fleet, peer, epochs), notes, pongs)),
-    )
+    said = pack(Receipt(lines(fleet, peer, epochs), notes, pongs))
+    return fleet.envelope(peer, Kind.RECEIPT, f"receipt-{int(now.mono * 1e6)}", now.wall_ms, said)
 
 
 def with_stream(fleet: Fleet, src: str, epoch: int, stream: Stream) -> Fleet:

@@ -16,7 +16,7 @@ import msgspec
 from engine.effects import Deliver, Effect, Raise
 from engine.health.cascade import HOP_LIMIT, choose, direct
 from engine.model.channel import CHANNELS
-from engine.model.envelope import KINDS, Envelope, Kind, Urgency
+from engine.model.envelope import KINDS, Envelope, Kind
 from engine.model.moment import Moment
 from engine.model.packets import Forward, pack
 from engine.model.peer import Peer, Standing
@@ -60,18 +60,7 @@ def _is_chief(fleet: Fleet, peer_id: str) -> bool:
 def wrapper(fleet: Fleet, to: str, forward: Forward, now: Moment, hop: int = 0) -> Envelope:
     """The pulse that hands a sealed frame on to `to`, which is a relay or its receiver. `hop`: relays it has passed,
     where another relay is to carry the pulse itself."""
-    return Envelope(
-        src=fleet.me.id,
-        src_epoch=fleet.me.epoch,
-        seq=0,
-        dst=to,
-        msg_id=f"pass-{int(now.mono * 1e6)}",
-        kind=Kind.PASS,
-        urgency=Urgency.LOW,
-        created_ms=now.wall_ms,
-        hop=hop,
-        body=pack(forward),
-    )
+    return fleet.envelope(to, Kind.PASS, f"pass-{int(now.mono * 1e6)}", now.wall_ms, pack(forward), hop=hop)
 
 
 def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
@@ -114,19 +103,16 @@ def _keep(fleet: Fleet, forward: Forward, inner: Header, now: Moment) -> Step:
     key = (forward.dst, inner.msg_id)
     if key in fleet.mail.forwards:
         return fleet, []
-    ours = Envelope(
-        src=fleet.me.id,
-        src_epoch=fleet.me.epoch,
-        seq=0,
-        dst=forward.dst,
-        msg_id=f"{inner.msg_id}-{forward.hop}-{int(now.mono * 1e6)}",
-        kind=Kind.FORWARD,
+    ours = fleet.envelope(
+        forward.dst,
+        Kind.FORWARD,
+        f"{inner.msg_id}-{forward.hop}-{int(now.mono * 1e6)}",
+        now.wall_ms,
+        pack(forward),
         urgency=inner.urgency,
+        ttl_s=inner.ttl_s or None,
         thread=inner.msg_id,
-        created_ms=now.wall_ms,
-        ttl_s=inner.ttl_s or KINDS[Kind.FORWARD].ttl_s,
         hop=forward.hop,
-        body=pack(forward),
     )
     mail = msgspec.structs.replace(fleet.mail, forwards=fleet.mail.forwards.set(key, ours.msg_id))
     return msgspec.structs.replace(fleet, mail=mail), [Raise(Posted(ours, ticket=0))]

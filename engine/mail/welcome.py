@@ -6,7 +6,7 @@ from its own: whoever waits for it knows what to wait for.
 """
 
 from engine.effects import Effect, Raise
-from engine.model.envelope import KINDS, Envelope, Kind
+from engine.model.envelope import Envelope, Kind
 from engine.model.moment import Moment
 from engine.signals import Greeted, Posted, Signal
 from engine.state import Fleet
@@ -29,17 +29,5 @@ def step(fleet: Fleet, signal: Signal, now: Moment) -> tuple[Fleet, list[Effect]
     """Write back."""
     if not isinstance(signal, Greeted) or fleet.mail.full:
         return fleet, []
-    spec = KINDS[Kind.HELLO]
-    envelope = Envelope(
-        src=fleet.me.id,
-        src_epoch=fleet.me.epoch,
-        seq=0,
-        dst=signal.peer,
-        msg_id=answer_to(signal.msg_id),
-        kind=Kind.HELLO,
-        urgency=spec.urgency,
-        created_ms=now.wall_ms,
-        ttl_s=spec.ttl_s,
-        body=WELCOME,
-    )
+    envelope = fleet.envelope(signal.peer, Kind.HELLO, answer_to(signal.msg_id), now.wall_ms, WELCOME)
     return fleet, [Raise(Posted(envelope, ticket=0))]

@@ -86,7 +86,7 @@ def _proved(fleet: Fleet, signal: Proved, now: Moment) -> Step:
 
 def _named(fleet: Fleet, signal: RosterMade | RosterOffered, now: Moment) -> Step:
     """The fleet may call this node otherwise than it calls itself: its name is what the roster says."""
-    mine = fleet.member(fleet.me.id)
+    mine = fleet.mine
     return (_me(fleet, name=mine.name) if mine and mine.name != fleet.me.name else fleet), []
 
 

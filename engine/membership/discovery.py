@@ -76,7 +76,7 @@ def _member(one: Sighting, fleet: Fleet) -> str:
     """The member that this is: by the id it claims, else by an address that only it has, else by its name."""
     if one.node:
         return member.name if (member := fleet.member(one.node)) and member.present else ""
-    others = [member for member in fleet.roster.members if member.present and member.id != fleet.me.id]
+    others = fleet.others()
     for member in others:
         theirs = {at.host for at in fleet.addresses_of(member.id) if not at.host.startswith("127.")}
         if not _places(one).isdisjoint(theirs):

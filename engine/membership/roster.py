@@ -71,7 +71,7 @@ def _newer(fleet: Fleet, offered: Roster) -> bool:
 
 def _asked_to_leave(fleet: Fleet, signal: MemberAsked, now: Moment) -> Step:
     """A member wants to go: an admin issues the roster that says so."""
-    mine = fleet.member(fleet.me.id)
+    mine = fleet.mine
     return fleet, [Dismiss(signal.node)] if mine and mine.admin and mine.present else []
 
 
@@ -102,7 +102,7 @@ def _farewells(before: Fleet, roster: Roster, now: Moment) -> list[Effect]:
 
 
 def _revoked(fleet: Fleet) -> bool:
-    mine = fleet.member(fleet.me.id)
+    mine = fleet.mine
     return mine is not None and mine.revoked_ms > 0
 
 

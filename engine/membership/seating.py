@@ -31,7 +31,7 @@ def restarted(fleet: Fleet, now: Moment) -> Fleet:
 
 def seated(fleet: Fleet, now: Moment) -> Step:
     """Every seat as the roster in force has it, and what has to be done for those that changed."""
-    mine = fleet.member(fleet.me.id)
+    mine = fleet.mine
     inside = mine is not None and mine.present
     effects: list[Effect] = []
     for member in fleet.roster.members:

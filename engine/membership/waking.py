@@ -42,7 +42,7 @@ def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
 
 def neighbours(fleet: Fleet, node: str) -> list[str]:
     """Members that are there and share a network with a card of `node`, those that answer us directly first."""
-    mine = fleet.member(fleet.me.id)
+    mine = fleet.mine
     if mine is None or not may_send(mine.role, Kind.WAKE):
         return []
     there = networks(fleet.ways_of(node))

@@ -9,7 +9,7 @@ A pulse leaves without a number and gets one when it is sealed, so that the edge
 
 from engine.effects import Deliver, Effect
 from engine.model.channel import CHANNELS, Channel, ChannelState
-from engine.model.envelope import KINDS, Envelope, Kind, Urgency
+from engine.model.envelope import KINDS, Kind
 from engine.model.moment import Moment
 from engine.model.peer import GONE
 from engine.state import Fleet
@@ -33,17 +33,7 @@ def pulse(
     channel = best(fleet, peer_id, kind, prefer)
     if channel is None:
         return []
-    envelope = Envelope(
-        src=fleet.me.id,
-        src_epoch=fleet.me.epoch,
-        seq=0,
-        dst=peer_id,
-        msg_id=f"{kind}-{int(now.mono * 1e6)}",
-        kind=kind,
-        urgency=Urgency.LOW,
-        created_ms=now.wall_ms,
-        body=body,
-    )
+    envelope = fleet.envelope(peer_id, kind, f"{kind}-{int(now.mono * 1e6)}", now.wall_ms, body)
     return [Deliver(peer_id, channel, envelope, CHANNELS[channel].budget_s)]
 
 

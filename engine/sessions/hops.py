@@ -18,7 +18,7 @@ from immutables import Map
 
 from engine.effects import Arm, Effect, LoadHops, Raise, Resolve, Save, Seek, Type, WriteSeed
 from engine.model.channel import Channel
-from engine.model.envelope import KINDS, Envelope, Kind, Urgency
+from engine.model.envelope import Envelope, Kind
 from engine.model.hop import RUNG_OF, Hop, HopState, Place
 from engine.model.moment import Moment
 from engine.model.packets import Climb, Climbs, pack
@@ -249,18 +249,8 @@ def climbs(fleet: Fleet, told: Iterable[tuple[Hop, str]], now: Moment) -> list[E
 
 def _word(fleet: Fleet, dst: str, said: tuple[Climb, ...], now: Moment) -> Envelope:
     """Its id is that of the first message it tells of and the moment: one hop moves once in a turn."""
-    return Envelope(
-        src=fleet.me.id,
-        src_epoch=fleet.me.epoch,
-        seq=0,
-        dst=dst,
-        msg_id=f"{said[0].msg_id[-26:]}-{int(now.mono * 1e6)}",
-        kind=Kind.RUNG,
-        urgency=Urgency.LOW,
-        created_ms=now.wall_ms,
-        ttl_s=KINDS[Kind.RUNG].ttl_s,
-        body=pack(Climbs(said)),
-    )
+    msg_id = f"{said[0].msg_id[-26:]}-{int(now.mono * 1e6)}"
+    return fleet.envelope(dst, Kind.RUNG, msg_id, now.wall_ms, pack(Climbs(said)))
 
 
 _HEARD: dict[type, Callable[[Fleet, Any, Moment], Step]] = {

@@ -19,7 +19,7 @@ from engine.errors import ErrorFacts, Fault, FleetError
 from engine.hands import Hands
 from engine.loop import Loop
 from engine.membership import invite as invites
-from engine.model.envelope import KINDS, Envelope, Kind
+from engine.model.envelope import Kind
 from engine.model.mail import Lane
 from engine.model.peer import Standing
 from engine.model.roster import Member, Role, Roster
@@ -125,11 +125,11 @@ class Admission:
     async def leave(self, fresh: Roster) -> None:
         """Tell the admin, then be a fleet of one again: `fresh`."""
         fleet = self._loop.fleet
-        others = [one for one in fleet.roster.members if one.present and one.id != fleet.me.id]
+        others = fleet.others()
         if not others:
             step = "`fleet join CODE` brings it into one"
             raise FleetError("usage.alone", "This machine is in no fleet", "it is a fleet of one", step, Fault.THEIRS)
-        mine = fleet.member(fleet.me.id)
+        mine = fleet.mine
         admins = [one for one in others if one.admin]
         if mine is not None and mine.admin and not admins:
             why = "it is the only admin, and the others could admit and revoke nobody"
@@ -143,16 +143,7 @@ class Admission:
         """A LEAVE to an admin; given a few seconds, because afterwards nobody here could still deliver it."""
         fleet, now = self._hands.visible, self._clock.now()
         ticket, accepted = self._hands.ticket()
-        envelope = Envelope(
-            src=fleet.me.id,
-            src_epoch=fleet.me.epoch,
-            seq=0,
-            dst=admin.id,
-            msg_id=self._clock.new_id(now),
-            kind=Kind.LEAVE,
-            created_ms=now.wall_ms,
-            ttl_s=KINDS[Kind.LEAVE].ttl_s,
-        )
+        envelope = fleet.envelope(admin.id, Kind.LEAVE, self._clock.new_id(now), now.wall_ms)
         self._loop.post(Posted(envelope, ticket))
         msg_id = await accepted
 
@@ -171,7 +162,7 @@ class Admission:
 
     def _admin_only(self, verb: str) -> None:
         fleet = self._loop.fleet
-        mine = fleet.member(fleet.me.id)
+        mine = fleet.mine
         if mine is None or not mine.admin:
             admins = ", ".join(one.name for one in fleet.roster.members if one.admin and one.present)
             step = f"run `fleet {verb}` on {admins}" if admins else "there is no admin left in this fleet"
@@ -179,7 +170,7 @@ class Admission:
 
     def _alone_only(self) -> None:
         fleet = self._loop.fleet
-        others = [one.name for one in fleet.roster.members if one.present and one.id != fleet.me.id]
+        others = [one.name for one in fleet.others()]
         if others:
             why = f"it is in {fleet.roster.fleet_name} with {', '.join(others)}"
             raise FleetError("refused.member", "This machine is in a fleet", why, "`fleet leave` first", Fault.THEIRS)

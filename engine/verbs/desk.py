@@ -125,18 +125,8 @@ class Desk:
         self, member: Member, payload: bytes, kind: Kind, ttl_s: int, urgency: Urgency | None, thread: str
     ) -> Envelope:
         fleet, now = self._hands.visible, self._clock.now()
-        return Envelope(
-            src=fleet.me.id,
-            src_epoch=fleet.me.epoch,
-            seq=0,
-            dst=member.id,
-            msg_id=self._clock.new_id(now),
-            kind=kind,
-            urgency=KINDS[kind].urgency if urgency is None else urgency,
-            thread=thread,
-            created_ms=now.wall_ms,
-            ttl_s=ttl_s,
-            body=payload,
+        return fleet.envelope(
+            member.id, kind, self._clock.new_id(now), now.wall_ms, payload, urgency=urgency, ttl_s=ttl_s, thread=thread
         )
 
     def _accepted(self, envelope: Envelope, via: Channel | None, widened: bool) -> "asyncio.Future[str]":
@@ -191,6 +181,7 @@ class Desk:
         member = fleet.roster.named(story.to)
         node = member.id if member else ""
         flying = under_way(fleet, node, story.id, self._clock.now()) if story.rung is Rung.ACCEPTED else ()
+
     async def why(self, name: str) -> Group | Story | Arrival:
         """What became of a message, ours or for us, or of one to several. Raises `FleetError` `unknown.message`."""
         try:
@@ -278,7 +269,7 @@ def recipients(fleet: Fleet, to: str) -> list[Member]:
 
     Raises `FleetError` `unknown.recipient` or `usage.self`.
     """
-    others = [member for member in fleet.roster.members if member.present and member.id != fleet.me.id]
+    others = fleet.others()
     if "," in to:
         named = [
             member.id for part in filter(None, map(str.strip, to.split(","))) for member in recipients(fleet, part)
@@ -328,7 +319,7 @@ def _checked(fleet: Fleet, kind: Kind, body: str) -> bytes:
 
 def _check_member(fleet: Fleet) -> Member | None:
     """This node as the roster has it. Raises `FleetError` `refused.revoked`."""
-    mine = fleet.member(fleet.me.id)
+    mine = fleet.mine
     if mine is not None and mine.revoked_ms:
         step = "`fleet leave`, then join from a new, empty home with a new invite"
         raise FleetError("refused.revoked", "This machine was revoked", "nobody takes anything from it", step)

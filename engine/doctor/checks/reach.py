@@ -20,7 +20,7 @@ def look(scene: Scene) -> Saw:
     if scene.fleet is None:
         return unused("peers are known by a running node")
     fleet = scene.fleet
-    present = [one for one in fleet.roster.members if one.present and one.id != fleet.me.id]
+    present = fleet.others()
     if not present:
         return unused("no peers yet; `fleet invite` prints a code")
     alive = [one for one in present if _live(fleet, one.id).standing is Standing.ALIVE]
