@@ -19,12 +19,16 @@ WIDE, NARROW = SIZES["wide"], SIZES["narrow"]
 
 
 async def test_compose_shows_whom_it_reaches_and_follows_the_receipt() -> None:
-    """`m`: the address is explained before sending; afterwards each recipient's receipt climbs in sight."""
+    """`m`: the address is explained before sending, in a terminal that was too narrow for a word meanwhile as well;
+    afterwards each recipient's receipt climbs in sight."""
     app = control_room("small")
     async with app.run_test(size=WIDE) as pilot:
         await settle(pilot)
         app.show_peer("peers", "id-mac2")
         await press(pilot, "m")
+        for size in ((6, 24), WIDE):
+            await pilot.resize_terminal(*size)
+            await settle(pilot)
         assert "reaches 1 peer" in told(app)
         assert "nats → http" in told(app)
         await press(pilot, *"hello", "ctrl+s")
