@@ -11,9 +11,10 @@ from immutables import Map
 from msgspec.structs import replace
 
 from engine.config import Config, GitConfig
+from engine.model.channel import Channel, ChannelHealth, ChannelState
 from engine.model.roster import Member, Roster
 from engine.security.identity import Identity
-from engine.signals import Reachable, Rejected, Signal
+from engine.signals import Reachable, Rejected, Signal, Tried
 from engine.state import Fleet, Me
 from engine.transports.git.channel import Git
 from engine.transports.git.refs import INBOX, ref
@@ -92,7 +93,8 @@ class Hub:
 
 
 class Fellow:
-    """One member and its git channel. `refused`: what it turned away, as (why, from whom)."""
+    """One member and its git channel. `refused`: what it turned away, as (why, from whom); `tried`: what its looks say
+    of the way to a peer."""
 
     def __init__(self, number: int, url: str, *, eager_s: float = 0.05, fellows: "list[Fellow] | None" = None) -> None:
         self.identity = Identity(bytes([number]) * 32)
@@ -101,6 +103,7 @@ class Fellow:
         self.home = Path(tempfile.mkdtemp(prefix="fl", dir="/tmp"))
         self.inbox = Inbox()
         self.refused: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+        self.tried: asyncio.Queue[Tried] = asyncio.Queue()
         self.told = asyncio.Event()
         self.fleet = Fleet(Me(self.id, f"n{number}", 1, "0"), Config(), Roster("f", "f", 1, 0, (self.member,)), Map())
         self.config = GitConfig(hub=url, poll_s=eager_s, eager_s=eager_s)
@@ -108,6 +111,11 @@ class Fellow:
 
     def _made(self) -> Git:
         return Git(self.id, self.home / "git", self.config, lambda: True, lambda: self.fleet, self._heard)
+
+    def trusts(self, peer: str, state: ChannelState = ChannelState.HEALTHY) -> None:
+        """The hub counts as a way to this peer, as good as that."""
+        channels = self.fleet.channels.set((peer, Channel.GIT), ChannelHealth(state))
+        self.fleet = replace(self.fleet, channels=channels)
 
     def knows(self, *members: Member) -> None:
         """These are in its fleet."""
@@ -146,6 +154,8 @@ class Fellow:
             self.told.set()
         elif isinstance(signal, Rejected):
             self.refused.put_nowait((signal.why, signal.src))
+        elif isinstance(signal, Tried):
+            self.tried.put_nowait(signal)
 
 
 def acquainted(*fellows: Fellow) -> None:

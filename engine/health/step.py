@@ -23,6 +23,7 @@ from engine.model.mail import ECHOES, Parcel
 from engine.model.moment import Moment
 from engine.model.packets import Receipt, unpack
 from engine.model.records import AddEntry
+from engine.model.ways import armed
 from engine.signals import (
     Arrived,
     BrokerChanged,
@@ -65,9 +66,11 @@ def _readied(fleet: Fleet, signal: Readied, now: Moment) -> Step:
     effects: list[Effect] = []
     for channel, reason in signal.reasons.items():
         health = fleet.health(signal.peer, channel)
-        if reason is not None and health.state in _UNPROVED:
+        if reason is not None and (health.state in _UNPROVED or not CHANNELS[channel].probed):
             health = msgspec.structs.replace(health, tried_at=now.mono)
             fleet, more = move(fleet, signal.peer, channel, health, Event.ABSENT, now, reason)
+        elif reason is not None and health.state in _WORKS:
+            fleet, more = probe(fleet, signal.peer, channel, now)
         elif reason is None and health.state is ChannelState.ABSENT:
             # Asking was no try: what is possible now is tried now.
             health = msgspec.structs.replace(health, tried_at=None)
@@ -76,30 +79,47 @@ def _readied(fleet: Fleet, signal: Readied, now: Moment) -> Step:
             fleet, more = put(fleet, signal.peer, channel, health), [Raise(ChannelTurned(signal.peer, channel, True))]
         else:
             more = []
+        fleet = _armed(fleet, signal.peer, channel) if reason is None else fleet
         effects += more
     fleet, probes = look_at(fleet, signal.peer, now)
     return fleet, [*effects, *probes]
 
 
-# What works or is under suspicion is judged by its tries; what does not work now, and cannot, is not set up.
+# What works or is under suspicion is judged by its tries, of which a reason against it is worth one at once; what does
+# not work now, and cannot, is not set up, nor is what is never tried by itself.
 _UNPROVED = frozenset({ChannelState.UNKNOWN, ChannelState.ABSENT, ChannelState.BROKEN, ChannelState.HEALING})
+_WORKS = frozenset({ChannelState.HEALTHY, ChannelState.DEGRADED})
+
+
+def _armed(fleet: Fleet, peer: str, channel: Channel) -> Fleet:
+    """Of a channel that no probe will ever tell of it is said what it would go by, until it is tried."""
+    health = fleet.health(peer, channel)
+    if CHANNELS[channel].probed or health.state is not ChannelState.UNKNOWN or health.tried_at is not None:
+        return fleet
+    said = armed(channel, fleet.ways_of(peer))
+    return put(fleet, peer, channel, msgspec.structs.replace(health, reason=said)) if said != health.reason else fleet
 
 
 def _tried(fleet: Fleet, signal: Tried, now: Moment) -> Step:
     health = msgspec.structs.replace(fleet.health(signal.peer, signal.channel), tried_at=now.mono)
+    if health.state is ChannelState.ABSENT and signal.outcome.verdict is Verdict.BARRED:
+        # What is not set up does not fail.
+        return put(fleet, signal.peer, signal.channel, msgspec.structs.replace(health, reason=signal.outcome.note)), []
     judge = _JUDGED[signal.outcome.verdict]
     return judge(fleet, signal, health, now)
 
 
 def _confirmed(fleet: Fleet, signal: Tried, health: ChannelHealth, now: Moment) -> Step:
-    return succeed(fleet, signal.peer, signal.channel, health, now, signal.latency_ms)
+    why = "answered" if CHANNELS[signal.channel].carries else signal.outcome.note
+    return succeed(fleet, signal.peer, signal.channel, health, now, signal.latency_ms, why)
 
 
 def _landed(fleet: Fleet, signal: Tried, health: ChannelHealth, now: Moment) -> Step:
     """Something on the way took it: not yet a success; the peer's own receipt is owed, since the try began. It may
-    have overtaken the relay's word. What carries nothing owes nothing: a magic packet that left is all there is."""
+    have overtaken the relay's word. Of what carries nothing only the leaving is seen: whether a magic packet woke
+    anybody is not known until somebody wakes."""
     if not CHANNELS[signal.channel].carries:
-        return succeed(fleet, signal.peer, signal.channel, health, now, signal.latency_ms, signal.outcome.note)
+        return move(fleet, signal.peer, signal.channel, health, Event.QUIET, now, signal.outcome.note)
     if not signal.owed:
         return put(fleet, signal.peer, signal.channel, health), []
     began = now.mono - signal.latency_ms / 1000

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import msgspec
 
+from engine.model.channel import Channel
 from engine.model.roster import Host, Port
 
 # Neither a line end nor a sign that drives a terminal or turns text around; `\Z`, for `$` lets a last line end pass.
@@ -70,3 +71,13 @@ class Ways(msgspec.Struct, frozen=True):
 
 
 NO_WAYS = Ways()
+
+
+def armed(channel: Channel, ways: Ways) -> str:
+    """What is known of a channel that is never tried without a message, before its first."""
+    if channel is Channel.WOL:
+        return f"armed: {', '.join(nic.mac for nic in ways.nics)}"
+    if channel is Channel.TEXT:
+        states = ", ".join(seat.state for seat in ways.seats)
+        return f"{len(ways.seats)} session{'s' if len(ways.seats) != 1 else ''} opted in: {states or 'none'}"
+    return "configured; only a message would tell"

@@ -81,7 +81,8 @@ class Rouser:
         return ssh if isinstance(ssh, Ssh) and way is not None and way.start else None
 
     async def _awaited(self, target: Target, ssh: Ssh | None, wait_s: float, steps: list[str]) -> None:
-        last = ""
+        last, began = "", asyncio.get_running_loop().time()
+        by_packet = True
         try:
             async with asyncio.timeout(wait_s):
                 while not await self._heard(target.id, AGAIN_S):
@@ -93,9 +94,19 @@ class Rouser:
                             raise self._stopped(target.id, steps, outcome)
                         if outcome.verdict is Verdict.CONFIRMED:
                             steps.append(last)
-                            ssh, last = None, ""
+                            ssh, last, by_packet = None, "", False
+            if by_packet:
+                self._proved(target.id, Outcome(Verdict.CONFIRMED, "it woke"), began)
         except TimeoutError:
+            if wait_s >= CHANNELS[Channel.WOL].budget_s:
+                self._proved(target.id, Outcome(Verdict.LOST, f"it was not heard within {wait_s:g} s"), began)
             raise self._asleep(target.id, [*steps, last] if last else steps, wait_s) from None
+
+    def _proved(self, node: str, outcome: Outcome, began: float) -> None:
+        """What the packets came to: a sshd that answered before the node did says nothing of them, nor does a person
+        who waits for less than a machine takes to start."""
+        took_ms = (asyncio.get_running_loop().time() - began) * 1000
+        self._loop.post(Tried(node, Channel.WOL, (), outcome, took_ms, probe=True))
 
     async def _heard(self, node: str, within_s: float) -> bool:
         with suppress(TimeoutError):

@@ -54,7 +54,7 @@ class Switchboard:
             return {"state": str(ChannelState.ABSENT), "outcome": "barred", "ms": None, "reason": reason}
         if not CHANNELS[channel].probed:
             # Nobody is woken, typed at or billed by a look.
-            return {**_told(fleet, node, channel, "barred", None), "reason": _armed(fleet, node, channel)}
+            return _told(fleet, node, channel, "barred", None)
         return await self._round_trip(node, channel)
 
     async def _round_trip(self, node: str, channel: Channel) -> dict[str, Any]:
@@ -86,17 +86,6 @@ class Switchboard:
 # The try itself has the channel's budget; its end has to be heard too.
 GRACE_S = 0.5
 UNPROVED = {Verdict.LANDED: "taken; the peer has not said yet that it came", Verdict.LOST: "no answer"}
-
-
-def _armed(fleet: Fleet, node: str, channel: Channel) -> str:
-    """What is known of a channel that is never tried without a message."""
-    ways = fleet.ways_of(node)
-    if channel is Channel.WOL:
-        return f"armed: {', '.join(nic.mac for nic in ways.nics)}" if ways.nics else "armed: MAC known"
-    if channel is Channel.TEXT:
-        states = ", ".join(seat.state for seat in ways.seats)
-        return f"{len(ways.seats)} session{'s' if len(ways.seats) != 1 else ''} opted in: {states or 'none'}"
-    return "configured; only a message would tell"
 
 
 def _told(fleet: Fleet, node: str, channel: Channel, outcome: str, ms: float | None) -> dict[str, Any]:

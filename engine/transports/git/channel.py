@@ -19,9 +19,9 @@ from pathlib import Path
 import msgspec
 
 from engine.config import GitConfig
-from engine.model.channel import Channel, Outcome, Verdict
+from engine.model.channel import Channel, ChannelState, Outcome, Verdict
 from engine.model.envelope import CARRIAGE_LIMIT
-from engine.signals import Reachable, Rejected, Signal
+from engine.signals import Reachable, Rejected, Signal, Tried
 from engine.state import Fleet
 from engine.transports.base import Arrivals, Target
 from engine.transports.git import refs
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 # Deliveries that may wait for a push: more than this and the hub is no way for so much.
 WAITING_LIMIT = 1_024
 CLOSED = Outcome(Verdict.BARRED, "closed", hard=True)
+_WORKS = (ChannelState.HEALTHY, ChannelState.DEGRADED)
 
 
 class _Letter:
@@ -189,7 +190,7 @@ class Git:
     async def _look(self, arrived: Arrivals) -> bool:
         try:
             async with self._turn:
-                found = await self._hub.look(self._out)
+                found = await self._looked()
                 self._tell()
                 self._outgoing.seen(found)
                 await self._outgoing.tidy(self._is_present)
@@ -201,6 +202,25 @@ class Git:
             return False
         self._note = ""
         return came
+
+    async def _looked(self) -> refs.Refs:
+        """What lies at the hub. Where it does not answer, that is what a push to anybody would find out, minutes later:
+        every pair that counts as working hears of it."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        try:
+            return await self._hub.look(self._out)
+        except Trouble as trouble:
+            outcome, took_ms = Outcome(Verdict.LOST, str(trouble), hard=True), (clock() - began) * 1000
+            for peer in () if self._closed else self._trusting():
+                self._post(Tried(peer, Channel.GIT, (), outcome, took_ms, probe=True, owed=False))
+            raise
+
+    def _trusting(self) -> list[str]:
+        """The peers to whom this hub counts as a way that works."""
+        fleet = self._fleet()
+        mine = (peer for (peer, channel) in fleet.channels if channel is Channel.GIT and self._is_present(peer))
+        return [peer for peer in mine if fleet.health(peer, Channel.GIT).state in _WORKS]
 
     def _tell(self) -> None:
         """Our hub is there: peers may use it. Said again where somebody else's word has overtaken it."""

@@ -1,10 +1,13 @@
 """Channels whose every try costs something: never probed unasked, and a limit is no failure."""
 
 import pytest
+from msgspec.structs import replace
 
 from engine.effects import Deliver
 from engine.model.channel import Channel, ChannelState, Verdict
-from engine.signals import ProbeAsked
+from engine.model.packets import Heartbeat
+from engine.model.ways import Nic, Ways
+from engine.signals import ProbeAsked, Readied
 from tests.engine.script import T0_MONO, Script, fleet, tried, with_health
 
 COSTLY = (Channel.WOL, Channel.CLOUD, Channel.TEXT)
@@ -30,12 +33,34 @@ def test_a_limit_is_no_failure(channel: Channel) -> None:
     assert script.fleet.health("B", channel).state is ChannelState.BROKEN
 
 
-@pytest.mark.parametrize("channel", [Channel.WOL, Channel.TEXT])
-def test_one_success_heals(channel: Channel) -> None:
-    """Three good probes would never come, and each would cost: it is as good as its last try, and says what that
-    was."""
-    script = Script(with_health(fleet("A", "B"), "B", channel, state=ChannelState.BROKEN, retry_at=T0_MONO + 60))
-    sent = script.asked(Deliver, tried(channel, Verdict.LANDED, (1, 9, "m"), note="magic packet sent to 2 networks"))
-    assert sent == []
-    health = script.fleet.health("B", channel)
-    assert (health.state, health.reason) == (ChannelState.HEALTHY, "magic packet sent to 2 networks")
+def test_sent_is_not_awake() -> None:
+    """Magic packets that left say nothing of the machine: what they came to is unknown, whatever it was before, until
+    the machine is heard or is not. Three good probes would never come: it is as good as its last try."""
+    script = Script(with_health(fleet("A", "B"), "B", Channel.WOL, state=ChannelState.BROKEN, retry_at=T0_MONO + 60))
+    sent = "magic packet sent to 2 networks"
+    assert script.asked(Deliver, tried(Channel.WOL, Verdict.LANDED, (1, 9, "m"), note=sent)) == []
+    for verdict, note, state in (
+        (Verdict.LANDED, sent, ChannelState.UNKNOWN),
+        (Verdict.CONFIRMED, "it woke", ChannelState.HEALTHY),
+        (Verdict.LANDED, sent, ChannelState.UNKNOWN),
+        (Verdict.LOST, "it was not heard within 60 s", ChannelState.DEGRADED),
+    ):
+        script.hear(tried(Channel.WOL, verdict, note=note))
+        health = script.fleet.health("B", Channel.WOL)
+        assert (health.state, health.reason) == (state, note)
+
+
+def test_what_was_never_tried_says_what_it_would_go_by() -> None:
+    """The cards that are known, until packets have left; and nothing when there are none any more."""
+    value = fleet("A", "B")
+    beat = Heartbeat(0, "0", ways=Ways(nics=(Nic("02:00:00:00:00:01"),)))
+    value = replace(value, peers=value.peers.set("B", replace(value.peers["B"], beat=beat)))
+    script = Script(value)
+    for said, reason, state in (
+        (None, "armed: 02:00:00:00:00:01", ChannelState.UNKNOWN),
+        ("no MAC known", "no MAC known", ChannelState.ABSENT),
+        (None, "armed: 02:00:00:00:00:01", ChannelState.UNKNOWN),
+    ):
+        script.hear(Readied("B", {Channel.WOL: said}))
+        health = script.fleet.health("B", Channel.WOL)
+        assert (health.state, health.reason) == (state, reason)

@@ -27,7 +27,7 @@ from engine.signals import (
 )
 from tests.engine.script import T0_MONO, Script, fleet, letter, tried, with_health
 
-NATS, HTTP, RELAY = Channel.NATS, Channel.HTTP, Channel.RELAY
+NATS, HTTP, RELAY, GIT = Channel.NATS, Channel.HTTP, Channel.RELAY, Channel.GIT
 S = ChannelState
 PING = "deliver ping to B over nats"
 ROUND = Rang(health.TIMER)
@@ -349,10 +349,25 @@ def test_what_was_absent_is_asked_again() -> None:
 
 
 def test_an_answer_of_the_transport_does_not_break_what_works() -> None:
-    """A reason against a pair that answers is worth less than the answers."""
+    """A reason against a pair that answers is worth less than the answers; it is worth asking at once."""
     script = on(S.HEALTHY)
-    script.hear(Readied("B", {NATS: "no address"}))
+    assert script.asked(Deliver, Readied("B", {NATS: "no address"})) == [PING]
     assert pair(script).state is S.HEALTHY
+
+
+def test_what_is_not_possible_any_more_is_not_healthy() -> None:
+    """The peer came back without a hub: within one try and the next look its cell says so, and a probe of what is not
+    set up is no failure."""
+    script = on(S.HEALTHY, GIT)
+    gone = Readied("B", {GIT: "no hub in common"})
+    assert script.asked(Deliver, gone, at=1.0) == ["deliver ping to B over git"]
+    script.hear(tried(GIT, Verdict.BARRED, note="no hub in common", hard=True), at=1.1)
+    assert "ask ready B" in script.hear(ROUND, at=2.0)
+    script.hear(gone, at=2.0)
+    assert (pair(script, GIT).state, pair(script, GIT).reason) == (S.ABSENT, "no hub in common")
+    fails = pair(script, GIT).fails
+    script.hear(tried(GIT, Verdict.BARRED, note="no hub in common", hard=True), at=3.0)
+    assert (pair(script, GIT).state, pair(script, GIT).fails) == (S.ABSENT, fails)
 
 
 def test_a_person_wants_to_know_now() -> None:

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from msgspec.structs import replace
 
-from engine.model.channel import Outcome, Verdict
+from engine.model.channel import ChannelState, Outcome, Verdict
 from engine.model.envelope import CARRIAGE_LIMIT
 from engine.transports.git import outgoing, remote
 from engine.transports.git.refs import FILES, ref
@@ -252,6 +252,20 @@ async def test_a_hub_that_goes_and_comes(hub: Hub, fellow: Make) -> None:
     hub.back()
     await landed(here, to, b"after")
     assert await came(to, 2) == [b"before", b"after"]
+
+
+async def test_a_look_that_fails_is_told(hub: Hub, fellow: Make) -> None:
+    """Nobody sends, and the hub goes: every pair that counted as working hears of it with the next look, and only
+    those."""
+    here, two, three = fellow(1), fellow(2), fellow(3)
+    here.trusts(two.id)
+    here.trusts(three.id, ChannelState.BROKEN)
+    await here.listen()
+    hub.away()
+    async with asyncio.timeout(BUDGET_S):
+        told = await here.tried.get()
+    assert (told.peer, told.outcome.verdict, told.outcome.hard) == (two.id, Verdict.LOST, True)
+    assert told.outcome.note == "there is no repository at the hub"
 
 
 async def test_a_hub_that_hangs(hub: Hub, fellow: Make) -> None:
