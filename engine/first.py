@@ -4,7 +4,7 @@ import msgspec
 from immutables import Map
 
 from engine.config import Config
-from engine.health import mend
+from engine.health import kept
 from engine.mail.lanes import ends_at
 from engine.model.mail import Lane, Waiting
 from engine.model.moment import Moment
@@ -30,8 +30,9 @@ def first(restored: Restored, roster: Roster, me: Me, config: Config, now: Momen
     others = (member.id for member in roster.members if member.id != me.id)
     peers = Map({peer_id: _silent(known.get(peer_id, Peer(peer_id))) for peer_id in others})
     findings = Map(((one.code, one.subject), one) for one in restored.findings)
-    mending = mend.kept(restored.meta.get(mend.META, b""))
-    return Fleet(me, config, roster, peers=peers, mail=mail, findings=findings, mending=mending)
+    mending, escalations = kept.restore(restored.meta.get(kept.META, b""), now)
+    value = Fleet(me, config, roster, peers=peers, mail=mail, findings=findings)
+    return msgspec.structs.replace(value, mending=mending, escalations=escalations)
 
 
 def _taken_up(lane: Lane, now: Moment) -> Lane:

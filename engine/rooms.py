@@ -27,7 +27,7 @@ Step = Callable[[Fleet, s.Signal, Moment], tuple[Fleet, list[Effect]]]
 # In each row the order is a reason: receipts are read before new mail is answered, health before whoever asks it.
 ROOMS: dict[type, tuple[Step, ...]] = {
     s.Started: (me.step, swim.step, beat.step, health.step, mend.step, outbox.step),
-    s.Rang: (swim.step, beat.step, health.step, ladder.step, outbox.step, hops.step, flood.step),
+    s.Rang: (swim.step, beat.step, health.step, ladder.step, mend.step, outbox.step, hops.step, flood.step),
     s.Posted: (outbox.step,),
     s.Loaded: (farewell.step, outbox.step),
     s.Arrived: (epoch.step, swim.step, health.step, outbox.step, inbox.step, beat.step, checks.step),

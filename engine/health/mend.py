@@ -1,14 +1,15 @@
 """A peer, or a person here, asks this node to repair itself: whether it does, and how it answers.
 
-    MEND -> from a member that floods? counted, and nothing else
+    MEND -> from a member that floods? counted, and nothing else; a finding names it
             unknown action?           refused, and counted
             role, limit, no agent?    refused
             runs already?             its end is the answer to this one too
             ended well a moment ago?  that is the answer
             else                      undertaken; MENDED tells the end
 
-A peer names an action of the closed table and nothing else. What is begun is remembered in the same transaction as the
-request, so a node that did not live to finish it says so after its next start.
+A peer names an action of the closed table and nothing else. What is begun, and how often, is remembered in the same
+transaction as the request (`kept`): a node that did not live to finish it says so after its next start, and a restart
+lifts no limit.
 """
 
 from collections.abc import Callable
@@ -17,22 +18,34 @@ from zlib import crc32
 
 import msgspec
 
-from engine.effects import Effect, Publish, Raise, Resolve, Save, Undertake
+from engine.effects import Arm, Effect, Publish, Raise, Resolve, Save, Undertake
+from engine.health.kept import record
 from engine.health.plan import prompt
 from engine.health.remedies import spent
 from engine.model.envelope import Kind
 from engine.model.event import RepairMoved
+from engine.model.finding import Finding, Severity
 from engine.model.moment import Moment
 from engine.model.packets import Mend, Mended, pack
-from engine.model.records import AddEntry, PutMeta
-from engine.model.repair import Action, Asker, Ended, Mending
+from engine.model.records import AddEntry
+from engine.model.repair import Action, Asker, Ended
 from engine.security.role import may_send
-from engine.signals import MendAnswered, MendCame, MendEnded, MendWanted, Posted, Rejected, Signal, Started
+from engine.signals import (
+    Found,
+    MendAnswered,
+    MendCame,
+    MendEnded,
+    MendWanted,
+    Posted,
+    Rang,
+    Rejected,
+    Signal,
+    Started,
+)
 from engine.state import Fleet
 
 Step = tuple[Fleet, list[Effect]]
 
-META = "mending"
 # What ended well this recently is not begun again: whoever asks now has not seen its effect yet.
 SETTLED_S = 20.0
 # Each wish of a peer costs an answer and a line of history, which is kept for ever; no ladder asks half as often.
@@ -40,39 +53,72 @@ ASKS_A_MINUTE, MINUTE_S = 20, 60.0
 # Askers of one action that are answered.
 ASKERS = 64
 UNKNOWN = "unmendable"
-
-_encode, _decode = msgspec.msgpack.encode, msgspec.msgpack.decode
-_Kept = list[tuple[Action, Asker]]
-
-
-def kept(data: bytes) -> Mending:
-    """What the last process was at when it ended."""
-    try:
-        return Mending(broken_off=tuple(_decode(data, type=_Kept)) if data else ())
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return Mending()
+PESTERS, TIMER = "mend.pesters", "mend.pesters"
+# A member that asked too much and then nothing for so long has stopped.
+OVER_S = 600.0
 
 
 def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
-    """Repairs of this node after one signal."""
-    return _HEARD[type(signal)](fleet, signal, now)
+    """Repairs of this node after one signal; what changed is durable before anything follows from it."""
+    after, effects = _HEARD[type(signal)](fleet, signal, now)
+    return after, effects if after.mending is fleet.mending else [record(after, now), *effects]
 
 
 def _came(fleet: Fleet, signal: MendCame, now: Moment) -> Step:
-    asked = tuple(at for at in fleet.mending.asked.get(signal.frm, ()) if now.mono - at < MINUTE_S)
-    if len(asked) >= ASKS_A_MINUTE:
-        return fleet, [Raise(Rejected(UNKNOWN, None, signal.frm))]
-    known = fleet.mending.asked.set(signal.frm, (*asked, now.mono))
-    fleet = msgspec.structs.replace(fleet, mending=msgspec.structs.replace(fleet.mending, asked=known))
-    mend, asker = signal.mend, Asker(signal.frm, signal.mend.ask)
+    frm, mend = signal.frm, signal.mend
+    asked = spent(fleet.mending.asked.get(frm, ()), now.mono)[-ASKS_A_MINUTE:]
+    if len(asked) == ASKS_A_MINUTE and now.mono - asked[0] < MINUTE_S:
+        return fleet, [Raise(Rejected(UNKNOWN, None, frm)), *_pesters(fleet, frm, now)]
+    asked = (*asked, now.mono)[-ASKS_A_MINUTE:]
+    fleet = _with(fleet, asked=fleet.mending.asked.set(frm, asked))
+    asker = Asker(frm, mend.ask)
     if mend.action not in Action.__members__.values():
         refused = _answer(fleet, asker, mend.action, Ended.REFUSED, "it knows no such repair", now)
-        return fleet, [Raise(Rejected(UNKNOWN, None, signal.frm)), *refused]
+        return fleet, [Raise(Rejected(UNKNOWN, None, frm)), *refused]
     action = Action(mend.action)
-    why_not = _refusal(fleet, action, signal.frm, now)
-    if why_not:
+    if why_not := _refusal(fleet, action, frm):
         return fleet, _answer(fleet, asker, action, Ended.REFUSED, why_not, now)
+    if _spent(fleet, action, now):
+        limit = fleet.config.repair.per_hour
+        why_not = f"{action} was done {limit} times in this hour already"
+        # Its own limit lets no member ask more often than that; others may have used up ours.
+        told = _pesters(fleet, frm, now) if len(asked) > limit else []
+        return fleet, [*_answer(fleet, asker, action, Ended.REFUSED, why_not, now), *told]
     return _taken(fleet, action, asker, mend, now)
+
+
+def _pesters(fleet: Fleet, frm: str, now: Moment) -> list[Effect]:
+    """A member asks more than it may: who."""
+    return [Raise(Found(_finding(fleet, frm))), Arm(TIMER, now.mono + OVER_S)]
+
+
+def _finding(fleet: Fleet, frm: str) -> Finding:
+    """Its subject is an id: a member may be called otherwise when this is over."""
+    name, limit = fleet.name_of(frm), fleet.config.repair.per_hour
+    return Finding(
+        PESTERS,
+        "A member asks this node for too many repairs",
+        Severity.HIGH,
+        f"{name} asks again and again; each repair is done {limit} times an hour for all members, the rest is refused",
+        frm,
+        f"ask what runs on {name}, or `fleet revoke {name}`",
+    )
+
+
+def _rang(fleet: Fleet, signal: Rang, now: Moment) -> Step:
+    """Members that have stopped asking."""
+    if signal.key != TIMER:
+        return fleet, []
+    effects, ends = list[Effect](), list[float]()
+    for code, frm in sorted(fleet.findings):
+        if code != PESTERS:
+            continue
+        over = max(fleet.mending.asked.get(frm, ()), default=float("-inf")) + OVER_S
+        if over <= now.mono:
+            effects.append(Raise(Found(_finding(fleet, frm), present=False)))
+        else:
+            ends.append(over)
+    return fleet, [*effects, *([Arm(TIMER, min(ends))] if ends else [])]
 
 
 def _wanted(fleet: Fleet, signal: MendWanted, now: Moment) -> Step:
@@ -86,18 +132,19 @@ def _wanted(fleet: Fleet, signal: MendWanted, now: Moment) -> Step:
 NO_AGENT = "no repair agent is configured there (repair.agent)"
 
 
-def _refusal(fleet: Fleet, action: Action, frm: str, now: Moment) -> str:
-    """Why a peer's wish is not done; empty when it is."""
+def _refusal(fleet: Fleet, action: Action, frm: str) -> str:
+    """Why a peer's wish is never done; empty when it may be."""
     member = fleet.member(frm)
     if member is None or not member.present or not may_send(member.role, Kind.MEND):
         return "its role may not ask for repairs"
-    if action is Action.AGENT and not fleet.config.repair.agent:
-        return NO_AGENT
-    joins = action in fleet.mending.underway or _settled(fleet, action, now)
-    limit = fleet.config.repair.per_hour
-    if not joins and len(spent(fleet.mending.begun.get(action, ()), now.mono)) >= limit:
-        return f"{action} was done {limit} times in this hour already"
-    return ""
+    return NO_AGENT if action is Action.AGENT and not fleet.config.repair.agent else ""
+
+
+def _spent(fleet: Fleet, action: Action, now: Moment) -> bool:
+    """Whether it was done so often for peers that it is not begun once more in this hour."""
+    if action in fleet.mending.underway or _settled(fleet, action, now):
+        return False
+    return len(spent(fleet.mending.begun.get(action, ()), now.mono)) >= fleet.config.repair.per_hour
 
 
 def _settled(fleet: Fleet, action: Action, now: Moment) -> bool:
@@ -109,73 +156,81 @@ def _taken(fleet: Fleet, action: Action, asker: Asker, mend: Mend, now: Moment) 
     mending = fleet.mending
     if action in mending.underway:
         askers = (*mending.underway[action], asker)[:ASKERS]
-        return _with(fleet, msgspec.structs.replace(mending, underway=mending.underway.set(action, askers)))
+        return _with(fleet, underway=mending.underway.set(action, askers)), []
     if asker.frm and _settled(fleet, action, now):
         _, outcome, note = mending.last[action]
         return fleet, _answer(fleet, asker, action, outcome, f"a moment ago: {note}", now)
     begun = mending.begun
     if asker.frm:
         begun = begun.set(action, (*spent(begun.get(action, ()), now.mono), now.mono))
-    mending = msgspec.structs.replace(mending, underway=mending.underway.set(action, (asker,)), begun=begun)
-    fleet, saved = _with(fleet, mending)
+    fleet = _with(fleet, underway=mending.underway.set(action, (asker,)), begun=begun)
     told = prompt(fleet, asker.frm, mend) if action is Action.AGENT else ""
     what = f"{action} for {fleet.name_of(asker.frm) if asker.frm else 'this node'}"
     return fleet, [
-        *saved,
-        _entry(fleet, asker.frm, action, "begun", "", now),
+        _entry(fleet, (asker,), action, "begun", "", now),
         Publish(RepairMoved(fleet.me.id, None, 2, what)),
         Undertake(action, asker.ask, told),
     ]
 
 
 def _ended(fleet: Fleet, signal: MendEnded, now: Moment) -> Step:
-    """It ended: everybody who asked is told the same."""
-    mending = fleet.mending
-    askers = mending.underway.get(signal.action, ())
-    underway = mending.underway.delete(signal.action) if askers else mending.underway
-    last = mending.last.set(signal.action, (now.mono, signal.outcome, signal.note))
-    fleet, saved = _with(fleet, msgspec.structs.replace(mending, underway=underway, last=last))
-    answers = (_answer(fleet, one, signal.action, signal.outcome, signal.note, now) for one in askers)
-    return fleet, [*saved, *(effect for answer in answers for effect in answer)]
+    """It ended: everybody who asked is told the same, and it is written down once."""
+    mending, action = fleet.mending, signal.action
+    askers = mending.underway.get(action, ())
+    underway = mending.underway.delete(action) if askers else mending.underway
+    fleet = _with(fleet, underway=underway, last=mending.last.set(action, (now.mono, signal.outcome, signal.note)))
+    return fleet, _told(fleet, askers, action, signal.outcome, signal.note, now)
 
 
 def _started(fleet: Fleet, signal: Started, now: Moment) -> Step:
     """What was begun before this start: a restart of the node is done by being here, all else was broken off."""
-    left = fleet.mending.broken_off
+    left: dict[Action, tuple[Asker, ...]] = {}
+    for action, asker in fleet.mending.broken_off:
+        left[action] = (*left.get(action, ()), asker)
     if not left:
         return fleet, []
-    fleet, saved = _with(fleet, msgspec.structs.replace(fleet.mending, broken_off=()))
-    effects = list(saved)
-    for action, asker in left:
+    fleet, effects = _with(fleet, broken_off=()), list[Effect]()
+    for action, askers in left.items():
         again = action is Action.RESTART_DAEMON
         outcome, note = (Ended.DONE, "it has started again") if again else (Ended.FAILED, "its node ended meanwhile")
-        effects += _answer(fleet, asker, action, outcome, note, now)
+        fleet = _with(fleet, last=fleet.mending.last.set(action, (now.mono, outcome, note)))
+        effects += _told(fleet, askers, action, outcome, note, now)
     return fleet, effects
 
 
-def _with(fleet: Fleet, mending: Mending) -> Step:
-    """The fleet with this, and what is under way remembered for after a crash."""
-    asked = [(action, one) for action, askers in sorted(mending.underway.items()) for one in askers]
-    saved: list[Effect] = [Save((PutMeta(META, _encode(asked) if asked else b""),))]
-    return msgspec.structs.replace(fleet, mending=mending), saved
+def _with(fleet: Fleet, **changes: Any) -> Fleet:
+    return msgspec.structs.replace(fleet, mending=msgspec.structs.replace(fleet.mending, **changes))
 
 
 def _answer(fleet: Fleet, asker: Asker, action: str, outcome: Ended, note: str, now: Moment) -> list[Effect]:
+    return _told(fleet, (asker,), action, outcome, note, now)
+
+
+def _told(fleet: Fleet, askers: tuple[Asker, ...], action: str, outcome: Ended, note: str, now: Moment) -> list[Effect]:
+    """One line of history, and a word to each who asked."""
+    if not askers:
+        return []
+    entry = _entry(fleet, askers, action, outcome, note, now)
+    return [entry, *(_word(fleet, one, Mended(one.ask, action[:64], outcome, note), now) for one in askers)]
+
+
+def _word(fleet: Fleet, asker: Asker, mended: Mended, now: Moment) -> Effect:
     """Tell whoever asked. A person's verb is answered, our own ladder hears it, a peer gets mail that is kept."""
-    entry = _entry(fleet, asker.frm, action, outcome, note, now)
-    mended = Mended(asker.ask, action[:64], outcome, note)
     if asker.ticket:
-        return [entry, Resolve(asker.ticket, f"{outcome} {note}".strip())]
+        return Resolve(asker.ticket, f"{mended.outcome} {mended.note}".strip())
     if not asker.frm:
-        return [entry, Raise(MendAnswered(fleet.me.id, mended))]
-    name = f"mended-{fleet.me.epoch}-{int(now.mono * 1e3)}-{crc32((asker.frm + asker.ask).encode()):x}"
-    envelope = fleet.envelope(asker.frm, Kind.MENDED, name, now.wall_ms, pack(mended))
-    return [entry, Raise(Posted(envelope, ticket=0))]
+        return Raise(MendAnswered(fleet.me.id, mended))
+    msg_id = f"mended-{fleet.me.epoch}-{int(now.mono * 1e3)}-{crc32((asker.frm + asker.ask).encode()):x}"
+    envelope = fleet.envelope(asker.frm, Kind.MENDED, msg_id, now.wall_ms, pack(mended))
+    return Raise(Posted(envelope, ticket=0))
 
 
-def _entry(fleet: Fleet, frm: str, action: str, outcome: str, note: str, now: Moment) -> Save:
+def _entry(fleet: Fleet, askers: tuple[Asker, ...], action: str, outcome: str, note: str, now: Moment) -> Save:
+    """`askers`: who asked for it, the first one before all."""
     facts = {"action": action[:64], "outcome": str(outcome), "note": note}
-    return Save((AddEntry(now.wall_ms, fleet.me.id, "mend", frm or fleet.me.id, facts),))
+    if len(askers) > 1:
+        facts["askers"] = str(len(askers))
+    return Save((AddEntry(now.wall_ms, fleet.me.id, "mend", askers[0].frm or fleet.me.id, facts),))
 
 
 _HEARD: dict[type, Callable[[Fleet, Any, Moment], Step]] = {
@@ -183,4 +238,5 @@ _HEARD: dict[type, Callable[[Fleet, Any, Moment], Step]] = {
     MendWanted: _wanted,
     MendEnded: _ended,
     Started: _started,
+    Rang: _rang,
 }

@@ -6,7 +6,7 @@
     L4 person    the finding becomes loud; the commands are there to be approved
 
 L2 and L3 happen on another machine, so they are limited: so many a peer and hour. At the limit the repair is held, says
-until when, and still reaches a person in time. Nothing here decides when: `ladder` does.
+until when, and still reaches a person in time; a restart does not lift it. Nothing here decides when: `ladder` does.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from collections.abc import Callable
 import msgspec
 
 from engine.effects import Effect, Publish, Raise, Save, StartPeer
-from engine.health import plan
+from engine.health import kept, plan
 from engine.health.remedies import absent, opens_at, others, remedy, spent
 from engine.model.channel import ChannelState
 from engine.model.envelope import Kind
@@ -121,6 +121,7 @@ def _escalated(fleet: Fleet, repair: Repair, level: Level, action: Action, wait_
         mending=msgspec.structs.replace(fleet.mending, serial=serial),
         escalations=fleet.escalations.set(repair.peer, (*spent(times, now.mono), now.mono)),
     )
+    told.append(kept.record(fleet, now))
     if stopped:
         return fleet, [*told, StartPeer(repair.peer, ask), Raise(Found(_finding(fleet, repair)))]
     sent = MendWanted(action, repair.channel, mend.why, ask) if repair.ours else _posted(fleet, repair, mend, now)

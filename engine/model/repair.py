@@ -116,7 +116,7 @@ class Mending(msgspec.Struct, frozen=True):
     """What this node was asked to do to itself. `serial`: requests of ours so far. `underway`: action -> who waits for
     it. `begun`: action -> when peers had it begun, within the last hour. `last`: action -> when it ended, how, and the
     line about it. `broken_off`: (action, asker) of what the last process did not live to finish. `asked`: peer -> when
-    it asked for something, within the last minute."""
+    it asked for something, the last times within the last hour."""
 
     serial: int = 0
     underway: Map[Action, tuple[Asker, ...]] = Map()

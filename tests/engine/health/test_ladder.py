@@ -9,19 +9,21 @@ import pytest
 from engine import effects as e
 from engine.config import Config, RepairConfig
 from engine.errors import FleetError
+from engine.health import kept
 from engine.health.ladder import TABLE, TIMER, Event, advance
-from engine.health.remedies import above, opens_at
+from engine.health.remedies import above
 from engine.model.channel import Channel, ChannelState, Verdict
 from engine.model.envelope import Kind
 from engine.model.finding import Severity
 from engine.model.packets import Heartbeat, Mend, Mended, pack, unpack
 from engine.model.peer import Peer, Standing
-from engine.model.repair import Action, Level, Repair
+from engine.model.records import PutMeta
+from engine.model.repair import Action, Level, Repair, left, opens_at
 from engine.model.roster import Address, Role
 from engine.model.ways import SshWay, Ways
 from engine.signals import ChannelTurned, MendAnswered, PlanApproved, PlanRan, Rang, RepairAsked
 from engine.state import Broker, Fleet
-from tests.engine.script import T0_MONO, Script, fleet, tried, with_health
+from tests.engine.script import T0_MONO, Script, fleet, moment, tried, with_health
 
 N, H, R, S = Channel.NATS, Channel.HTTP, Channel.RELAY, Channel.SSH
 B = ChannelState.BROKEN
@@ -107,6 +109,7 @@ def test_the_next_rung_is_the_next_in_use(level: int, levels: tuple[int, ...], w
 def test_when_one_more_may_follow(times: tuple[float, ...], now: float, wanted: float) -> None:
     """At three an hour, the third last must be an hour old."""
     assert opens_at(times, now, 3) == wanted
+    assert (left(times, now, 3) > 0) is (wanted == 0)
 
 
 # -------------------------------------------------------------------------------------------------------- the rungs
@@ -383,6 +386,17 @@ def test_another_peer_has_an_hour_of_its_own() -> None:
     script.hear(ChannelTurned("C", H, usable=False), at=20)
     rung(script, at=25)
     assert [to for to, _ in mends(script)] == ["C"]
+
+
+def test_what_was_asked_of_others_counts_after_a_restart() -> None:
+    """What the last process asked of a peer within the hour is durable before it is asked, and restored at a start."""
+    script = begun(three(per_hour=1))
+    rung(script, at=15)
+    (meta,) = [one for s in script.effects if isinstance(s, e.Save) for one in s.records if isinstance(one, PutMeta)]
+    _, escalations = kept.restore(meta.value, moment(60))
+    again = begun(msgspec.structs.replace(three(per_hour=1), escalations=escalations))
+    rung(again, at=70)
+    assert (mends(again), repair(again).held_until) == ([], T0_MONO + 15 + 3_600)
 
 
 # ------------------------------------------------------------------------------------------------------- a person

@@ -4,20 +4,23 @@ from typing import Any
 
 import msgspec
 import pytest
+from immutables import Map
 
 from engine import effects as e
 from engine.config import Config, RepairConfig
-from engine.health.mend import ASKS_A_MINUTE, META, MINUTE_S, kept
+from engine.health import kept
+from engine.health.mend import ASKS_A_MINUTE, MINUTE_S, OVER_S, PESTERS
 from engine.model.channel import Channel
 from engine.model.envelope import Kind
 from engine.model.mail import Parcel
+from engine.model.moment import Moment
 from engine.model.packets import Mend, Mended, pack, unpack
 from engine.model.records import PutMeta
 from engine.model.repair import Action, Asker, Ended, Mending
 from engine.model.roster import Role
-from engine.signals import Arrived, MendCame, MendEnded, MendWanted, Started
+from engine.signals import Arrived, MendCame, MendEnded, MendWanted, Rang, Started
 from engine.state import Fleet
-from tests.engine.script import Script, fleet, letter
+from tests.engine.script import T0_MONO, T0_MS, Script, fleet, letter, moment
 
 
 def home(**repair: Any) -> Fleet:
@@ -52,7 +55,7 @@ def test_mail_becomes_a_repair_in_one_transaction() -> None:
     (first, *_) = [one for one in script.effects if isinstance(one, e.Save)]
     assert any("stream B" in line for line in said[:1])
     metas = [one for s in script.effects if isinstance(s, e.Save) for one in s.records if isinstance(one, PutMeta)]
-    assert kept(metas[0].value).broken_off == ((Action.RESTART_NATS, Asker("B", "q1")),)
+    assert kept.restore(metas[0].value, moment())[0].broken_off == ((Action.RESTART_NATS, Asker("B", "q1")),)
     assert not first.lazy
 
 
@@ -159,13 +162,13 @@ def test_a_node_that_did_not_live_to_finish_says_so() -> None:
     script = Script(msgspec.structs.replace(home(), mending=Mending(broken_off=left)))
     said = script.hear(Started())
     assert [one[:3] for one in answers(script)] == [("B", "q1", "done"), ("C", "q2", "failed")]
-    assert f"save meta {META}" in said
+    assert f"save meta {kept.META}" in said
     assert script.fleet.mending.broken_off == ()
 
 
 def test_a_damaged_memory_of_repairs_is_none() -> None:
     """What cannot be read keeps no node from starting."""
-    assert kept(b"\xc1\xff") == kept(b"") == Mending()
+    assert kept.restore(b"\xc1\xff", moment()) == kept.restore(b"", moment()) == (Mending(), Map())
 
 
 def test_a_member_that_floods_writes_no_history() -> None:
@@ -182,3 +185,65 @@ def test_a_member_that_floods_writes_no_history() -> None:
     assert undertaken(script) == [Action.RESTART_NATS]
     script.hear(came("free_port"), at=1 + MINUTE_S)
     assert undertaken(script) == [Action.FREE_PORT]
+
+
+def restarted(script: Script, now: Moment) -> Script:
+    """The node's next life, at this moment, with what its last turn made durable."""
+    metas = [one for s in script.effects if isinstance(s, e.Save) for one in s.records if isinstance(one, PutMeta)]
+    mending, escalations = kept.restore(metas[-1].value, now)
+    return Script(msgspec.structs.replace(home(), mending=mending, escalations=escalations))
+
+
+def test_a_restart_lifts_no_limit() -> None:
+    """Whoever asks again and again for a restart gets as many as an hour has, though this node forgets its clock each
+    time; then a finding names the member, until it has let off for a while."""
+    script, done = Script(home(per_hour=3)), 0
+    for number in range(16):
+        script.hear(came("restart_daemon", ask=f"q{number}"), at=30 * number)
+        if undertaken(script):
+            done += 1
+            script = restarted(script, moment(30 * number + 2))
+            script.hear(Started(), at=30 * number + 2)
+            assert answers(script)[0][:3] == ("B", f"q{number}", "done")
+            script.hear(came("restart_daemon", ask=f"r{number}"))
+            assert (undertaken(script), answers(script)[0][2]) == ([], "done")
+    assert done == 3
+    assert answers(script)[0][2:] == ("refused", "restart_daemon was done 3 times in this hour already")
+    assert [one.subject for one in script.fleet.findings.values()] == ["B"]
+    script.hear(Rang(PESTERS), at=450 + OVER_S - 1)
+    assert (PESTERS, "B") in script.fleet.findings
+    script.hear(Rang(PESTERS), at=450 + OVER_S)
+    assert not script.fleet.findings
+
+
+def test_who_asks_within_its_own_limit_is_no_nuisance() -> None:
+    """Others have used up the hour: it is refused, and that is all."""
+    script = Script(home(per_hour=1))
+    script.hear(came("free_port", "B"))
+    script.hear(MendEnded(Action.FREE_PORT, Ended.DONE), at=1)
+    script.hear(came("free_port", "C"), at=100)
+    assert (answers(script)[0][2], len(script.fleet.findings)) == ("refused", 0)
+
+
+def test_the_hour_of_a_limit_is_told_by_the_wall_clock() -> None:
+    """Over a start the clock on the wall says how long ago it was; one that was set back makes nothing younger than
+    just now, and an hour later there is room again."""
+    script = Script(home(per_hour=1))
+    script.hear(came("restart_daemon"))
+    for wall_s, mono, left in ((60, 5, 3_540), (-3_600, 5, 3_600), (3_600, 5, 0)):
+        now = Moment(T0_MS + wall_s * 1_000, mono)
+        (at,) = restarted(script, now).fleet.mending.begun[Action.RESTART_DAEMON]
+        assert at + 3_600 - now.mono == left
+    assert kept.restore(b"", Moment(0, T0_MONO))[0].begun == Map()
+
+
+def test_many_who_wait_for_one_run_are_one_line_of_history() -> None:
+    """Each is answered; that they were many is in the line."""
+    script = Script(home())
+    for number in range(5):
+        script.hear(came("restart_nats", "BCD"[number % 3], f"q{number}"), at=1)
+    said = script.hear(MendEnded(Action.RESTART_NATS, Ended.DONE, "up"), at=2)
+    assert len(answers(script)) == 5
+    assert said.count("save entry mend B") == 1
+    (entry,) = [one for s in script.effects if isinstance(s, e.Save) for one in s.records if hasattr(one, "facts")]
+    assert entry.facts["askers"] == "5"

@@ -1,0 +1,84 @@
+"""What of repairs outlives a restart: what was under way, how often each was done, and who asked how often.
+
+    Fleet --record, with each change--> meta "mending" --restore, at a start--> Fleet
+
+The limits of an hour hold over restarts; otherwise a repair that restarts this node would lift its own limit. Moments
+are written on the wall clock, because the monotonic one begins anew. One that lies ahead of a clock that was set back
+counts as just now: a limit may hold longer for it, and never shorter than an hour on that clock.
+"""
+
+from typing import TypeVar
+
+import msgspec
+from immutables import Map
+
+from engine.effects import Save
+from engine.health.remedies import spent
+from engine.model.moment import Moment
+from engine.model.records import PutMeta
+from engine.model.repair import Action, Asker, Ended, Mending
+from engine.state import Fleet
+
+META = "mending"
+
+Escalations = Map[str, tuple[float, ...]]
+_Times = tuple[int, ...]
+Key = TypeVar("Key", bound=str)
+
+
+class _Kept(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Of `Mending` and `Fleet.escalations`, in wall milliseconds."""
+
+    underway: tuple[tuple[Action, Asker], ...] = ()
+    begun: dict[Action, _Times] = {}
+    last: dict[Action, tuple[int, Ended, str]] = {}
+    asked: dict[str, _Times] = {}
+    escalations: dict[str, _Times] = {}
+
+
+_encode, _decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(_Kept).decode
+
+
+def record(fleet: Fleet, now: Moment) -> Save:
+    """All of it as it is now, to be durable before anything follows from it."""
+    mending = fleet.mending
+    kept = _Kept(
+        tuple((action, one) for action, askers in sorted(mending.underway.items()) for one in askers),
+        _written(mending.begun, now),
+        {action: (_wall_ms(at, now), ended, note) for action, (at, ended, note) in sorted(mending.last.items())},
+        _written(mending.asked, now),
+        _written(fleet.escalations, now),
+    )
+    return Save((PutMeta(META, _encode(kept)),))
+
+
+def restore(data: bytes, now: Moment) -> tuple[Mending, Escalations]:
+    """What the last process knew when it ended; what it was at then was broken off."""
+    try:
+        kept = _decode(data) if data else _Kept()
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        kept = _Kept()
+    mending = Mending(
+        begun=_read(kept.begun, now),
+        last=Map({action: (_mono(at_ms, now), ended, note) for action, (at_ms, ended, note) in kept.last.items()}),
+        broken_off=kept.underway,
+        asked=_read(kept.asked, now),
+    )
+    return mending, _read(kept.escalations, now)
+
+
+def _written(found: Map[Key, tuple[float, ...]], now: Moment) -> dict[Key, _Times]:
+    recent = {key: spent(times, now.mono) for key, times in sorted(found.items())}
+    return {key: tuple(_wall_ms(at, now) for at in times) for key, times in recent.items() if times}
+
+
+def _read(found: dict[Key, _Times], now: Moment) -> Map[Key, tuple[float, ...]]:
+    return Map({key: tuple(_mono(at_ms, now) for at_ms in times) for key, times in found.items()})
+
+
+def _wall_ms(at: float, now: Moment) -> int:
+    return now.wall_ms - round((now.mono - at) * 1e3)
+
+
+def _mono(at_ms: int, now: Moment) -> float:
+    return now.mono - max(0, now.wall_ms - at_ms) / 1e3
