@@ -8,7 +8,7 @@ import msgspec
 from immutables import Map
 
 from engine.config import Config
-from engine.model.channel import Channel, ChannelHealth, Check
+from engine.model.channel import CHANNELS, TROUBLE, Channel, ChannelHealth, Check
 from engine.model.envelope import KINDS, Envelope, Kind, Urgency
 from engine.model.exam import Exam, Tick
 from engine.model.finding import Finding
@@ -261,6 +261,16 @@ class Fleet(msgspec.Struct, frozen=True):
         """How else a peer's machine can be reached, by its own word."""
         peer = self.peers.get(node_id)
         return peer.beat.ways or NO_WAYS if peer and peer.beat else NO_WAYS
+
+    def worst(self, node_id: str) -> Channel | None:
+        """The channel to a peer in the gravest trouble; of several the first by its number. Asked of every peer at
+        every change, so it builds nothing."""
+        found, gravity = None, len(TROUBLE)
+        for channel in CHANNELS:
+            health = self.channels.get((node_id, channel))
+            if health is not None and not health.held and TROUBLE.get(health.state, gravity) < gravity:
+                found, gravity = channel, TROUBLE[health.state]
+        return found
 
     def health(self, node_id: str, channel: Channel) -> ChannelHealth:
         """The health of one (peer, channel) pair; UNKNOWN when nothing is known."""

@@ -19,7 +19,7 @@ from screens.doctor_lines import ticks
 from screens.fuzzy import matching
 from screens.keymap import ROOMS, bindings
 from screens.peer_rows import SORTS, PeerRows, words
-from screens.roll import condition, worst
+from screens.roll import condition
 from screens.room import Room
 from screens.sheet import Sheet
 from screens.spans import Spans
@@ -230,7 +230,7 @@ def _refused(fleet: Fleet, peer: str, verb: str, table: bool) -> str:
     if verb == "message":
         return "" if len([one for one in fleet.roster.members if one.present]) > 1 else "nobody to write to; i invites"
     if verb == "repair" and peer and not own:
-        return "" if worst(fleet, peer) else "no channel to it is broken"
+        return "" if fleet.worst(peer) else "no channel to it is broken"
     if verb == "sort":
         return "" if table else "the map has one order; v shows the table"
     if not peer:

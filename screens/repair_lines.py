@@ -7,11 +7,11 @@ from datetime import tzinfo
 from engine.model.channel import Channel, ChannelState
 from engine.model.moment import Moment
 from engine.model.repair import DOES, Level, Ran, Repair
+from engine.model.repair import left as remaining
 from engine.state import Fleet
 from screens import format as say
 from screens.spans import Span, Spans, sides, width, words, wrap
 
-HOUR_S = 3_600.0
 # What a rung is called while it has not been reached.
 NAMES = {Level.NOTED: "noted", Level.ASKED: "asked", Level.AGENT: "agent", Level.PERSON: "you"}
 MEANS = {
@@ -42,8 +42,7 @@ def level_of(fleet: Fleet, peer: str, channel: Channel) -> int:
 def left(fleet: Fleet, peer: str, now: Moment) -> tuple[int, int]:
     """Escalations that remain for a peer in this hour, and how many an hour has."""
     limit = fleet.config.repair.per_hour
-    recent = [at for at in fleet.escalations.get(peer, ()) if now.mono - at < HOUR_S]
-    return max(0, limit - len(recent)), limit
+    return remaining(fleet.escalations.get(peer, ()), now.mono, limit), limit
 
 
 def ladder(fleet: Fleet, peer: str, channel: Channel, now: Moment, size: int) -> list[Spans]:

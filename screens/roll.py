@@ -21,9 +21,8 @@ Plan = Callable[[str], tuple[Channel, ...]]
 
 HERE = Look("●", "this node", "good")
 DEGRADED = Look("◐", "degraded", "warn")
+LOST = (ChannelState.QUARANTINED, ChannelState.BROKEN)
 WORKS = (ChannelState.HEALTHY, ChannelState.DEGRADED)
-TROUBLE = (ChannelState.QUARANTINED, ChannelState.BROKEN, ChannelState.HEALING, ChannelState.DEGRADED)
-GRAVITY = {state: at for at, state in enumerate(TROUBLE)}
 NINE = tuple(CHANNELS)
 # What this version speaks before it knows any peer; another channel counts as soon as this node says anything of it.
 SPOKEN = frozenset((Channel.NATS, Channel.HTTP, Channel.RELAY))
@@ -130,7 +129,7 @@ def _preference(one: Link) -> tuple[int, int, int]:
 
 def failed(fleet: Fleet, node_id: str) -> Link | None:
     """The first rung that does not work: what the broken edge of the map names."""
-    return next((one for one in _known(fleet, node_id) if one.state in TROUBLE[:2]), None)
+    return next((one for one in _known(fleet, node_id) if one.state in LOST), None)
 
 
 def condition(fleet: Fleet, node_id: str) -> Condition:
@@ -140,22 +139,11 @@ def condition(fleet: Fleet, node_id: str) -> Condition:
     peer = peer_of(fleet, node_id)
     if peer.standing is not Standing.ALIVE:
         return Condition(STANDING[peer.standing], _silence(fleet, node_id), peer.since_ms)
-    channel = worst(fleet, node_id)
+    channel = fleet.worst(node_id)
     if channel is None:
         return Condition(ALIVE, "", peer.since_ms)
     health = fleet.health(node_id, channel)
     return Condition(DEGRADED, said(link(channel, health)), health.since_ms)
-
-
-def worst(fleet: Fleet, node_id: str) -> Channel | None:
-    """The channel to a peer in the gravest trouble. Asked of every peer at every change, so it builds nothing."""
-    found, gravity = None, len(TROUBLE)
-    get = fleet.channels.get
-    for channel in NINE:
-        health = get((node_id, channel))
-        if health is not None and health.state in GRAVITY and not health.held and GRAVITY[health.state] < gravity:
-            found, gravity = channel, GRAVITY[health.state]
-    return found
 
 
 def _silence(fleet: Fleet, node_id: str) -> str:

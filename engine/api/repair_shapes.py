@@ -6,10 +6,8 @@ import msgspec
 
 from engine.model.channel import Channel
 from engine.model.moment import Moment
-from engine.model.repair import Action, Repair
+from engine.model.repair import Action, Repair, left
 from engine.state import Fleet
-
-HOUR_S = 3_600.0
 
 
 class StepView(msgspec.Struct, frozen=True):
@@ -55,7 +53,6 @@ def repairs(fleet: Fleet, now: Moment) -> list[RepairView]:
 
 def repair(fleet: Fleet, one: Repair, now: Moment) -> RepairView:
     """One of them."""
-    recent = [at for at in fleet.escalations.get(one.peer, ()) if now.mono - at < HOUR_S]
     return RepairView(
         fleet.name_of(one.peer),
         one.channel,
@@ -65,7 +62,7 @@ def repair(fleet: Fleet, one: Repair, now: Moment) -> RepairView:
         one.action,
         _left_s(one.due, now) if one.due < float("inf") else None,
         _left_s(one.held_until, now) if one.held_until > now.mono else None,
-        max(0, fleet.config.repair.per_hour - len(recent)),
+        left(fleet.escalations.get(one.peer, ()), now.mono, fleet.config.repair.per_hour),
         [StepView(int(step.level), step.at_ms, step.what, step.outcome) for step in one.steps],
         [CommandView(shlex.join(command.argv), command.does) for command in one.plan],
         one.working,

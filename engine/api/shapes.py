@@ -66,8 +66,8 @@ def channels(fleet: Fleet, now: Moment, only: str = "") -> dict[str, dict[Channe
     shown = built(fleet)
     return {
         member.name: {channel: _channel(fleet, fleet.health(member.id, channel), now) for channel in shown}
-        for member in sorted(fleet.roster.members, key=lambda one: one.name)
-        if member.id != fleet.me.id and member.present and only in ("", member.name, member.id)
+        for member in sorted(fleet.others(), key=lambda one: one.name)
+        if only in ("", member.name, member.id)
     }
 
 
@@ -131,7 +131,7 @@ def latency_ms(found: ChannelHealth) -> float | None:
 
 def _node(fleet: Fleet, now: Moment) -> NodeView:
     me = fleet.me
-    mine = fleet.member(me.id)
+    mine = fleet.mine
     shown = fingerprint(mine.bundle) if mine else ""
     return NodeView(me.name, me.id, me.version, me.pid, _uptime(fleet, now), me.terminal, shown)
 

@@ -83,7 +83,7 @@ def fail(
 def _just_met(fleet: Fleet, peer: str, now: Moment) -> bool:
     """Whether one of the two has just joined. By the clock of whoever admitted it: where that is off, what does not
     work is called broken at once."""
-    joined = [one.joined_ms for one in (fleet.member(peer), fleet.member(fleet.me.id)) if one]
+    joined = [one.joined_ms for one in (fleet.member(peer), fleet.mine) if one]
     return 0 <= now.wall_ms - max(joined, default=0) < MET_MS
 
 

@@ -13,10 +13,9 @@ import msgspec
 from immutables import Map
 
 from engine.effects import Save
-from engine.health.remedies import spent
 from engine.model.moment import Moment
 from engine.model.records import PutMeta
-from engine.model.repair import Action, Asker, Ended, Mending
+from engine.model.repair import Action, Asker, Ended, Mending, spent
 from engine.state import Fleet
 
 META = "mending"

@@ -21,14 +21,13 @@ import msgspec
 from engine.effects import Arm, Effect, Publish, Raise, Resolve, Save, Undertake
 from engine.health.kept import record
 from engine.health.plan import prompt
-from engine.health.remedies import spent
 from engine.model.envelope import Kind
 from engine.model.event import RepairMoved
 from engine.model.finding import Finding, Severity
 from engine.model.moment import Moment
 from engine.model.packets import Mend, Mended, pack
 from engine.model.records import AddEntry
-from engine.model.repair import Action, Asker, Ended
+from engine.model.repair import Action, Asker, Ended, spent
 from engine.security.role import may_send
 from engine.signals import (
     Found,

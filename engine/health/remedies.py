@@ -12,7 +12,6 @@ from engine.model.peer import GONE, THERE
 from engine.model.repair import Action, Level, Repair
 from engine.state import Fleet
 
-HOUR_S = 3_600.0
 # The channels whose break begins a ladder by itself: what else carries is dearer or slower.
 FIRST = (Channel.NATS, Channel.HTTP)
 BROKEN = frozenset({ChannelState.BROKEN, ChannelState.QUARANTINED})
@@ -33,17 +32,6 @@ def remedy(channel: Channel, state: ChannelState) -> Action | None:
 def above(level: Level, levels: tuple[int, ...]) -> Level | None:
     """The next rung that is in use; None at the top."""
     return next((one for one in Level if one > level and one in levels), None)
-
-
-def spent(times: tuple[float, ...], now_mono: float) -> tuple[float, ...]:
-    """Those of the last hour."""
-    return tuple(at for at in times if now_mono - at < HOUR_S)
-
-
-def opens_at(times: tuple[float, ...], now_mono: float, per_hour: int) -> float:
-    """When one more may follow: 0 for now."""
-    recent = spent(times, now_mono)
-    return recent[-per_hour] + HOUR_S if len(recent) >= per_hour else 0.0
 
 
 def is_there(fleet: Fleet, peer: str) -> bool:

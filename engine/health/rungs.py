@@ -15,7 +15,7 @@ import msgspec
 
 from engine.effects import Effect, Publish, Raise, Save, StartPeer
 from engine.health import kept, plan
-from engine.health.remedies import absent, opens_at, others, remedy, spent
+from engine.health.remedies import absent, others, remedy
 from engine.model.channel import ChannelState
 from engine.model.envelope import Kind
 from engine.model.event import RepairMoved
@@ -23,7 +23,7 @@ from engine.model.finding import Finding, Severity
 from engine.model.moment import Moment
 from engine.model.packets import Mend, Mended, pack
 from engine.model.records import AddEntry
-from engine.model.repair import DOES, Action, Ended, Level, Repair
+from engine.model.repair import DOES, Action, Ended, Level, Repair, opens_at, spent
 from engine.model.repair import Step as Done
 from engine.security.role import may_send
 from engine.signals import Found, MendWanted, PlanRan, Posted, ProbeAsked

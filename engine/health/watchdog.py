@@ -134,7 +134,7 @@ def _recent(watch: Watch, now: Moment) -> tuple[tuple[float, float], ...]:
 
 def _glance(fleet: Fleet) -> tuple[Fleet, list[str]]:
     """The peers of this look: all of a small fleet, the next ones of a large."""
-    others = [one.id for one in fleet.roster.members if one.present and one.id != fleet.me.id]
+    others = [one.id for one in fleet.others()]
     if len(others) <= GLANCE:
         return fleet, others
     start = fleet.watch.turn % len(others)

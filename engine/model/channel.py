@@ -89,6 +89,15 @@ class ChannelState(StrEnum):
     ABSENT = "ABSENT"
 
 
+# How grave a channel's trouble is: 0 is the worst.
+TROUBLE = {
+    ChannelState.QUARANTINED: 0,
+    ChannelState.BROKEN: 1,
+    ChannelState.HEALING: 2,
+    ChannelState.DEGRADED: 3,
+}
+
+
 class Change(msgspec.Struct, frozen=True):
     """One change of state: when (wall milliseconds), from what to what, and why."""
 

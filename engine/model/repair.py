@@ -7,6 +7,7 @@ The actions are a closed table: a peer names one of them and nothing else ever h
 broken to everybody and therefore ours to mend.
 """
 
+from collections.abc import Iterable
 from enum import IntEnum, StrEnum
 
 import msgspec
@@ -69,6 +70,25 @@ class Command(msgspec.Struct, frozen=True):
     argv: tuple[str, ...]
     does: str
     here: bool = True
+
+
+HOUR_S = 3_600.0
+
+
+def spent(times: Iterable[float], now_mono: float) -> tuple[float, ...]:
+    """Of the moments at which something was begun, those of the last hour."""
+    return tuple(at for at in times if now_mono - at < HOUR_S)
+
+
+def left(times: Iterable[float], now_mono: float, per_hour: int) -> int:
+    """How many more may follow now."""
+    return max(0, per_hour - len(spent(times, now_mono)))
+
+
+def opens_at(times: Iterable[float], now_mono: float, per_hour: int) -> float:
+    """When one more may follow: 0 for now."""
+    recent = spent(times, now_mono)
+    return recent[-per_hour] + HOUR_S if len(recent) >= per_hour else 0.0
 
 
 class Repair(msgspec.Struct, frozen=True):

@@ -13,10 +13,10 @@ from contextlib import suppress
 
 from engine.errors import Fault, FleetError
 from engine.hands import Hands
-from engine.health.remedies import ended_node, opens_at
+from engine.health.remedies import ended_node
 from engine.loop import Loop
 from engine.model.channel import CHANNELS, Channel, ChannelState
-from engine.model.repair import Action, Command, Level, Ran, Repair
+from engine.model.repair import Action, Command, Level, Ran, Repair, opens_at
 from engine.signals import MendWanted, PlanApproved, PlanRan, ProbeAsked, RepairAsked
 from engine.state import Fleet
 from engine.verbs.desk import recipients
@@ -31,8 +31,6 @@ MARGIN_S = 10.0
 ACTION_S = 40.0
 # A restart that is refused is refused at once.
 SHORT_S = 0.2
-# The worst first: what a repair without a named channel is about.
-GRAVITY = (ChannelState.QUARANTINED, ChannelState.BROKEN, ChannelState.HEALING, ChannelState.DEGRADED)
 
 
 class Workbench:
@@ -48,7 +46,7 @@ class Workbench:
         node = self._id(peer)
         fleet = self._loop.fleet
         peer = fleet.name_of(node)
-        chosen = channel or worst(fleet, node)
+        chosen = channel or fleet.worst(node)
         if chosen is None or (node, chosen) not in fleet.channels:
             why = f"{chosen} to {peer} is not set up here" if chosen else f"no channel to {peer} is broken"
             raise FleetError("usage.repair", "Nothing to repair", why, f"see `fleet channels {peer}`", Fault.THEIRS)
@@ -160,16 +158,6 @@ class Workbench:
 
     def _id(self, peer: str) -> str:
         return recipients(self._loop.fleet, peer)[0].id
-
-
-def worst(fleet: Fleet, node: str) -> Channel | None:
-    """The channel to a peer that is in the gravest trouble."""
-    found = [
-        (GRAVITY.index(health.state), number, channel)
-        for number, channel in enumerate(Channel)
-        if (health := fleet.channels.get((node, channel))) is not None and health.state in GRAVITY and not health.held
-    ]
-    return min(found)[2] if found else None
 
 
 def _begun(fleet: Fleet, node: str, channel: Channel, level: int, asked_at: float) -> bool:

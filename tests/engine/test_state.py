@@ -4,8 +4,9 @@ import re
 
 from msgspec.structs import replace
 
+from engine.model.channel import Channel, ChannelState
 from engine.model.envelope import KINDS, Kind, Urgency
-from tests.engine.script import fleet
+from tests.engine.script import fleet, with_health
 from tests.house import ROOT
 
 
@@ -29,6 +30,17 @@ def test_what_this_node_sends_is_as_its_kind_says() -> None:
         assert (made.urgency, made.ttl_s) == ((spec.urgency, spec.ttl_s) if spec.durable else (Urgency.LOW, 0)), kind
     said = value.envelope("B", Kind.CONTEXT, "m1", 5, urgency=Urgency.URGENT, ttl_s=0)
     assert (said.urgency, said.ttl_s) == (Urgency.URGENT, 0)
+
+
+def test_the_worst_channel_is_the_gravest_and_not_held() -> None:
+    """Of two alike the first by its number; what a person holds back is no trouble, and neither is what works."""
+    value = fleet("A", "B")
+    assert value.worst("B") is None
+    value = with_health(value, "B", Channel.NATS, state=ChannelState.DEGRADED)
+    for channel in (Channel.RELAY, Channel.HTTP):
+        value = with_health(value, "B", channel, state=ChannelState.BROKEN)
+    assert value.worst("B") is Channel.HTTP
+    assert with_health(value, "B", Channel.HTTP, held=True).worst("B") is Channel.RELAY
 
 
 def test_nobody_else_makes_one() -> None:
