@@ -26,7 +26,7 @@ async def test_compose_shows_whom_it_reaches_and_follows_the_receipt() -> None:
         await settle(pilot)
         app.show_peer("peers", "id-mac2")
         await press(pilot, "m")
-        for size in ((6, 24), WIDE):
+        for size in ((8, 24), WIDE):
             await pilot.resize_terminal(*size)
             await settle(pilot)
         assert "reaches 1 peer" in told(app)
