@@ -152,11 +152,16 @@ def found(root: Path) -> Demo | None:
     return Demo(root, names)
 
 
+def check_count(count: int, least: int = 1) -> None:
+    """Raises `FleetError` `usage.nodes` for what is no number of nodes, or too small a one for what is to be shown."""
+    if not least <= count <= MOST:
+        said = f"{count}; {least} to {MOST} fit"
+        raise FleetError("usage.nodes", "Not a number of nodes", said, "3 show everything", Fault.THEIRS)
+
+
 def prepared(root: Path, count: int) -> Demo:
     """A new demo in `root`, which must be empty or not exist. Raises `FleetError` `usage.nodes`, `usage.folder`."""
-    if not 1 <= count <= MOST:
-        said = f"{count}; 1 to {MOST} fit on one machine"
-        raise FleetError("usage.nodes", "Not a number of nodes", said, "3 show everything", Fault.THEIRS)
+    check_count(count)
     if root.exists() and any(root.iterdir()):
         step = "name another with --home, or remove what is in it"
         raise FleetError("usage.folder", "The folder is not empty", str(root), step, Fault.THEIRS)

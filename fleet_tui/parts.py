@@ -44,7 +44,7 @@ class Running:
         """Raises `FleetError` `usage.config` for a configuration that does not fit."""
         resolved = configured(home)
         self.home, self.config = home, resolved.config
-        self.engine = Engine(home, resolved, __version__, key_file(), start_command(home))
+        self.engine = Engine(home, resolved, __version__, key_file(), start_command(home, "--unless-stopped"))
         api = resolved.config.api
         port = api.tcp_port if api.tcp else None
         origins = self.engine.resolved.origins

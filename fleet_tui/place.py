@@ -34,11 +34,11 @@ def api_socket(home: Path) -> Path:
     return run_dir(home) / API
 
 
-def start_command(home: Path, environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """What starts the node of `home` from anywhere on this machine, unless a person stopped it: as this program was
-    started, with the one thing of its environment that makes it the same node."""
+def start_command(home: Path, *how: str, environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """`fleet up` with these flags for `home`, from anywhere on this machine: as this program was started, with the one
+    thing of its environment that makes it the same node."""
     import sys
 
     packages = Path(__file__).parent.parent
     own = [f"PYTHONPATH={packages}", *(f"{name}={environ[name]}" for name in ("FLEET_KEY_FILE",) if environ.get(name))]
-    return ("env", *own, sys.executable, "-m", "fleet_tui", "--home", str(home), "up", "--unless-stopped")
+    return ("env", *own, sys.executable, "-m", "fleet_tui", "--home", str(home), "up", *how)

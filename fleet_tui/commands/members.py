@@ -1,5 +1,7 @@
 """Members from the command line (edge): init, invite, join, revoke, leave, peers, role."""
 
+import sys
+
 from fleet_tui import plain
 from fleet_tui.call import Call
 from fleet_tui.commands import home, node, onboard
@@ -28,13 +30,17 @@ def invite(call: Call) -> int:
 
 def join(call: Call) -> int:
     """Join the fleet that a code is from; the node is started if none runs. A person sees the ten checks at once."""
+    from engine.membership.invite import parse  # only here, for it brings the ciphers along
+
+    code = sys.stdin.readline() if call.args.code == "-" else call.args.code
+    parse(code)
     node.ensure(call)
-    status = call.node.post("/join", {"code": call.args.code}, JOIN_S)
+    status = call.node.post("/join", {"code": code}, JOIN_S)
     done = f"{status['node']['name']} is now in {status['fleet']['name']}."
     call.show(status, [done, "", *plain.peers(status["peers"])])
     if call.as_json:
         return 0
-    call.say("", "Ten checks of the two machines:")
+    call.say("")
     return onboard.ticked(call, "")
 
 

@@ -1,7 +1,9 @@
 """The node from the command line (edge): up, down, restart, status, metrics."""
 
+import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,7 +17,7 @@ from fleet_tui import plain
 from fleet_tui.call import Call
 from fleet_tui.commands import home
 from fleet_tui.launch import Problem, launch
-from fleet_tui.place import program
+from fleet_tui.place import program, start_command
 
 # Draining is given this long by the node itself; a stop beyond it is stuck.
 STOP_S = 60.0
@@ -36,9 +38,22 @@ def up(call: Call) -> int:
 
 
 def ensure(call: Call) -> None:
-    """Start the node if none runs, and say so beside the output."""
-    if not holder(call.home):
-        call.tell(f"{_is_up(start(call))}.")
+    """Start the node if none runs, and say so beside the output. It comes of a process of its own: a node shows the
+    arguments it was begun with to everybody on this machine for as long as it lives, and ours may hold a secret."""
+    if holder(call.home):
+        return
+    done = subprocess.run(
+        start_command(call.home, "--json"), stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    try:
+        said = json.loads(done.stdout)
+    except ValueError:
+        last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        step = "`fleet up` starts it and tells more"
+        raise FleetError("start.crashed", "The node could not start", last, step, Fault.OURS) from None
+    if "error" in said:
+        raise _raised(said["error"])
+    call.tell(f"{_is_up(said)}.")
 
 
 def start(call: Call) -> Any:

@@ -113,7 +113,7 @@ def test_a_crashed_node_is_started_and_a_stopped_one_is_not(pair: tuple[Node, No
     async def begin() -> Outcome:
         lines = SshLines(door.config, Proofs(atlas.home / FILE))
         there = {"socket": str(birch.home / "run" / slot.NAME), "seeds": str(birch.home / "seed-in")}
-        way = door.way(**there, start=start_command(birch.home))
+        way = door.way(**there, start=start_command(birch.home, "--unless-stopped"))
         target = Target(named, (Address(door.host),), b"", Ways(ssh=way))
         try:
             return await start_node(lines, target, BUDGET_S)

@@ -1,0 +1,48 @@
+"""What is refused before anything is made: no folder, no node, no trace."""
+
+import io
+import json
+import os
+import signal
+from argparse import Namespace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from engine.daemon.lock import await_end, holder
+from fleet_tui.call import Call
+from fleet_tui.cli import DEFAULTS, main
+from fleet_tui.commands import node
+
+DEMOS = [("--script", "--nodes", "2"), ("--script", "--nodes", "99"), ("--drill", "--nodes", "2"), ("--nodes", "0")]
+
+
+@pytest.mark.parametrize("argv", DEMOS, ids=" ".join)
+def test_a_demo_of_no_number_makes_no_folder(
+    home: Path, monkeypatch: pytest.MonkeyPatch, argv: tuple[str, ...]
+) -> None:
+    """Its folder is made once it is known what will be in it."""
+    monkeypatch.setattr("tempfile.mkdtemp", lambda **_: pytest.fail("a folder was made"))
+    assert main(["demo", *argv]) == 2
+
+
+def test_a_code_that_cannot_be_read_starts_no_node(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The home is as empty as before, whether the code was an argument or a line of standard input."""
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    for code in ("nonsense", "fleet1-abc", "-"):
+        assert main(["--home", str(home), "join", code]) == 2, code
+    assert list(home.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_node_begun_for_a_join_does_not_show_the_code(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its arguments name its home and nothing of what was asked."""
+    monkeypatch.setenv("FLEET_NET_LISTEN", "127.0.0.1")
+    node.ensure(Call(Namespace(**DEFAULTS | {"home": str(home), "json": True, "code": "fleet1-secret"})))
+    pid = holder(home)
+    assert pid is not None
+    shown = psutil.Process(pid).cmdline()
+    os.kill(pid, signal.SIGTERM)
+    assert await_end(pid, 60)
+    assert (str(home) in shown, "fleet1-secret" in json.dumps(shown)) == (True, False)
