@@ -118,7 +118,8 @@ def why(fleet: Fleet, peer: str, channel: Channel, now: Moment, size: int, plan:
     look = CHANNEL[health.state]
     order = plan(peer)
     lines: list[Spans] = [((f"{look.glyph} {channel} to {fleet.name_of(peer)} is {look.word}", look.ink),), ()]
-    lines += wrap(REASONS[health.state].format(channel=channel, why=health.reason or "no reason was given"), size)
+    unsaid = "it was never tried" if health.state is ChannelState.UNKNOWN else "no reason was given"
+    lines += wrap(REASONS[health.state].format(channel=channel, why=health.reason or unsaid), size)
     if health.held:
         lines += wrap("You hold it back: the cascade passes it over until x lets it in again.", size, "warn")
     elif channel in order:
@@ -136,6 +137,6 @@ REASONS = {
     ChannelState.BROKEN: "The last tries failed: {why}. It is not used; probes look after it, ever more rarely.",
     ChannelState.HEALING: "It answers again after it was broken ({why}). Three good probes make it healthy.",
     ChannelState.QUARANTINED: "{why}. Nothing goes over it until a person has looked: a changed key is never accepted.",
-    ChannelState.UNKNOWN: "It was never tried, and what was not measured is not claimed.",
+    ChannelState.UNKNOWN: "What was not measured is not claimed. What is known: {why}.",
     ChannelState.ABSENT: "It cannot be used here: {why}.",
 }

@@ -183,12 +183,8 @@ def _alike(old: Fleet, new: Fleet) -> bool:
 
 
 def used(fleet: Fleet) -> list[Channel]:
-    """The channels that someone has; the first three always."""
-    set_up = {
-        channel
-        for (_, channel), health in fleet.channels.items()
-        if health.state not in (ChannelState.ABSENT, ChannelState.UNKNOWN)
-    }
+    """The channels that someone has, tried or not; the first three always."""
+    set_up = {channel for (_, channel), health in fleet.channels.items() if health.state is not ChannelState.ABSENT}
     return [one for one in CHANNELS if one in set_up or one in (Channel.NATS, Channel.HTTP, Channel.RELAY)]
 
 

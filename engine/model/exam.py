@@ -29,7 +29,7 @@ class Exam(msgspec.Struct, frozen=True):
 
 class Tick(msgspec.Struct, frozen=True):
     """One of the ten checks of a pair of machines that met for the first time. `done`: there is an answer (`health`,
-    `said`). `required`: without it the two cannot work together."""
+    `said`), about the machine called `peer`. `required`: without it the two cannot work together."""
 
     code: str
     title: str
@@ -37,6 +37,7 @@ class Tick(msgspec.Struct, frozen=True):
     done: bool = False
     health: Health = Health.UNKNOWN
     said: str = ""
+    peer: str = ""
 
     @property
     def holds(self) -> bool:

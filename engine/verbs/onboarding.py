@@ -87,7 +87,7 @@ class Onboarding:
         }
         work = how[tick.code](node, wait_s) if tick.code in how else self._asked(tick.code, node, wait_s)
         health, said = await work
-        return replace(tick, done=True, health=health, said=said)
+        return replace(tick, done=True, health=health, said=said, peer=self._loop.fleet.name_of(node))
 
     async def _asked(self, code: str, node: str, wait_s: float) -> Answer:
         ask = onboard.ASKED[code]

@@ -22,6 +22,8 @@ def ticked(call: Call, peer: str) -> int:
         if "error" in tick:
             error = tick["error"]
             raise FleetError(error["code"], error["title"], error["detail"], error["next_step"])
+        if not ticks and not call.as_json:
+            call.say(f"Ten checks of this machine and {tick['peer']}:")
         ticks.append(tick)
         call.row(tick, doctor_text.tick(tick))
     failed = [one for one in ticks if one["required"] and one["health"] != "well"]

@@ -234,7 +234,7 @@ def test_onboarding(pair: list[Node]) -> None:
     assert ran.status == 0, ran
     ticks = {one["code"]: one for one in ran.values}
     assert len(ticks) == len(ran.values) == 10
-    assert all(one["done"] and one["said"] for one in ticks.values())
+    assert all(one["done"] and one["said"] and one["peer"] == "atlas" for one in ticks.values())
     for code in ("roster", "keys", "clock", "p1", "p2", "disk", "message"):
         assert ticks[code]["health"] == "well", ticks[code]
     assert ticks["p3"]["health"] == "unused"

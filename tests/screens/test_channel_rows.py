@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 from msgspec.structs import replace
 
-from engine.model.channel import CHANNELS, Channel
+from engine.model.channel import CHANNELS, Channel, ChannelState
 from engine.model.moment import Moment
 from engine.model.peer import Peer
 from screens import channel_lines, peer_lines
@@ -94,6 +94,10 @@ def test_narrow_leaves_out_what_nobody_has() -> None:
     assert "+6 not set up" in words(grid.heading(76))
     assert (grid.across(1, -1, 76), grid.across(1, 1, 76), grid.across(3, 1, 76), grid.across(8, 0, 76)) == (1, 2, 3, 1)
     assert (grid.across(1, -1, 118), grid.across(8, 1, 118)) == (0, 8)
+    armed = replace(SMALL, channels=SMALL.channels.set(("id-nas", Channel.WOL), health(ChannelState.UNKNOWN)))
+    grid = ChannelRows(armed, NOW, "", "name")
+    assert Channel.WOL in grid.shown(76)
+    assert "+5 not set up" in words(grid.heading(76))
 
 
 def test_filter_and_sort() -> None:
