@@ -24,7 +24,7 @@ from engine.core import Core
 from engine.daemon.rundir import make_run_dir
 from engine.errors import FleetError
 from engine.health.cascade import reached
-from engine.home import BROKER
+from engine.home import BROKER, PROOFS
 from engine.membership import waking
 from engine.membership.datagram import Datagrams
 from engine.membership.discovery_mdns import Beacon, Telling
@@ -42,7 +42,6 @@ from engine.transports.http.peerport import Joining, PeerPort
 from engine.transports.nats import Nats
 from engine.transports.seed.bed import NAME as SEEDS
 from engine.transports.ssh.lines import SshLines
-from engine.transports.ssh.proofs import FILE as PROOFS
 from engine.transports.ssh.proofs import Proofs
 from engine.transports.ssh.slot import NAME as SLOT
 from engine.transports.ssh.way import SshHerald

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 import pytest
 
 from engine.daemon import stopped
+from engine.home import PROOFS
 from engine.model.channel import Outcome, Verdict
 from engine.model.roster import Address
 from engine.model.ways import Ways
 from engine.transports.ssh import slot, voucher
 from engine.transports.ssh.lines import SshLines
-from engine.transports.ssh.proofs import FILE, Proofs
+from engine.transports.ssh.proofs import Proofs
 from engine.transports.ssh.start import start_node
 from fleet_tui.place import start_command
 from tests.e2e.node import Node, join, start
@@ -111,7 +112,7 @@ def test_a_crashed_node_is_started_and_a_stopped_one_is_not(pair: tuple[Node, No
     (birch.home / "config.toml").write_text('[net]\nlisten = "127.0.0.1"\n')
 
     async def begin() -> Outcome:
-        lines = SshLines(door.config, Proofs(atlas.home / FILE))
+        lines = SshLines(door.config, Proofs(atlas.home / PROOFS))
         there = {"socket": str(birch.home / "run" / slot.NAME), "seeds": str(birch.home / "seed-in")}
         way = door.way(**there, start=start_command(birch.home, "--unless-stopped"))
         target = Target(named, (Address(door.host),), b"", Ways(ssh=way))

@@ -11,7 +11,6 @@ when ours has started anew too.
 """
 
 import logging
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,13 +18,13 @@ from pathlib import Path
 import msgspec
 
 from engine.errors import FleetError
+from engine.home import write_private
 from engine.model.ways import SshWay, door
 from engine.transports.base import Target
 from engine.wire import Refusal, frames, peek
 
 log = logging.getLogger(__name__)
 
-FILE = "ssh-proofs.json"
 # A fleet's members and those that left it; beyond, the oldest go.
 LIMIT = 1_024
 
@@ -87,15 +86,10 @@ class Proofs:
         """Not kept, it has to be proved again after the next start: no reason to fail a delivery."""
         if self._path is None:
             return
-        fresh = self._path.with_name(f"{FILE}.new")
         try:
-            fresh.unlink(missing_ok=True)
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(msgspec.json.encode(self._known))
-            fresh.replace(self._path)
+            write_private(self._path, msgspec.json.encode(self._known))
         except OSError as error:
-            log.warning("%s cannot be kept: %s", FILE, error.strerror or error)
+            log.warning("%s cannot be kept: %s", self._path.name, error.strerror or error)
 
 
 def _is_from(peer: str, reply: bytes) -> bool:

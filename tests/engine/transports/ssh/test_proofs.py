@@ -5,9 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from engine.home import PROOFS
 from engine.model.envelope import Envelope, Kind
 from engine.model.ways import SshWay, Ways, door
-from engine.transports.ssh.proofs import FILE, LIMIT, Proof, Proofs
+from engine.transports.ssh.proofs import LIMIT, Proof, Proofs
 from engine.wire import TAG_SIZE, head
 from tests.nodes import Target
 
@@ -69,7 +70,7 @@ def test_another_announcement_has_to_be_proved_anew(told: dict[str, object]) -> 
 
 def test_a_proof_outlives_a_start(home: Path) -> None:
     """They are kept in the home, for its owner alone, the newest of many; a file that cannot be read proves nothing."""
-    path = home / FILE
+    path = home / PROOFS
     for number in range(2):
         proofs = Proofs(path)
         heard(proofs)
