@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from engine.model.channel import Channel
-from engine.model.envelope import KINDS, WAITABLE, Kind, Rung
+from engine.model.envelope import KINDS, TTL_LIMIT_S, WAITABLE, Kind, Rung
 from engine.model.repair import Action
 from engine.model.roster import Role
 
@@ -65,6 +65,14 @@ def seconds(text: str) -> int:
     if not number.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no duration: write 90, 90s, 15m, 2h or 7d")
     return int(number) * UNITS[unit]
+
+
+def life(text: str) -> int:
+    """How long something is valid: at least a second, at most ten years."""
+    found = seconds(text)
+    if not 1 <= found <= TTL_LIMIT_S:
+        raise argparse.ArgumentTypeError(f"{text!r} is no lifetime: 1s to {TTL_LIMIT_S // 86_400}d")
+    return found
 
 
 def count(text: str) -> int:
@@ -145,7 +153,7 @@ VERBS: tuple[Verb, ...] = (
         "print a code that lets one machine join",
         (
             arg("--role", choices=words(Role), default=Role.WORKER.value, help="what it will be (default worker)"),
-            arg("--ttl", type=seconds, default=900, metavar="TIME", help="how long it is valid (default 15m)"),
+            arg("--ttl", type=life, default=900, metavar="TIME", help="how long it is valid (default 15m)"),
         ),
         changes=True,
     ),

@@ -385,9 +385,10 @@ def member_id(fleet: Fleet, name: str) -> str:
     """The id of a member by name or id. Raises `FleetError` `unknown.peer`."""
     member = fleet.roster.named(name) or fleet.member(name)
     if member is None:
-        known = ", ".join(sorted(one.name for one in fleet.roster.members if one.present))
-        said = f"`{name}`; there are {known}"
-        raise FleetError("unknown.peer", "Nobody of that name", said, "`fleet peers` lists them")
+        others = sorted(one.name for one in fleet.others())
+        said = f"`{name}`; there are {', '.join(others)}" if others else f"`{name}`; nobody else is in the fleet yet"
+        step = "`fleet peers` lists them" if others else "`fleet invite` brings a machine into it"
+        raise FleetError("unknown.peer", "Nobody of that name", said, step)
     return member.id
 
 

@@ -146,7 +146,6 @@ class Desk:
         if via in needed and not needed[via][1]:
             why = f"`{needed[via][0]}` is not set, so nothing could go by {via}"
             step = f"set `{needed[via][0]}` (`fleet config path`) and start the node again, or leave out --via"
-            waitable(rung, story.session)
             raise FleetError("usage.channel", "That channel is not set up", why, step, Fault.THEIRS)
         if via is not None and via not in here:
             why = f"{via} is none of those this node has: {', '.join(sorted(here))}"
@@ -157,6 +156,7 @@ class Desk:
         within `timeout_s`, and `usage.rung` for a rung that cannot be waited for."""
         async with self._bus.subscribe() as feed:
             story = await self.story(msg_id)
+            waitable(rung, story.session)
             if _settled(story.rung, rung):
                 return story
             try:
@@ -181,6 +181,15 @@ class Desk:
         member = fleet.roster.named(story.to)
         node = member.id if member else ""
         flying = under_way(fleet, node, story.id, self._clock.now()) if story.rung is Rung.ACCEPTED else ()
+        return _told(fleet, msgspec.structs.replace(story, tries=(*story.tries, *flying)), node)
+
+    async def group(self, name: str) -> Group | None:
+        """One message to several: the story of each copy; None where there is no such group."""
+        if not name.startswith(GROUP):
+            return None
+        await self._hands.flush()
+        stories = tuple([await self.story(msg_id) for msg_id in await self._reader.group(name)])
+        return Group(name, stories, summed(stories)) if stories else None
 
     async def why(self, name: str) -> Group | Story | Arrival:
         """What became of a message, ours or for us, or of one to several. Raises `FleetError` `unknown.message`."""
@@ -192,16 +201,6 @@ class Desk:
             if not found or found[0].id != whole:
                 raise
             return Arrival(**msgspec.structs.asdict(found[0]), story=arrived(found[0]))
-
-        return _told(fleet, msgspec.structs.replace(story, tries=(*story.tries, *flying)), node)
-
-    async def group(self, name: str) -> Group | None:
-        """One message to several: the story of each copy; None where there is no such group."""
-        if not name.startswith(GROUP):
-            return None
-        await self._hands.flush()
-        stories = tuple([await self.story(msg_id) for msg_id in await self._reader.group(name)])
-        return Group(name, stories, summed(stories)) if stories else None
 
     async def _whole(self, msg_id: str) -> str:
         """An id as it was given, or the one id that ends so: screens show the ends of ids."""
@@ -279,7 +278,7 @@ def recipients(fleet: Fleet, to: str) -> list[Member]:
     if found:
         return found
     if to in (fleet.me.id, fleet.me.name):
-        raise FleetError("usage.self", "That is this machine", to, "name another one (`fleet peers`)", Fault.THEIRS)
+        raise FleetError("usage.self", "That is this machine", f"`{fleet.me.name}`", _next(others), Fault.THEIRS)
     raise FleetError("unknown.recipient", "No such recipient", _known(to, others), _next(others), Fault.THEIRS)
 
 
@@ -292,9 +291,13 @@ def _fits(member: Member, to: str) -> bool:
 
 
 def _known(to: str, others: Iterable[Member]) -> str:
-    if to.startswith(BY_ROLE) and to.removeprefix(BY_ROLE) not in Role.__members__.values():
+    role = to.removeprefix(BY_ROLE) if to.startswith(BY_ROLE) else ""
+    if to.startswith(BY_ROLE) and role not in Role.__members__.values():
         return f"`{to}`: roles are {', '.join(Role)}"
-    return f"`{to}` is none of: {', '.join(sorted(member.name for member in others)) or 'nobody yet'}"
+    if not others:
+        return f"`{to}`: nobody else is in the fleet yet"
+    known = ", ".join(sorted(f"{member.name} ({member.role})" if role else member.name for member in others))
+    return f"`{to}`: no other machine is {role}; there are {known}" if role else f"`{to}` is none of: {known}"
 
 
 def _next(others: list[Member]) -> str:

@@ -312,6 +312,8 @@ USAGE = [
     ("send", "birch", "hi", "--ttl", "soon"),
     ("send", "birch", "hi", "--timeout", "-1"),
     ("messages", "--limit", "some"),
+    ("invite", "--ttl", "0"),
+    ("invite", "--ttl", "4000d"),
     ("role", "birch", "king"),
     ("--nonsense",),
 ]

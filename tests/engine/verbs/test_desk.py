@@ -1,0 +1,52 @@
+"""Who is meant by an address, and what is said where nobody is."""
+
+import pytest
+from msgspec.structs import replace
+
+from engine.api.routes import member_id
+from engine.config import Config
+from engine.errors import FleetError
+from engine.state import Fleet, Me
+from engine.verbs.desk import recipients
+from tests.engine.parts import ROSTER, A
+
+TRIO = Fleet(Me(A, "a", 1, "0"), Config(), ROSTER)
+ALONE = replace(TRIO, roster=replace(ROSTER, members=ROSTER.members[:1]))
+
+
+def refused(fleet: Fleet, to: str) -> FleetError:
+    """What is said of this address."""
+    with pytest.raises(FleetError) as caught:
+        recipients(fleet, to)
+    return caught.value
+
+
+@pytest.mark.parametrize("to", ["x", "all", "role:chief", "role:worker", "a", A])
+def test_nobody_to_name_is_a_machine_to_invite(to: str) -> None:
+    """In a fleet of one there is no other name to choose, and no list of peers to look into."""
+    said = refused(ALONE, to)
+    assert "`fleet invite`" in said.next_step
+    assert "none of" not in said.detail
+
+
+def test_this_machine_is_told_by_its_name() -> None:
+    """Whoever gave its id learns whose it is."""
+    assert refused(TRIO, A).detail == "`a`"
+    assert "`fleet peers`" in refused(TRIO, A).next_step
+
+
+def test_a_role_nobody_else_has_is_told_with_the_roles_there_are() -> None:
+    """The chief asks for the chief."""
+    assert (
+        refused(TRIO, "role:chief").detail
+        == "`role:chief`: no other machine is chief; there are b (worker), c (worker)"
+    )
+
+
+def test_an_unknown_peer_is_told_with_the_others() -> None:
+    """Never with this machine itself."""
+    with pytest.raises(FleetError, match=r"there are b, c$"):
+        member_id(TRIO, "x")
+    with pytest.raises(FleetError, match="nobody else is in the fleet yet") as caught:
+        member_id(ALONE, "x")
+    assert "`fleet invite`" in caught.value.next_step
