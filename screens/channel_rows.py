@@ -90,16 +90,21 @@ class ChannelRows(Rows):
         after = NEXT if size >= FULL else 0
         columns = len(self.shown(size))
         name = NAME if size >= 60 else 10
-        each = min(MOST, max(LEAST, (size - name - after) // columns))
-        return min(size - each * columns - after, NAME + 10), each, after
+        rest = after or (cells(self._left_out(size)) if size >= 60 else 0)
+        each = min(MOST, max(LEAST, (size - name - rest) // columns))
+        return min(size - each * columns - rest, NAME + 10), each, after
+
+    def _left_out(self, size: int) -> str:
+        """How many columns there are not."""
+        missing = len(CHANNELS) - len(self.shown(size))
+        return f"+{missing} not set up" if missing else ""
 
     def heading(self, size: int) -> Spans:
         name, each, after = self._wide(size)
         shown = self.shown(size)
-        left_out = len(CHANNELS) - len(shown)
         parts: list[Span] = [(cell("  peer", name), "dim")]
         parts += [(cell(f"P{CHANNELS[one].number} {one}" if each > 9 else str(one), each), "dim") for one in shown]
-        parts.append(("next goes by" if after else f"+{left_out} not set up" if left_out else "", "faint"))
+        parts.append(("next goes by" if after else self._left_out(size), "faint"))
         return fit(parts, size)
 
     def row(self, index: int, size: int, column: int) -> Spans:
