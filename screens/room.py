@@ -19,7 +19,7 @@ from engine.state import Fleet
 from screens import frame, roll
 from screens.census import Census
 from screens.desk import Desk
-from screens.keymap import PANES, ROOMS, Key, bindings, footer
+from screens.keymap import PANES, Key, bindings, footer
 from screens.memo import Memo
 from screens.needs import Need, needs
 from screens.sheet import Sheet
@@ -292,7 +292,3 @@ class Room(Screen[None], inherit_bindings=False):
         """Try every channel to the peer under the cursor."""
         peer, name = self.peer(), self.title_of_item()
         self.desk.ask(self, lambda engine: engine.probe(peer), lambda _: self.desk.note(f"probing {name}", "heal"))
-
-    def keys_of(self) -> tuple[Key, ...]:
-        """This room's own keys."""
-        return ROOMS[self.name_of_room]

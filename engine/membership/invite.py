@@ -43,14 +43,13 @@ _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
 class InviteCode(msgspec.Struct, frozen=True, array_like=True):
     """What a code says. `issuer`: the first 16 bytes of the hash of its device key; `pin`: SHA-256 of its TLS key
-    (SPKI); `endpoints`: `host:port` of its peer port, most likely first; `expires_s`: wall seconds, for people."""
+    (SPKI); `endpoints`: `host:port` of its peer port, most likely first."""
 
     fleet_id: str
     issuer: bytes
     pin: bytes
     endpoints: tuple[str, ...]
     secret: bytes
-    expires_s: int
 
     def __repr__(self) -> str:
         return f"InviteCode({self.fleet_id}, {self.endpoints})"
@@ -94,11 +93,11 @@ class Invites(msgspec.Struct, frozen=True):
     known: Map[bytes, Pending] = Map()
 
 
-def make(identity: Identity, fleet_id: str, endpoints: tuple[str, ...], secret: bytes, expires_ms: int) -> str:
+def make(identity: Identity, fleet_id: str, endpoints: tuple[str, ...], secret: bytes) -> str:
     """The code as one word to copy: `fleet1-…`, base32 with a length and a checksum. `secret`: 16 random bytes."""
     pin = tls_pin(identity.bundle.tls_cert)
     ends = endpoints[:ENDPOINTS_LIMIT]
-    code = InviteCode(fleet_id, _mark(identity.bundle), pin, ends, secret, expires_ms // 1_000)
+    code = InviteCode(fleet_id, _mark(identity.bundle), pin, ends, secret)
     packed = _encode(code)
     framed = len(packed).to_bytes(2) + packed
     return _PREFIX + base32(framed + hashlib.sha256(framed).digest()[:_CHECK_SIZE])

@@ -65,11 +65,10 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Command(msgspec.Struct, frozen=True):
-    """One command of a plan, and what it does. `here`: it can be run from this node."""
+    """One command of a plan, and what it does."""
 
     argv: tuple[str, ...]
     does: str
-    here: bool = True
 
 
 HOUR_S = 3_600.0

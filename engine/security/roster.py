@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from engine.errors import FleetError
 from engine.model.roster import Address, Member, Role, Roster, name_from, unfit
-from engine.security.ancestry import KEYRING_LIMIT, ROSTER, body, check_successor, digest, verify
+from engine.security.ancestry import ROSTER, body, check_successor, digest, verify
 from engine.security.identity import Identity, base32, verify_bundle
 
 # The checks belong to the deeds for whoever uses a roster; they are told apart because they change for other reasons.
@@ -32,7 +32,6 @@ __all__ = [
     "present",
     "readdress",
     "revoke",
-    "set_keyring",
     "set_role",
     "verify",
 ]
@@ -115,17 +114,6 @@ def readdress(
         raise _no_member(node_id)
     moved = replace(member, addresses=addresses, mac=mac or member.mac)
     return roster if moved == member else _next(roster, identity, now_ms, members=_with(roster, moved))
-
-
-def set_keyring(roster: Roster, identity: Identity, keyring: tuple[bytes, ...], now_ms: int) -> Roster:
-    """With another gossip keyring: one to three keys, one of them known already, so that no node goes deaf.
-
-    A key is replaced in three versions: (old, new), then (new, old), then (new,).
-    """
-    if not 1 <= len(keyring) <= KEYRING_LIMIT or not set(keyring) & set(roster.keyring):
-        why = f"{len(keyring)} keys; one to {KEYRING_LIMIT} are allowed, and one must be in use already"
-        raise FleetError("usage.keyring", "The gossip keyring cannot change so", why)
-    return _next(roster, identity, now_ms, keyring=keyring)
 
 
 def check_name(name: str) -> None:

@@ -67,7 +67,7 @@ class Admission:
         endpoints = await self._reach(self.asked)
         self._close_at(ttl_s)
         roster = self._hands.visible.roster
-        return Invite(invites.make(self._identity, roster.fleet_id, endpoints, secret, expires_ms), expires_ms)
+        return Invite(invites.make(self._identity, roster.fleet_id, endpoints, secret), expires_ms)
 
     async def asked(self, data: bytes) -> bytes:
         """A joiner's request at the peer port: its answer, once the roster that holds it is durable here."""

@@ -40,7 +40,7 @@ SECRET, NONCE = b"s" * 16, b"n" * 16
 WHERE = ("10.0.0.2:8856", "mac2.local:8856")
 HERE = (Address("10.0.0.3", http=8856),)
 ALONE = found(A, "a", "home", NOW, lambda size: bytes(range(size)))
-TEXT = make(A, ALONE.fleet_id, WHERE, SECRET, END)
+TEXT = make(A, ALONE.fleet_id, WHERE, SECRET)
 CODE = parse(TEXT)
 OPEN = invite(Invites(), SECRET, Role.CAPTAIN, END, NOW)
 ASKED = request(CODE, B, "b", HERE, NONCE)
@@ -75,20 +75,19 @@ def test_a_machine_joins() -> None:
 
 
 def test_a_code_says_where_and_whom() -> None:
-    """Fleet, issuer, TLS key, addresses and end are in it; the secret is not shown when it is printed."""
+    """Fleet, issuer, TLS key and addresses are in it; the secret is not shown when it is printed."""
     assert TEXT.startswith("fleet1-")
     assert (CODE.fleet_id, CODE.endpoints, CODE.secret) == (ALONE.fleet_id, WHERE, SECRET)
     assert CODE.pin == tls_pin(A.bundle.tls_cert)
-    assert CODE.expires_s == END // 1_000
     assert str(SECRET) not in repr(CODE) + repr(OPEN)
     many = tuple(f"10.0.0.{number}:8856" for number in range(9))
-    assert parse(make(A, ALONE.fleet_id, many, SECRET, END)).endpoints == many[:ENDPOINTS_LIMIT]
+    assert parse(make(A, ALONE.fleet_id, many, SECRET)).endpoints == many[:ENDPOINTS_LIMIT]
 
 
 @given(st.lists(st.text(max_size=30), max_size=ENDPOINTS_LIMIT).map(tuple), st.binary(min_size=16, max_size=16))
 def test_every_code_can_be_read(endpoints: tuple[str, ...], secret: bytes) -> None:
     """What is made is parsed, in capitals and broken over lines too."""
-    text = make(A, ALONE.fleet_id, endpoints, secret, END)
+    text = make(A, ALONE.fleet_id, endpoints, secret)
     assert (parse(text).endpoints, parse(text).secret) == (endpoints, secret)
     broken = "\n  ".join(text[at : at + 40] for at in range(0, len(text), 40))
     assert parse(f" {broken.upper()}\n") == parse(text)
@@ -97,7 +96,7 @@ def test_every_code_can_be_read(endpoints: tuple[str, ...], secret: bytes) -> No
 @pytest.mark.parametrize("host", ["a", "ab", "abc", "abcd", "abcde"])
 def test_every_letter_of_a_code_counts(host: str) -> None:
     """A mistyped letter anywhere is noticed, in the spare bits of the last one too."""
-    text = make(A, ALONE.fleet_id, (host,), SECRET, END)
+    text = make(A, ALONE.fleet_id, (host,), SECRET)
     for at in range(len("fleet1-"), len(text)):
         for letter in "ab7" if at < len(text) - 1 else "abcdefghijklmnopqrstuvwxyz234567":
             if text[at] != letter:

@@ -14,7 +14,7 @@ from engine.security.redact import MASK, mask, scrub
 
 A = Identity(b"a" * 32)
 SECRET = bytes(range(7, 39))
-CODE = make(A, A.id, ("10.0.0.2:8856",), SECRET[:16], 0)
+CODE = make(A, A.id, ("10.0.0.2:8856",), SECRET[:16])
 
 HIDDEN = {
     "an invite": (f"joining with {CODE} now", CODE[7:]),

@@ -21,7 +21,6 @@ from engine.security.roster import (
     present,
     readdress,
     revoke,
-    set_keyring,
     set_role,
     verify,
 )
@@ -49,7 +48,6 @@ DEEDS: dict[str, Callable[[Roster, Identity], Roster]] = {
     "leave": lambda roster, who: mark_left(roster, who, B.id, NOW + 1),
     "role": lambda roster, who: set_role(roster, who, "b", Role.CAPTAIN, NOW + 1),
     "address": lambda roster, who: readdress(roster, who, B.id, HERE, NOW + 1),
-    "keyring": lambda roster, who: set_keyring(roster, who, (*roster.keyring, NEW_KEY), NOW + 1),
 }
 
 
@@ -155,15 +153,6 @@ def test_addresses_change_only_when_they_do() -> None:
     assert moved.members[1].mac == "02:00:00:00:00:01"
     assert readdress(moved, A, B.id, HERE, NOW) is moved
     refused("usage.name", lambda: readdress(PAIR, A, C.id, HERE, NOW))
-
-
-@pytest.mark.parametrize(
-    "keyring", [(), (b"x" * 32,), (bytes(range(32)), b"1", b"2", b"3")], ids=["none", "all new", "four"]
-)
-def test_a_keyring_change_leaves_nobody_deaf(keyring: tuple[bytes, ...]) -> None:
-    """One to three keys, and one of them known already."""
-    assert ALONE.keyring == (bytes(range(32)),)
-    refused("usage.keyring", lambda: set_keyring(ALONE, A, keyring, NOW))
 
 
 @pytest.mark.parametrize("name", ["a", "mac2", "0-0", "a" * 32])
