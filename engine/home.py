@@ -36,7 +36,7 @@ class Entry(NamedTuple):
 
 TABLE = (
     *(Entry(name, secret=True) for name in (KEY, TOKEN, TLS_KEY)),
-    *(Entry(name) for name in (TLS_CERT, f"{STORE}*", GENERATION, BALLAST, CONFIG, TUNNELS, TERMINALS, STOPPED)),
+    *(Entry(name) for name in (TLS_CERT, f"{STORE}*", f"{GENERATION}*", BALLAST, CONFIG, TUNNELS, TERMINALS, STOPPED)),
     *(Entry(name) for name in (PORTS, PROOFS, SCREENS, LOCK, API_PORT)),
     *(Entry(name) for name in (BROKER, SEEDS, SEED_IN, REPAIRS, LOG, GIT)),
     # What git keeps is git's to arrange, and what peers laid into `SEED_IN` is looked at by its channel.

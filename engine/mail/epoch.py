@@ -26,7 +26,7 @@ from engine.model.finding import Finding, Severity
 from engine.model.mail import AckLine, Lane, Parcel, Waiting
 from engine.model.moment import Moment
 from engine.model.packets import Heartbeat, unpack
-from engine.model.records import OpenNumber, PutMeta, Record
+from engine.model.records import AddEntry, OpenNumber, PutMeta, Record
 from engine.signals import Arrived, Found, Signal
 from engine.state import Fleet
 
@@ -48,7 +48,9 @@ def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
     reused = any(_never_given(fleet, parcel.envelope.src, acks) for parcel, acks in said)
     if fleet.me.epoch < seen + reused and seen < HIGHEST:
         fleet, effects = _begun(fleet, seen + 1, lambda peer, epoch, seq: epoch == fleet.me.epoch, now)
-        return fleet, [*effects, Raise(Found(WENT_BACK))]
+        facts = {"code": WENT_BACK.code, "detail": WENT_BACK.detail}
+        noted = Save((AddEntry(now.wall_ms, fleet.me.id, "store", fleet.me.id, facts),))
+        return fleet, [*effects, noted, Raise(Found(WENT_BACK))]
     for parcel, acks in said:
         watermark = _lagging(fleet, parcel, acks)
         if watermark is not None:

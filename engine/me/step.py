@@ -42,8 +42,13 @@ def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
 
 
 def _started(fleet: Fleet, signal: Started, now: Moment) -> Step:
+    """A start is an entry, and so is each thing it found wrong with what it remembers: the finding ends with the
+    process, the entry stays."""
+    me = fleet.me.id
     facts = {"version": fleet.me.version, "epoch": str(fleet.me.epoch)}
-    return fleet, [Save((AddEntry(now.wall_ms, fleet.me.id, "start", fleet.me.id, facts),))]
+    wrong = sorted((one.code, one.detail) for one in fleet.findings.values() if one.code.startswith("store."))
+    noted = (AddEntry(now.wall_ms, me, "store", me, {"code": code, "detail": detail}) for code, detail in wrong)
+    return fleet, [Save((AddEntry(now.wall_ms, me, "start", me, facts), *noted))]
 
 
 def _broker(fleet: Fleet, signal: BrokerChanged, now: Moment) -> Step:

@@ -1,13 +1,15 @@
 """The file itself: opened, checked, put aside (edge).
 
 WAL with `synchronous=FULL`: a commit has returned only when its bytes are on the disk; after a crash the log is good
-up to its last whole transaction, whatever was torn behind it. At 4,096 pages (16 MB) it is carried over into the file.
+up to its last whole transaction, whatever was torn behind it; `frames` tells that from damage. At 4,096 pages (16 MB)
+it is carried over into the file.
 
 A whole check reads the whole file (a gigabyte a second), so a big store that was closed in order is not read through
 at every start. If something in it is damaged, the node ends when it meets it, leaves the log behind, and that makes
 the next start check.
 """
 
+import shutil
 import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -73,6 +75,15 @@ def put_aside(path: Path, wall_ms: int) -> Path:
     _index_of(path).unlink(missing_ok=True)
     sync_folder(path.parent)
     return aside
+
+
+def copy(path: Path, to: Path, log: bytes) -> None:
+    """A copy of a store that is not open, with this for its log; readable to this user alone."""
+    to.touch(mode=0o600)
+    log_of(to).touch(mode=0o600)
+    if path.exists():
+        shutil.copyfile(path, to)
+    log_of(to).write_bytes(log)
 
 
 def take_over(fresh: Path, path: Path) -> None:

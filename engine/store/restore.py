@@ -44,7 +44,7 @@ def mint(connection: sqlite3.Connection, seen: Generation, wall_ms: int) -> Birt
     stored = Generation(*(_number(connection, key) for key in (BOOTS, EPOCH, COMMITS)))
     birth = born(stored, seen, wall_ms)
     with Transaction(connection):
-        for key, number in ((BOOTS, birth.boots), (EPOCH, birth.epoch), (COMMITS, birth.commits)):
+        for key, number in ((BOOTS, birth.boots), (EPOCH, birth.epoch), (COMMITS, stored.commits + birth.lost)):
             connection.execute(
                 "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                 (key, number_data(number)),

@@ -11,29 +11,35 @@ from engine.model.roster import Roster
 
 
 class Generation(msgspec.Struct, frozen=True):
-    """A start, as the store and the file beside it remember it: its number and its stream epoch."""
+    """A start, as the store and the files beside it remember it: its number, its stream epoch, and how many
+    transactions there were in all."""
 
     boots: int = 0
     epoch: int = 0
+    commits: int = 0
 
 
 class Birth(msgspec.Struct, frozen=True):
     """This start of the node. `boots`: how many there were, this one counted. `epoch`: the stream epoch minted for it.
-    `went_back`: the store is older than one that this home has already had. `fresh`: it was made just now."""
+    `went_back`: the store is older than one that this home has already had; `lost`: so many transactions that were
+    durable are missing. `fresh`: it was made just now."""
 
     boots: int = 0
     epoch: int = 0
     went_back: bool = False
     fresh: bool = False
+    lost: int = 0
 
 
 def born(stored: Generation, seen: Generation, wall_ms: int) -> Birth:
-    """The start after `stored` and after `seen` (the file beside the store); its epoch not below the wall clock."""
+    """The start after `stored` and after `seen` (the files beside the store); its epoch not below the wall clock."""
+    lost = max(0, seen.commits - stored.commits)
     return Birth(
         max(stored.boots, seen.boots) + 1,
         max(stored.epoch + 1, seen.epoch + 1, wall_ms),
-        went_back=stored.boots < seen.boots or stored.epoch < seen.epoch,
+        went_back=stored.boots < seen.boots or stored.epoch < seen.epoch or lost > 0,
         fresh=not stored.boots,
+        lost=lost,
     )
 
 

@@ -22,7 +22,7 @@ import msgspec
 from engine.config import StoreConfig
 from engine.errors import FleetError
 from engine.home import BALLAST, GENERATION, STORE
-from engine.model.records import PutMeta, Record
+from engine.model.records import PutMeta, PutRoster, Record
 from engine.store import generation, trouble
 from engine.store.batch import Link
 from engine.store.opening import open_store
@@ -58,7 +58,7 @@ class Store:
         """Find or make the store, mint the epoch of this start, read it all. Raises `FleetError` (`store.*`)."""
         self._ballast = Ballast(self._home / BALLAST, fitting_mb(self._home, self._config.ballast_mb))
         connection, restored = open_store(self.path, self._beside, self._ballast, wall_ms)
-        self._writer = Writer(connection, self._link)
+        self._writer = Writer(connection, self._link, partial(generation.count, self._beside))
         self._boots = restored.birth.boots
         return restored
 
@@ -116,9 +116,12 @@ class Store:
         self._worker.put(wish)
 
     def _after(self, records: Sequence[Record]) -> Callable[[], None] | None:
-        """What else is to be done once these are durable: an epoch that was raised is written beside the store."""
+        """What else is to be done once these are durable: an epoch that was raised is written beside the store; and who
+        belongs to the fleet should not be in the log alone, for without that a node is nobody."""
         raised = [number_of(one.value) for one in records if isinstance(one, PutMeta) and one.key == EPOCH]
-        return partial(self._remember, Generation(self._boots, raised[-1])) if raised else None
+        if raised:
+            return partial(self._remember, Generation(self._boots, raised[-1]))
+        return self._writer.carry_over if any(isinstance(one, PutRoster) for one in records) else None
 
     def _remember(self, latest: Generation) -> None:
         """The file beside the store only detects; that it could not be written must not stop the node."""

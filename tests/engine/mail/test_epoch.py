@@ -44,6 +44,7 @@ def test_we_move_above_what_a_peer_remembers(signal: Arrived) -> None:
     said = script.hear(signal, at=1.0)
     assert said[0] == f"save meta store.epoch, m1 is #{NEWER + 1}/1, m2 is #{NEWER + 1}/2"
     assert said[1] == "ring mail.B at 1.000"
+    assert "save entry store A" in said
     assert script.fleet.me.epoch == NEWER + 1
     assert numbers(script) == {(NEWER + 1, 1): "m1", (NEWER + 1, 2): "m2"}
     assert (WENT_BACK.code, "") in script.fleet.findings

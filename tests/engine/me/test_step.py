@@ -1,6 +1,7 @@
 """What a node knows of itself: small facts, and findings that are told once."""
 
 import msgspec
+from immutables import Map
 
 from engine.me import step as me
 from engine.model.finding import Finding, Severity
@@ -30,6 +31,15 @@ def test_a_start_is_written_down() -> None:
     """With version and epoch, before anything else of it is visible."""
     node = script()
     assert node.hear(Started()) == ["save entry start A"]
+
+
+def test_what_a_start_found_wrong_with_its_memory_is_written_down() -> None:
+    """The finding ends with the process; the ledger keeps it."""
+    lost = Finding("store.went_back", "The store went back in time", Severity.HIGH, "3 transactions")
+    before = fleet("A", "B")
+    findings = Map({("store.went_back", ""): lost, ("clock.off", "B"): CLOCK})
+    node = Script(msgspec.structs.replace(before, findings=findings), me.step)
+    assert node.hear(Started()) == ["save entry start A, entry store A"]
 
 
 def test_small_facts_are_kept_where_screens_look() -> None:

@@ -189,7 +189,7 @@ async def test_the_epoch_can_be_raised(opened: Opened, home: Path) -> None:
     """An epoch that was put is durable, here and beside the store; the next start is above it."""
     store, _ = opened()
     await store.submit((PutMeta(EPOCH_KEY, b"%d" % (NOW_MS + 500)),))
-    assert generation.read(home / "generation") == Generation(1, NOW_MS + 500)
+    assert generation.read(home / "generation") == Generation(1, NOW_MS + 500, commits=1)
     await asyncio.to_thread(store.close)
     _, again = opened()
     assert again.birth.epoch == NOW_MS + 501
