@@ -298,16 +298,19 @@ class Hands:
         return relay.candidates(self._newest, target.id)
 
     async def carry(self, over: str, dst: str, data: bytes, budget_s: float) -> Outcome:
-        """Give sealed frames for `dst` to a relay, wrapped: what that came to, by the relay's name. What it replies is
-        heard here and not handed on."""
+        """Give sealed frames for `dst` to a relay, wrapped: what that came to, by the relay's name. What plainly
+        went nowhere one way goes the next. What the relay replies is heard here and not handed on."""
         order = choose(self._newest, over, Kind.PASS)
         target = self.target(over)
         if not order or target is None:
             return Outcome(Verdict.BARRED, "no way to the relay", hard=True)
-        wrapped = [self._wrapped(over, dst, frame) for frame in frames(data)]
-        joined = b"".join(frame for frame in wrapped if frame)
-        outcome = await self.transports[order[0]].deliver(joined, target, budget_s)
-        self.door.replied(outcome.reply, order[0], over)
+        for channel in order:
+            wrapped = [self._wrapped(over, dst, frame) for frame in frames(data)]
+            joined = b"".join(frame for frame in wrapped if frame)
+            outcome = await self.transports[channel].deliver(joined, target, budget_s)
+            if not outcome.nowhere:
+                break
+        self.door.replied(outcome.reply, channel, over)
         ended = _answered(outcome)
         note = f"relay {self._newest.name_of(over)}: {ended.note or 'has it'}"
         return msgspec.structs.replace(ended, note=note, reply=b"")

@@ -7,7 +7,8 @@ broke on the way is not tried. Nothing here settles a message: only a receipt do
 
 The next channel starts after the hedge of the present one only while it is of the same class: the usual tail of a hot
 channel is no reason to write files or to push commits. A colder one waits for a failure, or for `hedge_max_s` a class.
-When all were tried, those that took their time in vain are tried again, as often as the tables allow.
+When all were tried, those that took their time in vain are tried again, as often as the tables allow; and one that
+comes back at once, beside colder ones that still take theirs.
 """
 
 from math import floor
@@ -96,13 +97,15 @@ def start(fleet: Fleet, waiting: Waiting, channel: Channel, now: Moment) -> tupl
     return started, [Deliver(envelope.dst, channel, envelope, CHANNELS[channel].budget_s, acks)]
 
 
+def _order(fleet: Fleet, waiting: Waiting) -> tuple[Channel, ...]:
+    of = waiting.envelope
+    return choose(fleet, of.dst, of.kind, via=waiting.via, widened=waiting.widened, hop=of.hop)
+
+
 def left_to_try(fleet: Fleet, waiting: Waiting, now: Moment) -> tuple[Channel, ...]:
     """The channels left to try. Whoever holds the message already is not asked again; the last resorts come when
     nothing else is left or flies."""
-    order = choose(
-        fleet, waiting.envelope.dst, waiting.envelope.kind, via=waiting.via, widened=waiting.widened,
-        hop=waiting.envelope.hop,
-    )  # fmt: skip
+    order = _order(fleet, waiting)
     done = {*waiting.tried, *waiting.landed}
     left = tuple(channel for channel in order if channel not in done)
     if left or waiting.flying:
@@ -145,6 +148,14 @@ def onward(fleet: Fleet, waiting: Waiting, now: Moment) -> tuple[Waiting, list[E
     if waiting.flying and now.mono < ends:
         return msgspec.structs.replace(waiting, due=min(ends, waiting.expires_at)), []
     return rested(fleet, waiting, now), unheard(fleet, waiting)
+
+
+def back(fleet: Fleet, waiting: Waiting, channel: Channel, now: Moment) -> tuple[Waiting, list[Effect]]:
+    """A channel came back while the message flies over colder ones only: it need not wait for what becomes of them."""
+    order = _order(fleet, waiting)
+    if channel not in order or channel in waiting.landed or not all(_colder(channel, one) for one, _ in waiting.flying):
+        return waiting, []
+    return start(fleet, waiting, channel, now)
 
 
 def _too_early(fleet: Fleet, waiting: Waiting, channel: Channel) -> float:

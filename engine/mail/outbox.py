@@ -21,7 +21,7 @@ from engine.effects import Arm, Effect, Publish, Resolve, Save
 from engine.errors import ErrorFacts, Fault
 from engine.mail import proof
 from engine.mail.farewell import gone
-from engine.mail.flight import begin, onward, opened
+from engine.mail.flight import back, begin, onward, opened
 from engine.mail.lanes import TIMER, armed, counted, ends_at, page, paged, roomy, stored, uncarried, with_lane
 from engine.mail.unheard import heard_of
 from engine.model.channel import Verdict
@@ -151,10 +151,15 @@ def _rang(fleet: Fleet, signal: Rang, now: Moment) -> Step:
 
 
 def _turned(fleet: Fleet, signal: ChannelTurned, now: Moment) -> Step:
-    """A channel came back: whoever rests need not wait for the back-off to end."""
+    """A channel came back: whoever rests need not wait for the back-off to end, nor who flies on a colder one for its
+    answer."""
     if not signal.usable:
         return fleet, []
-    return _moved_on(fleet, signal.peer, now, lambda waiting: not waiting.flying)
+
+    def act(fleet: Fleet, waiting: Waiting, now: Moment) -> tuple[Waiting, list[Effect]]:
+        return back(fleet, waiting, signal.channel, now) if waiting.flying else _next(fleet, waiting, now)
+
+    return _moved_on(fleet, signal.peer, now, lambda waiting: True, act)
 
 
 def _nudged(fleet: Fleet, signal: Nudged, now: Moment) -> Step:
@@ -176,7 +181,14 @@ def _widened(fleet: Fleet, peer: str, msg_id: str) -> Fleet:
     return fleet
 
 
-def _moved_on(fleet: Fleet, peer: str, now: Moment, picked: Callable[[Waiting], bool]) -> Step:
+Act = Callable[[Fleet, Waiting, Moment], tuple[Waiting, list[Effect]]]
+
+
+def _next(fleet: Fleet, waiting: Waiting, now: Moment) -> tuple[Waiting, list[Effect]]:
+    return (onward if waiting.tried else begin)(fleet, waiting, now)
+
+
+def _moved_on(fleet: Fleet, peer: str, now: Moment, picked: Callable[[Waiting], bool], act: Act = _next) -> Step:
     """Let the picked messages of a lane take their next action, urgent and old first; ring again for the rest."""
     lane = fleet.mail.lanes.get(peer)
     if lane is None or not lane.open:
@@ -194,7 +206,6 @@ def _moved_on(fleet: Fleet, peer: str, now: Moment, picked: Callable[[Waiting], 
             waiting = _over(waiting)
             effects.append(Publish(MessageMoved(waiting.envelope.msg_id, peer, Rung.EXPIRED, None)))
             fleet = counted(uncarried(fleet, one_over), one_over, waiting=-1, dead=1)
-        act = onward if waiting.tried else begin
         open_[number], more = act(fleet, waiting, now)
         effects += more
     lane = msgspec.structs.replace(lane, open=open_.finish())

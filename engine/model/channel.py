@@ -169,6 +169,11 @@ class Outcome(msgspec.Struct, frozen=True):
     pin: bool = False
     reply: bytes = b""
 
+    @property
+    def nowhere(self) -> bool:
+        """Whether it plainly went nowhere: whoever has another way need not wait to take it."""
+        return self.hard and self.verdict in (Verdict.BARRED, Verdict.LOST)
+
 
 class Check(msgspec.Struct, frozen=True):
     """A round trip somebody asked for at monotonic second `at`, and how it ended; `verdict` None: not yet."""

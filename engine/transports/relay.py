@@ -2,7 +2,8 @@
 
 The relay cannot read what it carries, and neither can this: the frames are sealed for their destination already, and
 wrapping them for the relay is the engine's deed (`carry`). What the relay says proves only that the relay has it, so
-the best ending here is LANDED; the destination's own receipt comes back later, on any channel.
+the best ending here is LANDED; the destination's own receipt comes back later, on any channel. Where it plainly
+went nowhere, the next relay is asked.
 """
 
 from collections.abc import Awaitable, Callable
@@ -33,11 +34,12 @@ class Relay:
         """Nothing: what a relay brings arrives on the channel the relay used."""
 
     async def deliver(self, data: bytes, target: Target, budget_s: float) -> Outcome:
-        """Give it to the first relay; LANDED when that one took it."""
-        relays = self._candidates(target)
-        if not relays:
-            return Outcome(Verdict.BARRED, "no peer reaches both", hard=True)
-        outcome = await self._carry(relays[0], target.id, data, budget_s)
+        """Give it to the likeliest relay that can be reached; LANDED when that one took it."""
+        outcome = Outcome(Verdict.BARRED, "no peer reaches both", hard=True)
+        for relay in self._candidates(target):
+            outcome = await self._carry(relay, target.id, data, budget_s)
+            if not outcome.nowhere:
+                break
         proved = Verdict.LANDED if outcome.verdict is Verdict.CONFIRMED else outcome.verdict
         return msgspec.structs.replace(outcome, verdict=proved, pin=False)
 

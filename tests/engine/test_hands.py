@@ -1,6 +1,7 @@
 """The hands: in order, nothing ahead of the disk, everything bounded. The sealers, the store and the loop are real."""
 
 import asyncio
+from functools import partial, wraps
 from typing import Any
 
 import pytest
@@ -53,10 +54,10 @@ class Watch:
 def story(test: Any) -> Any:
     """Run an async test on virtual time."""
 
-    def run() -> None:
-        virtual(test)
+    @wraps(test)
+    def run(**given: Any) -> None:
+        virtual(partial(test, **given))
 
-    run.__name__, run.__doc__ = test.__name__, test.__doc__
     return run
 
 
@@ -304,12 +305,37 @@ async def test_an_empty_answer_is_a_refusal() -> None:
 
 
 @story
+@pytest.mark.parametrize(
+    ("ending", "second"),
+    [
+        (Outcome(Verdict.BARRED, "not connected to the broker", hard=True), True),
+        (Outcome(Verdict.LOST, "no answer"), False),
+    ],
+)
+async def test_a_relay_is_given_it_the_other_way_where_the_first_went_nowhere(ending: Outcome, second: bool) -> None:
+    """A broker that starts again costs its relay nothing: what could not leave through it goes to the peer port in the
+    same breath, sealed anew. What may have arrived is not given again."""
+    one, two = Line(NATS), Line(HTTP)
+    watch = Watch(one, two)
+    await ready(watch, one, two)
+    frame = sealer("a").seal(letter("m1", C, A, seq=1), ())
+    carried = asyncio.ensure_future(watch.hands.carry(B, C, frame, 5.0))
+    await settle()
+    first = one.end(ending)
+    await settle()
+    assert len(two.sent) == second
+    if second:
+        assert two.end(Outcome(Verdict.REFUSED, "busy")) != first
+    assert (await carried).note == f"relay b: {'busy' if second else 'no answer'}"
+
+
+@story
 async def test_a_try_is_heard_before_what_came_with_it() -> None:
     """The receipt finds its try written down; a reply that is no frame is refused and counted."""
     line = Line()
     watch = Watch(line)
     heard: list[object] = []
-    watch.hands.post = watch.node.core.door._post = heard.append  # type: ignore[assignment]
+    watch.hands.post = watch.node.core.door._post = heard.append
     watch.do(Deliver(B, NATS, letter("p", B, A, kind=Kind.PING), 1.0))
     await settle()
     line.end(Outcome(Verdict.CONFIRMED, reply=b"{}"))

@@ -309,7 +309,7 @@ def test_what_came_while_a_page_was_read_forgotten(monkeypatch: Patch) -> None:
 
 def test_nothing_is_tried_again(monkeypatch: Patch) -> None:
     """Timers that ring for nothing: what the first cascade did not bring stays where it is."""
-    monkeypatch.setattr(outbox, "_moved_on", lambda fleet, peer, now, picked: (fleet, []))
+    monkeypatch.setattr(outbox, "_moved_on", lambda fleet, peer, now, picked, act=None: (fleet, []))
     breaks(weather_cuts_and_crashes, "lost")
 
 

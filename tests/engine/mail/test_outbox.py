@@ -189,6 +189,23 @@ def test_a_channel_that_comes_back_ends_the_rest() -> None:
     assert script.asked(Deliver, Nudged("B"), at=0.021) == []
 
 
+def test_a_warmer_channel_that_comes_back_does_not_wait_for_a_colder_one() -> None:
+    """What flies over seed alone, which may take its ten seconds, leaves over P1 as well once it is back; what flies
+    as warm, or has landed there, does not."""
+    script = Script(fleet("A", "B", up=(Channel.SEED,)))
+    for name in ("m1", "m2"):
+        assert script.asked(Deliver, posted(name))[0].endswith("over seed")
+    script.fleet = msgspec.structs.replace(script.fleet, channels=fleet("A", "B", up=(NATS, HTTP)).channels)
+    went = lane(script).open[EPOCH, 2]
+    kept = lane(script).open.set((EPOCH, 2), msgspec.structs.replace(went, landed=frozenset({NATS})))
+    lanes = script.fleet.mail.lanes.set("B", msgspec.structs.replace(lane(script), open=kept))
+    script.fleet = msgspec.structs.replace(script.fleet, mail=msgspec.structs.replace(script.fleet.mail, lanes=lanes))
+    turned = ChannelTurned("B", NATS, usable=True)
+    assert script.asked(Deliver, turned, at=1.0) == ["deliver m1 #1 to B over nats"]
+    assert script.asked(Deliver, turned, at=1.1) == []
+    assert script.asked(Deliver, ChannelTurned("B", HTTP, usable=True), at=1.2) == ["deliver m2 #2 to B over http"]
+
+
 # ----------------------------------------------------------------------------------------------------- the peer's word
 
 

@@ -10,15 +10,32 @@ PEER = Target("peer", (), b"")
 
 
 class Carrier:
-    """An engine's `carry` that answers as told and keeps what it was asked."""
+    """An engine's `carry` that answers as told and keeps what it was asked. `others`: how it ends for these relays."""
 
-    def __init__(self, outcome: Outcome):
-        self.outcome = outcome
+    def __init__(self, outcome: Outcome, **others: Outcome):
+        self.outcome, self.others = outcome, others
         self.asked: list[tuple[str, str, bytes, float]] = []
 
     async def __call__(self, over: str, to: str, data: bytes, budget_s: float) -> Outcome:
         self.asked.append((over, to, data, budget_s))
-        return self.outcome
+        return self.others.get(over, self.outcome)
+
+
+@pytest.mark.parametrize(
+    ("first", "asked"),
+    [
+        (Outcome(Verdict.BARRED, "not connected to the broker", hard=True), ["chief", "other"]),
+        (Outcome(Verdict.LOST, "refused", hard=True), ["chief", "other"]),
+        (Outcome(Verdict.LOST, "no answer in 5 s"), ["chief"]),
+        (Outcome(Verdict.REFUSED, "busy", hard=True), ["chief"]),
+    ],
+)
+async def test_the_next_relay_is_asked_where_the_first_got_nothing(first: Outcome, asked: list[str]) -> None:
+    """What plainly went nowhere goes to the next at once; what may have arrived, or was refused, does not."""
+    carrier = Carrier(Outcome(Verdict.CONFIRMED), chief=first)
+    outcome = await Relay(lambda target: ["chief", "other"], carrier).deliver(b"frames", PEER, 5.0)
+    assert [over for over, *_ in carrier.asked] == asked
+    assert outcome.verdict is (Verdict.LANDED if len(asked) > 1 else first.verdict)
 
 
 async def test_the_first_candidate_carries() -> None:
