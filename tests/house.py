@@ -27,10 +27,10 @@ ROOMS = {
     f"engine.{room}"
     for room in (
         *("store", "mail", "transports", "broker", "health", "membership", "bus", "me"),
-        *("sessions", "tasks", "coordination", "council", "evidence", "probes", "gates", "doctor"),
+        *("sessions", "evidence", "doctor"),
     )
 }
-FACES = ("engine.api", "engine.mcp", "engine.ide", "engine.daemon")
+FACES = ("engine.api", "engine.daemon")
 
 # What a person can ask of a node, and what it listens on: beside each other under the engine that offers them.
 VERBS = ("engine.verbs", "engine.doors")
@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine.security": BASE | {"engine.wire", "engine.home"},
     "engine.state": BASE | {"engine.config"},
     **dict.fromkeys(ROOMS, WORDS),
-    "screens": WORDS - {"engine.home", "engine.configured"} | {"styles"},
+    "screens": WORDS - {"engine.home", "engine.configured"},
     "engine.rooms": WORDS | ROOMS,
     **dict.fromkeys(
         ("engine.carrier", "engine.door", "engine.exposure", "engine.first", "engine.ports", "engine.target"),
@@ -87,7 +87,6 @@ ARROWS = {
     ("engine.mail", "engine.health.cascade"): "which channel next is health's formula, and mail's question",
     ("engine.doors", "engine.daemon.rundir"): "the letter slot lies where the node's other sockets do",
     ("screens.doctor_lines", "engine.doctor.report"): "what the checks and the node found is one report",
-    ("engine.api", "engine.doctor.report"): "the report is what the doctor says, and its shape is a promise",
     ("engine.doctor.checks.hub", "engine.transports.git"): "the hub is asked as the channel asks it, or they disagree",
     ("fleet_tui.commands.doctor", "engine.verbs.clinic"): "where no node runs, the command itself looks at the machine",
     ("fleet_tui.commands.doctor", "engine.doctor"): "and reports in the same order",
@@ -152,13 +151,22 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+def crossings(path: Path) -> Iterator[tuple[str, str]]:
+    """What a module imports of other rooms: (it, the other)."""
+    module = module_name(path)
+    for _, target in _imports(ast.parse(path.read_text())):
+        if target.split(".")[0] in PACKAGES and room_of(module) and room_of(target) not in (None, room_of(module)):
+            yield module, target
+
+
 def room_of(module: str) -> str | None:
     """The entry of the table that `module` belongs to: the longest that holds it."""
-    inside = [room for room in MAY_IMPORT if _within(module, room)]
+    inside = [room for room in MAY_IMPORT if within(module, room)]
     return max(inside, key=len, default=None)
 
 
-def _within(module: str, room: str) -> bool:
+def within(module: str, room: str) -> bool:
+    """Whether a module is this room or in it."""
     return module == room or module.startswith(room + ".")
 
 
@@ -201,7 +209,7 @@ def _may(module: str, room: str, target: str) -> bool:
         return True
     if there == room or there in MAY_IMPORT[room]:
         return True
-    return any(_within(module, source) and _within(target, goal) for source, goal in ARROWS)
+    return any(within(module, source) and within(target, goal) for source, goal in ARROWS)
 
 
 def _imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
@@ -225,7 +233,7 @@ def _module_meant(package: str, name: str) -> str:
 
 def _purity(tree: ast.Module) -> Iterator[Complaint]:
     for line, target in _imports(tree):
-        if any(_within(target, outside) for outside in OUTSIDE):
+        if any(within(target, outside) for outside in OUTSIDE):
             yield line, f"imports {target}: a pure module knows no machine; say (edge) or ask for an effect"
     for node in ast.walk(tree):
         for kind, said in IMPURE.items():
@@ -254,7 +262,7 @@ IMPURE: dict[type[ast.AST], Callable[[ast.AST], str]] = {
 def _asked_for(tree: ast.Module) -> Iterator[Complaint]:
     for line, name in _uses(tree):
         for banned, what in FROM_THE_EDGE.items():
-            if _within(name, banned):
+            if within(name, banned):
                 yield line, f"uses {name}: {what} comes from the edge, as an argument"
 
 
