@@ -4,6 +4,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from engine.configured import configured
 from engine.errors import Fault, FleetError
 from engine.home import CONFIG
@@ -40,6 +42,12 @@ def key_file(environ: Mapping[str, str] = os.environ) -> Path | None:
     """The key that lies elsewhere, if one does."""
     named = environ.get("FLEET_KEY_FILE")
     return Path(named) if named else None
+
+
+def passing(home: Path, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The keys that only the environment sets as they are: another start has them from the file, or not at all."""
+    kept, given = (msgspec.to_builtins(configured(home, env).config) for env in ({}, environ))
+    return [f"{part}.{key}" for part, keys in given.items() for key, value in keys.items() if kept[part][key] != value]
 
 
 def check_startable(home: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from engine.daemon import stopped
 from engine.daemon.lock import await_end, holder
 from engine.errors import Fault, FleetError
+from engine.home import CONFIG
 from fleet_tui import plain
 from fleet_tui.call import Call
 from fleet_tui.commands import home
@@ -25,15 +26,16 @@ STOP_S = 60.0
 
 def up(call: Call) -> int:
     """Start the node in the background, and wait until it answers."""
-    if pid := holder(call.home):
-        status = _awaited(call)
-        call.show(status, [f"{status['node']['name']} runs already, pid {pid}."])
-        return 0
-    if call.args.unless_stopped and stopped.is_marked(call.home):
-        step = "`fleet up` starts it all the same"
-        raise FleetError("refused.stopped", "It was stopped on purpose", str(call.home), step)
-    status = start(call)
-    call.show(status, [f"{_is_up(status)}.", f"Next: `{program(call.home)}` opens the control room."])
+    if not holder(call.home):
+        if call.args.unless_stopped and stopped.is_marked(call.home):
+            step = "`fleet up` starts it all the same"
+            raise FleetError("refused.stopped", "It was stopped on purpose", str(call.home), step)
+        if (status := start(call)) is not None:
+            call.show(status, [f"{_is_up(status)}.", f"Next: `{program(call.home)}` opens the control room."])
+            _tell_of_passing(call)
+            return 0
+    status = _awaited(call)
+    call.show(status, [f"{status['node']['name']} runs already, pid {status['node']['pid']}."])
     return 0
 
 
@@ -54,11 +56,25 @@ def ensure(call: Call) -> None:
     if "error" in said:
         raise _raised(said["error"])
     call.tell(f"{_is_up(said)}.")
+    _tell_of_passing(call)
+
+
+def _tell_of_passing(call: Call) -> None:
+    """What holds for this start only: a peer that brings the node back knows nothing of this shell."""
+    if passing := home.passing(call.home):
+        path = call.home / CONFIG
+        call.tell(
+            f"Of this shell's environment: {', '.join(passing)}. A start from elsewhere, such as a peer's that brings "
+            f"this node back, is without; what shall stay belongs into {path}."
+        )
 
 
 def start(call: Call) -> Any:
-    """A node that did not run, started and answering: its status. Raises the `FleetError` that kept it from it."""
+    """A node that did not run, started and answering: its status; None where somebody else has just started it. Raises
+    the `FleetError` that kept it from it."""
     problem = launch(call.home, _run_node)
+    if problem is not None and problem["code"] == "home.taken":
+        return None
     if problem is not None:
         raise _raised(problem)
     return _awaited(call)

@@ -64,6 +64,19 @@ def test_a_node_is_started_found_and_stopped(fleet: Program) -> None:
     assert fleet("down")[0] == 3
 
 
+def test_who_starts_it_a_moment_later_finds_it_running(fleet: Program) -> None:
+    """Several that start the same dead node at once, as its peers do, all succeed: there is one node, and whoever lost
+    the race says that it runs. What only this environment sets is named beside the output, without its value."""
+    started = [fleet.spawn("up", FLEET_GIT_HUB="/srv/hub.git") for _ in range(3)]
+    ended = [process.communicate(timeout=LIMIT_S) for process in started]
+    assert [process.returncode for process in started] == [0, 0, 0], ended
+    assert sorted("runs already" in out for out, _ in ended) == [False, True, True]
+    (told,) = [err for _, err in ended if err]
+    assert "git.hub" in told
+    assert str(fleet.home / "config.toml") in told
+    assert "/srv" not in told
+
+
 def test_init_names_the_machine_once(fleet: Program) -> None:
     """The home is private, the name is in force at the first start, and a second `init` changes nothing."""
     home = fleet.home / "deep" / "er"
