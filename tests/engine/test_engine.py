@@ -3,12 +3,14 @@
 import shutil
 import sqlite3
 import tempfile
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from engine.config import resolve
+from engine.effects import Arm, Effect, Raise, Save
 from engine.engine import Engine
 from engine.errors import FleetError
 
@@ -43,6 +45,16 @@ async def test_a_node_on_a_full_disk_can_be_stopped(home: Path, monkeypatch: pyt
     monkeypatch.setattr(engine._store._writer, "write", full)
     engine.terminal("attached")
     await engine.stop(drain_s=0.0)
+
+
+async def test_every_effect_has_an_arm(home: Path) -> None:
+    """Nothing can be asked of a whole node that nobody does, and no arm is for something that nobody can ask. Records,
+    signals and timers are sorted out before: they wait for no disk."""
+    engine = Engine(home, resolve(CONFIG, {}), "test")
+    await engine.start()
+    arms = set(engine.core.hands._arms)
+    await engine.stop(drain_s=0.0)
+    assert arms == set(typing.get_args(Effect)) - {Save, Raise, Arm}
 
 
 @pytest.mark.parametrize("left", [b"", b"half-a-token", b"\xff\xfe\x00"], ids=["empty", "half", "no text"])
