@@ -8,6 +8,7 @@ is saved and its file named. Why argparse: `docs/decisions/0031-argparse.md`.
 """
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Collection, Sequence
@@ -198,8 +199,13 @@ def _of_this_home(error: FleetError, call: Call | None) -> FleetError:
 
 def _of_the_machine(error: OSError) -> FleetError:
     where = f"{error.filename}: " if error.filename else ""
-    next_step = "see that the disk has room and the path is yours, or choose another with --home"
+    next_step = _STEPS.get(error.errno or 0, "see that the path is there and yours, or choose another with --home")
     return FleetError("world.os", "The machine said no", f"{where}{error.strerror or error}", next_step, Fault.WORLD)
+
+
+_FULL = "make room on the disk, or choose a path on another with --home"
+_CLOSED = "see whose the path is with `ls -ld`, or choose another with --home"
+_STEPS = {errno.ENOSPC: _FULL, errno.EDQUOT: _FULL, errno.EACCES: _CLOSED, errno.EPERM: _CLOSED, errno.EROFS: _CLOSED}
 
 
 def _nobody_expected(error: Exception, call: Call | None) -> FleetError:

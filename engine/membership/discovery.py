@@ -8,7 +8,8 @@ A machine that several name is one line, under the host that is likeliest to wor
 first. What we are ourselves is left out; what is a member already says which.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from itertools import combinations
 
 from engine.model.suggestion import Suggestion, callable_host, shown
 from engine.state import Fleet
@@ -27,25 +28,63 @@ class Sighting(Suggestion, frozen=True):
     hosts: tuple[str, ...] = ()
 
 
+Group = list[Sighting]
+
+
 def merged(sightings: Iterable[Sighting], fleet: Fleet) -> list[Suggestion]:
     """One line a machine, those that are no members first, by name."""
-    groups: list[list[Sighting]] = []
-    for one in sorted(sightings, key=lambda one: (_RANK.get(one.source, 9), one.name, one.host)):
-        if not callable_host(one.host):
-            continue
-        same = next((group for group in groups if any(_same(one, other) for other in group)), None)
-        if same is None:
-            groups.append([one])
-        else:
-            same.append(one)
-    lines = [_line(group, fleet) for group in groups[:LIMIT] if not any(_ours(one, fleet) for one in group)]
+    heard = sorted(sightings, key=_rank)
+    groups = _by_name(_by_place(one for one in heard if callable_host(one.host)))
+    lines = [
+        _line(sorted(group, key=_rank), fleet)
+        for group in groups[:LIMIT]
+        if not any(_ours(one, fleet) for one in group)
+    ]
     return sorted(lines, key=lambda line: (bool(line.known_member), line.name.lower()))
 
 
-def _same(one: Sighting, other: Sighting) -> bool:
-    if one.source == other.source:
-        return bool(one.node) and one.node == other.node
-    return _label(one.name) == _label(other.name) or not _places(one).isdisjoint(_places(other))
+def _rank(one: Sighting) -> tuple[int, str, str]:
+    return _RANK.get(one.source, 9), one.name, one.host
+
+
+def _by_place(sightings: Iterable[Sighting]) -> list[Group]:
+    """Those at one address, or of one id, are one machine."""
+    return _joined(([one] for one in sightings), lambda one: {*_places(one), one.node} - {""})
+
+
+def _by_name(groups: list[Group]) -> list[Group]:
+    """Those of one name too, unless two machines have it: then it tells neither from the other."""
+    named: dict[str, list[Group]] = {}
+    for group in groups:
+        for label in {_label(one.name) for one in group}:
+            named.setdefault(label, []).append(group)
+    telling = {name for name, has in named.items() if not any(_apart(*two) for two in combinations(has, 2))}
+    return _joined(groups, lambda one: {_label(one.name)} & telling)
+
+
+def _joined(groups: Iterable[Group], signs: Callable[[Sighting], set[str]]) -> list[Group]:
+    """Those that share a sign, made one."""
+    found: list[Group] = []
+    having: dict[str, Group] = {}
+    for group in groups:
+        marks = {sign for one in group for sign in signs(one)}
+        same = (having[sign] for sign in sorted(marks) if sign in having)
+        into = next((other for other in same if not _apart(group, other)), None)
+        if into is None:
+            found.append(into := [])
+        into += group
+        for sign in marks:
+            having.setdefault(sign, into)
+    return found
+
+
+def _apart(one: Group, other: Group) -> bool:
+    """Two machines for certain: a source names each once, but a node may speak on several networks."""
+    return any(
+        mine.source == theirs.source and not (mine.node and mine.node == theirs.node)
+        for mine in one
+        for theirs in other
+    )
 
 
 def _label(name: str) -> str:

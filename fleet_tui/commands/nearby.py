@@ -11,6 +11,7 @@ SLACK_S = 60.0
 def wake(call: Call) -> int:
     """Switch a machine on; 5 when its node was not heard in time: a packet that was sent is no machine awake."""
     wait_s = call.args.wait
+    call.node.get("/preview", to=call.args.peer)  # raises for whom nobody knows, before anybody is told to wait
     call.tell(f"waking {call.args.peer}" + (f", up to {wait_s:g} s …" if wait_s else " …"))
     woken = call.node.post("/wake", {"name": call.args.peer, "wait": wait_s}, wait_s + SLACK_S)
     call.show(woken, plain.woken(woken))

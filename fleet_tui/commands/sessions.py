@@ -52,8 +52,9 @@ def _list(call: Call) -> int:
 
 
 def _forbid(call: Call) -> int:
-    seats = call.node.post("/text/forbid", {"session": _name(call)})
-    call.show(seats, plain.seats(seats))
+    name = _name(call)
+    seats = call.node.post("/text/forbid", {"session": name})
+    call.show(seats, [f"Nothing is typed into {name} any more.", *plain.seats(seats)])
     return 0
 
 

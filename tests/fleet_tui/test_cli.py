@@ -1,8 +1,10 @@
 """The command line in this process, against a real node."""
 
 import asyncio
+import errno
 import io
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -326,6 +328,31 @@ def test_a_command_that_does_not_fit_is_status_2(fleet: Fleet, argv: tuple[str, 
     assert (ran.status, ran.out) == (2, "")
     assert ran.err.startswith("fleet: ")
     assert len(ran.err.splitlines()) == 2
+
+
+def test_nobody_is_waited_for_whom_nobody_knows(fleet: Fleet) -> None:
+    """The error comes before the promise to wait."""
+    ran = fleet("wake", "nobody")
+    assert (ran.status, "waking" in ran.err) == (1, False)
+
+
+def test_what_is_forbidden_is_said(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when no other session is left to list."""
+    monkeypatch.setattr(Client, "post", lambda *_: [])
+    assert fleet("text", "forbid", "work").out == "Nothing is typed into work any more.\n"
+
+
+@pytest.mark.parametrize(("number", "word"), [(errno.EACCES, "whose"), (errno.ENOSPC, "room"), (errno.ENOENT, "there")])
+def test_a_machine_s_no_has_its_own_next_step(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, number: int, word: str
+) -> None:
+    """Room is for a full disk."""
+
+    def no(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), "/a/path")
+
+    monkeypatch.setattr(Client, "get", no)
+    assert word in fleet("peers").err.splitlines()[1]
 
 
 def test_a_near_miss_is_named(fleet: Fleet) -> None:

@@ -178,6 +178,25 @@ def test_a_machine_that_several_name_is_one_line() -> None:
         ]
 
 
+def test_two_machines_of_one_name_are_two_lines() -> None:
+    """What only knows the name joins neither; what knows the address joins the one that has it."""
+    one, two = (Sighting("mac.local", f"10.1.0.{at}", "mdns", node=f"N{at}", hosts=(f"10.1.0.{at}",)) for at in (5, 6))
+    found = [one, two, Sighting("mac", "mac.tail1.ts.net", "tailscale", hosts=("100.1.1.1",)), ssh("mac", "10.1.0.6")]
+    for order in (found, found[::-1]):
+        lines = merged(order, fleet("A", "B"))
+        assert sorted((line.host, line.source) for line in lines) == [
+            ("10.1.0.5", "mdns"),
+            ("mac", "ssh, mdns"),
+            ("mac.tail1.ts.net", "tailscale"),
+        ]
+
+
+def test_a_node_on_two_networks_is_one_line() -> None:
+    """Its beacons tell one id."""
+    beacons = (Sighting("mac", f"10.{at}.0.5", "mdns", node="N", hosts=(f"10.{at}.0.5",)) for at in (1, 2))
+    assert len(merged(beacons, fleet("A", "B"))) == 1
+
+
 def test_who_is_a_member_already() -> None:
     """By the id it tells, by its address, by its name; a beacon with another id is another machine, whatever its
     name."""
