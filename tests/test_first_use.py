@@ -150,3 +150,11 @@ def test_a_python_without_venv_is_said_clearly(checkout: Path, tmp_path: Path) -
     code, _, err = fleet(checkout / "fleet", path=tools(tmp_path / "bin", bare))
     assert code == 1
     assert "apt install python3.12-venv" in err
+
+
+def test_a_checkout_that_cannot_be_written_is_said_clearly(checkout: Path) -> None:
+    """In words of ours, with how to see whose it is; the shell's own are not shown."""
+    (checkout / ".venv.lock").mkdir()  # nobody can write to it, not even root
+    status, out, err = fleet(checkout / "fleet")
+    assert (status, out, ".venv.lock" in err) == (1, "", False)
+    assert f"`ls -ld {checkout}`" in err
