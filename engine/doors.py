@@ -19,6 +19,7 @@ from immutables import Map
 
 from engine import exposure
 from engine.broker.config import Files, Spec, planned
+from engine.broker.link import Link
 from engine.broker.supervise import Broker, files_in
 from engine.core import Core
 from engine.daemon.rundir import make_run_dir
@@ -74,7 +75,7 @@ class Doors:
         self._datagrams = Datagrams(GossipSeal(fleet.roster.keyring), core.loop.post)
         self._broker = Broker(home / BROKER, self._planned(), self._broker_changed)
         self._nats: Nats | None = None
-        self._said = BrokerChanged("absent")
+        self._link = Link(core.loop.post)
         self._trusted = fleet.roster.fleet_id
         self._following = asyncio.Lock()
         self._joining: Joining | None = None
@@ -105,6 +106,7 @@ class Doors:
         await self._port.close()
         self._datagrams.close()
         await self._broker.stop()
+        self._link.stop()
         await dark
 
     # ---------------------------------------------------------------------------------------------------- broker
@@ -112,20 +114,16 @@ class Doors:
     async def _open_broker(self) -> None:
         """Our own broker, or the external one the configuration names. Without one P1 is absent and the rest works."""
         if self._config.broker.url:
-            self._tell_broker(BrokerChanged("external", url=self._config.broker.url))
+            self._link.tell(BrokerChanged("external", url=self._config.broker.url))
         elif self._config.broker.enabled:
             try:
                 await self._broker.start()
             except FleetError as error:
-                self._tell_broker(BrokerChanged("absent", note=error.title))
+                self._link.tell(BrokerChanged("absent", note=error.title))
                 self._core.loop.post(Found(_finding(error)))
 
-    def _tell_broker(self, changed: BrokerChanged) -> None:
-        self._said = changed
-        self._core.loop.post(changed)
-
     def _broker_changed(self, changed: BrokerChanged) -> None:
-        self._tell_broker(changed)
+        self._link.tell(changed)
         if changed.state == "up" and self._core.hands.transports:
             self._tell_where(self._bind())  # it may listen elsewhere than before
         if changed.url and self._nats is not None:
@@ -140,13 +138,13 @@ class Doors:
         """Another life for our broker. Raises `FleetError`: `refused.broker` where it is not ours, `failed.broker`."""
         self._own_broker()
         if not await self._broker.restart():
-            raise FleetError("failed.broker", "The broker is not up", self._said.note or self._broker.state)
+            raise FleetError("failed.broker", "The broker is not up", self._link.said.note or self._broker.state)
         return f"its broker is up again, pid {self._broker.pid}"
 
     async def reload(self) -> str:
         """Broker and listeners as roster and keys say, whatever they hold. Raises `FleetError` as above."""
-        if self._said.state not in ("absent", "external") and not await self._broker.reload():
-            raise FleetError("failed.broker", "The broker is not up", self._said.note or self._broker.state)
+        if self._link.said.state not in ("absent", "external") and not await self._broker.reload():
+            raise FleetError("failed.broker", "The broker is not up", self._link.said.note or self._broker.state)
         return f"roster {self._core.loop.fleet.roster.version} and its keys are applied anew"
 
     async def reopen_port(self) -> str:
@@ -170,8 +168,9 @@ class Doors:
         return f"{', '.join(renewed)} built anew"
 
     def _own_broker(self) -> None:
-        if self._said.state in ("absent", "external"):
-            raise FleetError("refused.broker", "No broker of ours", f"its broker is {self._said.state}, not its own")
+        state = self._link.said.state
+        if state in ("absent", "external"):
+            raise FleetError("refused.broker", "No broker of ours", f"its broker is {state}, not its own")
 
     # -------------------------------------------------------------------------------------------------- channels
 
@@ -185,7 +184,7 @@ class Doors:
             port=self._port,
             candidates=hands.relays,
             carry=hands.carry,
-            on_link=self._linked,
+            on_link=self._link.turned,
             fellow=self._is_fellow,
             home=self._home,
             config=self._config,
@@ -248,12 +247,6 @@ class Doors:
                 await asyncio.sleep(AGAIN_S)
             else:
                 return
-
-    def _linked(self, up: bool) -> None:
-        """The client reached its broker: P1 to everybody is worth a look, so the last word on it is said again. What
-        the value holds may be older."""
-        if up:
-            self._core.loop.post(self._said)
 
     # -------------------------------------------------------------------------------------------------- following
 

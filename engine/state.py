@@ -44,7 +44,7 @@ class Me(msgspec.Struct, frozen=True):
 
 
 class Broker(msgspec.Struct, frozen=True):
-    """The node's own nats-server: absent, starting, up, down or external."""
+    """The node's own nats-server: absent, starting, up, silent, down or external."""
 
     state: str = "absent"
     pid: int = 0

@@ -70,6 +70,7 @@ BROKER: dict[str, Look] = {
     "up": Look("●", "up", "good"),
     "external": Look("●", "external", "good"),
     "starting": Look("◌", "starting", "heal"),
+    "silent": Look("○", "silent", "bad"),
     "down": Look("○", "down", "bad"),
     "absent": Look("–", "none", "dim"),
 }

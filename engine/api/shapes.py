@@ -77,7 +77,7 @@ def health(fleet: Fleet, now: Moment) -> Health:
     loud = any(finding.severity in LOUD for finding in found)
     me = fleet.me
     return Health(
-        not loud and fleet.broker.state != "down",
+        not loud and fleet.broker.state not in ("down", "silent"),
         me.name,
         me.id,
         me.version,

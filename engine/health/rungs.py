@@ -5,8 +5,9 @@
     L3 agent     MEND with the action "agent": the peer's own repair agent
     L4 person    the finding becomes loud; the commands are there to be approved
 
-L2 and L3 happen on another machine, so they are limited: so many a peer and hour. At the limit the repair is held, says
-until when, and still reaches a person in time; a restart does not lift it. Nothing here decides when: `ladder` does.
+L2 and L3 happen on another machine, so they are limited: so many a peer and hour, and more of what is done here. At
+the limit the repair is held, says until when, and still reaches a person in time; a restart does not lift it. Nothing
+here decides when: `ladder` does.
 """
 
 from collections.abc import Callable
@@ -33,6 +34,8 @@ Step = tuple[Fleet, list[Effect]]
 
 # Until a round trip has proved that something reaches the peer, it is not asked; this is how soon that is looked at.
 AGAIN_S = 1.0
+# This node's own restarts, each with its lines of history: so many an hour.
+OURS, OURS_AN_HOUR = "", 20
 # The last steps of a repair that a screen can show.
 KEPT_STEPS = 12
 # What of a peer's own words is kept.
@@ -106,10 +109,11 @@ def _escalated(fleet: Fleet, repair: Repair, level: Level, action: Action, wait_
     if not repair.ours and not _may_ask(fleet):
         repair, told = _said(fleet, _rested(repair, level, now.mono), level, "an observer asks nobody", now, "skipped")
         return put(fleet, repair), told
-    times = fleet.escalations.get(repair.peer, ())
-    opens = opens_at(times, now.mono, fleet.config.repair.per_hour)
+    whose, limit = _allowance(fleet, repair, action)
+    times = fleet.escalations.get(whose, ())
+    opens = opens_at(times, now.mono, limit)
     if opens:
-        return _held(fleet, repair, level, opens, now)
+        return _held(fleet, repair, level, opens, limit, now)
     serial = fleet.mending.serial + 1
     ask = f"mend-{fleet.me.epoch}-{serial}"
     mend = Mend(ask, action, repair.channel, repair.why[:NOTE_LIMIT])
@@ -119,7 +123,7 @@ def _escalated(fleet: Fleet, repair: Repair, level: Level, action: Action, wait_
     fleet = msgspec.structs.replace(
         put(fleet, repair),
         mending=msgspec.structs.replace(fleet.mending, serial=serial),
-        escalations=fleet.escalations.set(repair.peer, (*spent(times, now.mono), now.mono)),
+        escalations=fleet.escalations.set(whose, (*spent(times, now.mono), now.mono)),
     )
     told.append(kept.record(fleet, now))
     if stopped:
@@ -151,12 +155,19 @@ def _reached(fleet: Fleet, repair: Repair) -> bool:
     return any((one.ok_at or 0.0) > repair.began for one in others(fleet, repair.peer, repair.channel))
 
 
-def _held(fleet: Fleet, repair: Repair, level: Level, opens: float, now: Moment) -> Step:
+def _allowance(fleet: Fleet, repair: Repair, action: Action) -> tuple[str, int]:
+    """Which account an escalation is drawn from, and how much an hour has there. A peer is left in peace after a few;
+    a broker of our own must not stand still for an hour because it has done so three times."""
+    if repair.ours and action is not Action.AGENT:
+        return OURS, OURS_AN_HOUR
+    return repair.peer, fleet.config.repair.per_hour
+
+
+def _held(fleet: Fleet, repair: Repair, level: Level, opens: float, limit: int, now: Moment) -> Step:
     known = repair.held_until > now.mono
     repair = msgspec.structs.replace(repair, due=opens, held_until=opens)
     if known:
         return put(fleet, repair), []
-    limit = fleet.config.repair.per_hour
     what = f"held: {limit} in this hour already; L{level:d} may follow in {_told_s(opens - now.mono)}"
     repair, told = _said(fleet, repair, level, what, now, "held")
     return put(fleet, repair), [*told, Raise(Found(_finding(fleet, repair)))]

@@ -180,7 +180,7 @@ def _cold(fleet: Fleet, peer: Peer, now: Moment) -> Iterable[Finding]:
         f"{name} is alive, but {why}",
         name,
         f"fleet check {name}",
-        ("broker.dying", "broker.missing", "broker.down", "node.listen"),
+        ("broker.dying", "broker.missing", "broker.down", "broker.silent", "node.listen"),
         visible_after_s=fleet.config.watch.channel_s,
     )
 

@@ -52,19 +52,28 @@ def _started(fleet: Fleet, signal: Started, now: Moment) -> Step:
 
 
 def _broker(fleet: Fleet, signal: BrokerChanged, now: Moment) -> Step:
-    """A broker that is down with a note of its deaths keeps dying; one that is up again is well. Told again what is
-    known, because a link to it came up, it keeps its moment."""
+    """A broker that is down with a note of its deaths keeps dying; one that does not answer is told; one that is up
+    again is well. Told again what is known, because a link to it came up, it keeps its moment."""
     broker = Broker(signal.state, signal.pid, signal.url, signal.note, now.wall_ms)
     if broker == msgspec.structs.replace(fleet.broker, since_ms=now.wall_ms):
         return fleet, []
     fleet = msgspec.structs.replace(fleet, broker=broker)
     dying = msgspec.structs.replace(BROKER_DYING, detail=signal.note)
     told: list[Effect] = [Publish(BrokerMoved(signal.state, signal.note))]
-    if signal.state in ("down", "up", "external"):
+    if signal.state in ("silent", "down", "up", "external"):
+        step = BROKER_SILENT.next_step if signal.pid else "see to that server; mail goes over http meanwhile"
+        silent = msgspec.structs.replace(BROKER_SILENT, detail=signal.note, next_step=step)
+        told.append(Raise(Found(silent, present=signal.state == "silent")))
         told.append(Raise(Found(dying, present=signal.state == "down" and "next start in" in signal.note)))
     return fleet, told
 
 
+BROKER_SILENT = Finding(
+    "broker.silent",
+    "This node's broker does not answer",
+    Severity.HIGH,
+    next_step="`fleet repair --local restart_nats` gives it another life now; mail goes over http meanwhile",
+)
 BROKER_DYING = Finding(
     "broker.dying",
     "This node's broker keeps dying",

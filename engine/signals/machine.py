@@ -24,7 +24,8 @@ class LoopLagged(msgspec.Struct, frozen=True):
 
 
 class BrokerChanged(msgspec.Struct, frozen=True):
-    """The node's own broker is `state`: absent, starting, up, down, external. `pid` 0: none of ours."""
+    """The node's own broker is `state`: absent, starting, up, silent (it runs and does not answer us), down, external.
+    `pid` 0: none of ours."""
 
     state: str
     pid: int = 0

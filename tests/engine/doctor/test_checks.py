@@ -21,6 +21,7 @@ from engine.model.channel import Channel, ChannelState
 from engine.model.exam import Health
 from engine.model.finding import Finding, Severity
 from engine.model.peer import Standing
+from engine.state import Broker
 from tests.engine.script import fleet, with_health
 
 
@@ -177,6 +178,19 @@ def test_a_real_port_held_by_this_process(home: Path) -> None:
 def test_a_broker_that_is_down(state: str, note: str, code: str) -> None:
     """One that keeps dying has the name that the node itself gives it."""
     assert broker.down(state, note, True).code == code
+
+
+def test_a_broker_that_does_not_answer(home: Path) -> None:
+    """Its process runs and its port lets anybody in; the node's own client knows better, of ours and of another's."""
+    mute = replace(fleet("A", "B"), broker=Broker("silent", 7, "nats://x", "it has not answered"))
+    (one,) = broker.look(scene(home, broker="/nats-server", fleet=mute, deeds={"restart_nats": lambda: None}))[2]
+    assert (one.code, one.detail, one.fixable) == ("broker.silent", "it has not answered", True)
+    with socket.create_server(("127.0.0.1", 0)) as open_port:
+        url = f"nats://127.0.0.1:{open_port.getsockname()[1]}"
+        away = resolve(f'[broker]\nurl = "{url}"\n', {}).config
+        assert codes(broker.look(scene(home, config=away, fleet=mute))[2]) == ["broker.silent"]
+        up = replace(mute, broker=Broker("external", 0, url))
+        assert broker.look(scene(home, config=away, fleet=up))[0] is Health.WELL
 
 
 def test_no_broker_to_start(home: Path) -> None:

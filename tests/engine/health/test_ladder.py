@@ -12,16 +12,17 @@ from engine.errors import FleetError
 from engine.health import kept
 from engine.health.ladder import TABLE, TIMER, Event, advance
 from engine.health.remedies import above
+from engine.health.rungs import OURS_AN_HOUR
 from engine.model.channel import Channel, ChannelState, Verdict
 from engine.model.envelope import Kind
 from engine.model.finding import Severity
 from engine.model.packets import Heartbeat, Mend, Mended, pack, unpack
 from engine.model.peer import Peer, Standing
 from engine.model.records import PutMeta
-from engine.model.repair import Action, Level, Repair, left, opens_at
+from engine.model.repair import Action, Ended, Level, Repair, left, opens_at
 from engine.model.roster import Address, Role
 from engine.model.ways import SshWay, Ways
-from engine.signals import ChannelTurned, MendAnswered, PlanApproved, PlanRan, Rang, RepairAsked
+from engine.signals import ChannelTurned, MendAnswered, MendEnded, PlanApproved, PlanRan, Rang, RepairAsked
 from engine.state import Broker, Fleet
 from tests.engine.script import T0_MONO, Script, fleet, moment, tried, with_health
 
@@ -397,6 +398,26 @@ def test_what_was_asked_of_others_counts_after_a_restart() -> None:
     again = begun(msgspec.structs.replace(three(per_hour=1), escalations=escalations))
     rung(again, at=70)
     assert (mends(again), repair(again).held_until) == ([], T0_MONO + 15 + 3_600)
+
+
+def test_our_own_broker_is_not_left_standing_still() -> None:
+    """What is silent here is ours to restart at once, with one peer too, and as often as it happens: the limit of an
+    hour is for what disturbs others. Even so there is an end, and it says what a person can do."""
+    value = msgspec.structs.replace(fleet("A", "B", config=config()), broker=Broker("silent"))
+    script, undertaken = Script(value), 0
+    for turn in range(OURS_AN_HOUR + 1):
+        at = turn * 60.0
+        script.fleet = broken(script.fleet)
+        script.hear(ChannelTurned("B", N, usable=False), at=at)
+        rung(script, at=at + 6)
+        undertaken += "undertake restart_nats" in map(_said, script.effects)
+        if ("A", N) in script.fleet.repairs and turn < OURS_AN_HOUR:
+            script.hear(MendEnded(Action.RESTART_NATS, Ended.DONE, "up again"))
+            script.fleet = with_health(script.fleet, "B", N, state=ChannelState.HEALTHY, ok_at=T0_MONO + at + 9)
+            script.hear(ChannelTurned("B", N, usable=True), at=at + 9)
+    assert undertaken == OURS_AN_HOUR
+    assert repair(script, "A").steps[-1].outcome == "held"
+    assert script.fleet.findings["repair.nats", "A"].next_step == "`fleet repair --local restart_nats` does it now"
 
 
 # ------------------------------------------------------------------------------------------------------- a person

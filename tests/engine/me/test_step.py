@@ -3,6 +3,7 @@
 import msgspec
 from immutables import Map
 
+from engine.effects import Raise
 from engine.me import step as me
 from engine.model.finding import Finding, Severity
 from engine.model.roster import Address
@@ -63,6 +64,24 @@ def test_small_facts_are_kept_where_screens_look() -> None:
     assert (mine.terminal, mine.addresses, mine.lag_s, mine.prekey) == ("attached", where, 4.0, (2, b"key"))
     assert mine.look is not None
     assert (mine.look.load, mine.look.branch, mine.look.head, mine.look.dirty) == (0.5, "main", "abc", 3)
+
+
+def test_a_silent_broker_is_a_finding_until_it_answers_or_dies() -> None:
+    """With what a person can do about it; a broker that merely died is called otherwise."""
+    node = script()
+    node.hear(BrokerChanged("up", 7, "nats://x"))
+    assert "tell found broker.silent" in _all(node, BrokerChanged("silent", 7, "nats://x", "it runs, and"))
+    assert "restart_nats" in node.fleet.findings["broker.silent", ""].next_step
+    assert "tell gone broker.silent" in _all(node, BrokerChanged("up", 7, "nats://x"))
+    _all(node, BrokerChanged("silent", 7))
+    assert "tell gone broker.silent" in _all(node, BrokerChanged("down", note="exit 1"))
+
+
+def _all(node: Script, signal: BrokerChanged) -> list[str]:
+    """What a signal and those that it raises make the node do."""
+    told = node.hear(signal)
+    raised = [one.signal for one in node.effects if isinstance(one, Raise)]
+    return told + [line for one in raised for line in node.hear(one)]
 
 
 def test_a_finding_is_told_once_when_it_appears_and_once_when_it_goes() -> None:
