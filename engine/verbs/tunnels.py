@@ -5,6 +5,8 @@
 
 A tunnel is two ports on our loopback that end at the peer's own port and its broker's, so that P1 and P2 work as if it
 stood beside us. While it is up the peer is called there first (`engine.membership.detour`); nothing is trusted by it.
+A broker that already has a route to that peer finds a second to be one too many, and never calls there again: so while
+P1 is broken the tunnel's is taken from its routes and put back.
 Which tunnels there are is kept in the home and begun anew with the node; ports are the system's choice each time.
 """
 
@@ -22,6 +24,7 @@ from engine.config import SshConfig
 from engine.errors import Fault, FleetError
 from engine.home import TUNNELS, write_private
 from engine.loop import Loop
+from engine.model.channel import Channel, ChannelState
 from engine.model.finding import Finding, Severity
 from engine.model.roster import Address
 from engine.model.suggestion import callable_host
@@ -37,6 +40,8 @@ log = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
 RETRY_S, RETRY_MAX_S = 1.0, 30.0
+# A dead route is still held for three seconds, so the first time may be too early; OUT_S is long enough for a reload.
+CALL_S, CALL_MAX_S, OUT_S = 2.0, 60.0, 0.3
 # A sign-in through a jump host in another country, and its keys, fit into this.
 OPEN_S = 30.0
 
@@ -167,6 +172,7 @@ class Tunnels:
         ends = [
             asyncio.get_running_loop().create_task(forward.ended()),
             asyncio.get_running_loop().create_task(self._loop.until(lambda fleet: _far(fleet, one.peer) != far)),
+            asyncio.get_running_loop().create_task(self._called_again(one.peer, address)),
         ]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -175,6 +181,22 @@ class Tunnels:
                 end.cancel()
             forward.hang_up()
             self._loop.post(Detoured(one.peer, None))
+
+    async def _called_again(self, node: str, near: Address) -> None:
+        """Have the broker call through the tunnel anew while P1 is broken, less and less often, for as long as it
+        stands."""
+        rest_s = CALL_S
+        while True:
+            await self._loop.until(lambda fleet: _unrouted(fleet, node))
+            self._loop.post(Detoured(node, msgspec.structs.replace(near, nats=0)))
+            await asyncio.sleep(OUT_S)
+            self._loop.post(Detoured(node, near))
+            mended = self._loop.until(lambda fleet: not _unrouted(fleet, node))
+            try:
+                await asyncio.wait_for(mended, rest_s)
+                rest_s = CALL_S
+            except TimeoutError:
+                rest_s = min(2 * rest_s, CALL_MAX_S)
 
     def _turned(self, node: str, state: str, reason: str = "", near: Address | None = None) -> None:
         known = self._state.get(node)
@@ -206,6 +228,13 @@ def _far(fleet: Fleet, node: str) -> list[Place] | None:
     told = fleet.addresses_of(node)
     here = next((at for at in told if at.host == LOOPBACK), told[0] if told else None)
     return [(here.host, port) for port in (here.http, here.nats) if port] if here else []
+
+
+def _unrouted(fleet: Fleet, node: str) -> bool:
+    """Whether P1 is broken where a route may be missing: a leaf calls all its hub's addresses in turn, and would have
+    to start again for another list of them."""
+    meshed = sum(one.present for one in fleet.roster.members) <= fleet.config.broker.mesh_limit
+    return meshed and fleet.health(node, Channel.NATS).state is ChannelState.BROKEN
 
 
 def _near(fleet: Fleet, node: str, near: dict[int, int]) -> Address:

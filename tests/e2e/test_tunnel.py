@@ -35,7 +35,7 @@ def server(lan: Lan) -> Iterator[Sshd]:
 
 @pytest.fixture(scope="module")
 def pair(lan: Lan, server: Sshd) -> Iterator[tuple[Node, Node]]:
-    """atlas and birch, well; birch told of its sshd; then nothing but ssh passes between them."""
+    """atlas and birch, well; birch told of its sshd."""
     quiet = {"FLEET_NET_LISTEN": "0.0.0.0", "FLEET_DISCOVERY_MDNS": "false", "FLEET_HEALTH_BACKOFF_MAX_S": "2"}
     atlas = Node("atlas", {**quiet, "FLEET_SSH_KEYS": str(server.key)}, inside=lan.command("a"))
     birch = Node("birch", {**quiet, **server.environ}, inside=lan.command("b"))
@@ -44,8 +44,6 @@ def pair(lan: Lan, server: Sshd) -> Iterator[tuple[Node, Node]]:
         birch.api.post("/join", {"code": atlas.api.post("/invite")["code"]})
         together([atlas, birch])
         until(lambda: atlas.sees(birch, channels=["ssh"]), "birch's sshd to be known")
-        only_ssh(lan, server)
-        until(lambda: broken(atlas, "nats", "http"), "P1 and P2 to break")
         yield atlas, birch
     finally:
         for node in (atlas, birch):
@@ -89,21 +87,17 @@ def is_up(atlas: Node, birch: Node) -> bool:
     return line(atlas)["state"] == "up" and atlas.sees(birch)
 
 
-def test_p1_and_p2_work_through_it(pair: tuple[Node, Node]) -> None:
-    """Added, it comes up by what birch told; P1 and P2 are healthy through it, and mail goes over either, both ways."""
+def test_it_takes_over_where_it_stood_before_the_cut(pair: tuple[Node, Node], lan: Lan, server: Sshd) -> None:
+    """Added while all is well it changes nothing; once nothing but ssh passes P1 goes through it, both ways, though the
+    broker had found its route to be one too many."""
     atlas, birch = pair
-    added = atlas.must("tunnel", "add", "birch")
-    assert added["peer"] == "birch"
+    atlas.must("tunnel", "add", "birch")
+    until(lambda: is_up(atlas, birch), "the tunnel beside the direct links")
+    only_ssh(lan, server)
+    until(lambda: broken(atlas, "nats"), "P1 to break")
     until(lambda: is_up(atlas, birch), "P1 and P2 through the tunnel")
-    shown = line(atlas)
-    assert shown["http"]
-    assert shown["nats"]
-    for channel in ("http", "nats"):
-        assert atlas.send("birch", f"over {channel}", via=channel)["channel"] == channel
+    assert atlas.send("birch", "over nats", via="nats")["channel"] == "nats"
     assert birch.send("atlas", "and back", via="nats")["channel"] == "nats"
-    kept = atlas.home / "tunnels.json"
-    assert kept.stat().st_mode & 0o777 == 0o600
-    assert [one["ssh"] for one in json.loads(kept.read_text())] == [""]
 
 
 def test_it_comes_back_when_sshd_and_when_the_node_does(pair: tuple[Node, Node], server: Sshd, lan: Lan) -> None:
@@ -134,3 +128,21 @@ def test_removed_it_is_gone(pair: tuple[Node, Node]) -> None:
     assert atlas.fleet("tunnel", "add", "birch", "--ssh", "-oProxyCommand=x").status == 2
     assert atlas.fleet("tunnel", "add").status == 2
     assert atlas.fleet("tunnel", "add", "birch", "--readonly").status == 4
+
+
+def test_p1_and_p2_work_through_it(pair: tuple[Node, Node]) -> None:
+    """Added where nothing else passes, it comes up by what birch told; P1 and P2 are healthy through it, and mail goes
+    over either, both ways."""
+    atlas, birch = pair
+    added = atlas.must("tunnel", "add", "birch")
+    assert added["peer"] == "birch"
+    until(lambda: is_up(atlas, birch), "P1 and P2 through the tunnel")
+    shown = line(atlas)
+    assert shown["http"]
+    assert shown["nats"]
+    for channel in ("http", "nats"):
+        assert atlas.send("birch", f"over {channel}", via=channel)["channel"] == channel
+    assert birch.send("atlas", "and back", via="nats")["channel"] == "nats"
+    kept = atlas.home / "tunnels.json"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert [one["ssh"] for one in json.loads(kept.read_text())] == [""]
