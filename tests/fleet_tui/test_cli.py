@@ -362,7 +362,7 @@ def test_a_near_miss_is_named(fleet: Fleet) -> None:
 
 def test_a_command_that_breaks_saves_why(fleet: Fleet, up: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """The traceback goes to the home, its path to the person."""
-    monkeypatch.setattr("fleet_tui.plain.status", lambda _: 1 / 0)
+    monkeypatch.setattr("fleet_tui.plain.status", lambda *_: 1 / 0)
     ran = fleet("status")
     assert ran.status == 1
     assert list((up.home / "log").glob("crash-*.txt"))
