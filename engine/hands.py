@@ -33,6 +33,7 @@ from engine.effects import (
 from engine.errors import ErrorFacts, Fault, FleetError
 from engine.health.cascade import choose
 from engine.mail import receipts, relay
+from engine.me.stalled import Stall
 from engine.model.channel import SPURNED, Channel, Outcome, Verdict
 from engine.model.envelope import KINDS, Envelope, Kind
 from engine.model.moment import Moment
@@ -97,6 +98,7 @@ class Hands:
         self._line: deque[Waiting] = deque()
         self._lazy: list[Record] = []
         self._lingering: asyncio.TimerHandle | None = None
+        self._stall = Stall(now, self._say, lambda event: bus.publish(event))
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tickets: dict[int, asyncio.Future[str]] = {}
         self._carriers: dict[tuple[str, Channel], Carrier] = {}
@@ -136,6 +138,9 @@ class Hands:
             self._line.append((saved, waiting, fleet))
         self._advance()
 
+    def _say(self, word: Callable[[Fleet], Fleet]) -> None:
+        self.visible = word(self.visible)
+
     def _wait_with_the_last(self, effects: list[Effect], fleet: Fleet) -> None:
         """A turn that keeps nothing waits with the one before it, and not for ever: on a disk that takes nothing, what
         is worth nothing later is dropped."""
@@ -165,9 +170,12 @@ class Hands:
 
     def _advance(self) -> None:
         while self._line and (self._line[0][0] is None or _kept(self._line[0][0])):
+            self._stall.moved()
             _, effects, self.visible = self._line.popleft()
             for effect in effects:
                 self._arms[type(effect)](effect)
+        if self._line:
+            self._stall.waits()
 
     @property
     def idle(self) -> bool:
@@ -342,6 +350,7 @@ class Hands:
         self._timers.clear()
         if self._lingering is not None:
             self._lingering.cancel()
+        self._stall.stop()
         for carrier in self._carriers.values():
             carrier.stop()
         for task in self._tasks:

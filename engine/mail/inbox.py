@@ -68,9 +68,8 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
         via = Channel.RELAY if parcel.relay else signal.via
         if CHANNELS[via].stores and (envelope.kind is Kind.PING if parcel.relay else envelope.kind is not Kind.RECEIPT):
             came.setdefault(envelope.src, []).append(_echo(fleet, envelope, via, now))
-        if _too_many(fleet, envelope, room, now):
-            flooding.add(envelope.src)
-            notes.setdefault(envelope.src, []).append(Note(envelope.src_epoch, envelope.seq, BUSY))
+        if (why := _not_now(fleet, envelope, room, flooding, now)) is not None:
+            notes.setdefault(envelope.src, []).append(Note(envelope.src_epoch, envelope.seq, BUSY, why))
             owed[envelope.src] = None
         elif KINDS[envelope.kind].durable:
             fleet, note = _take(fleet, parcel, via, now, records, effects)
@@ -105,25 +104,34 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
     return fleet, [*saved, *effects, *_answered(fleet, signal, answers, now)]
 
 
-def _too_many(fleet: Fleet, envelope: Envelope, room: dict[str, float], now: Moment) -> bool:
-    """Whether its sender's bucket has no room for it; if it has, what it weighs is taken out. What is known already,
-    and what somebody else could replay, is not counted."""
-    src, epoch = envelope.src, envelope.src_epoch
-    old = epoch < fleet.mail.floors.get(src, 0) or stream_of(fleet, src, epoch).holds(envelope.seq)
-    weight = 0 if old else _weight(envelope)
+# Why a letter is answered busy, where it is not that its sender sends too many.
+NO_ROOM = "its disk is full"
+
+
+def _not_now(fleet: Fleet, envelope: Envelope, room: dict[str, float], flooding: set[str], now: Moment) -> str | None:
+    """Why a parcel is answered busy (no word: its sender is `flooding`); None: it is taken, and what it weighs is out
+    of its sender's bucket. On a full disk the room that was kept back is for settling what is under way, and not for
+    letters."""
+    src, weight = envelope.src, _weight(fleet, envelope)
     if not weight:
-        return False
+        return None
+    if fleet.mail.full and envelope.kind not in _EFFECTS:
+        return NO_ROOM
     if src not in room:
         room[src] = flood.room(fleet, src, now)
     if room[src] < 1:
-        return True
+        flooding.add(src)
+        return ""
     room[src] -= weight
-    return False
+    return None
 
 
-def _weight(envelope: Envelope) -> int:
+def _weight(fleet: Fleet, envelope: Envelope) -> int:
     """What is kept as a letter is one; a word on our letters is as many as it names, for each is looked up and told,
-    whether we ever wrote it or not."""
+    whether we ever wrote it or not. What is known already, and what somebody else could replay, is nothing."""
+    src, epoch = envelope.src, envelope.src_epoch
+    if epoch < fleet.mail.floors.get(src, 0) or stream_of(fleet, src, epoch).holds(envelope.seq):
+        return 0
     if envelope.kind is Kind.RUNG:
         said: Climbs = unpack(Kind.RUNG, envelope.body)
         return max(1, len(said.climbs))

@@ -177,7 +177,8 @@ def _closed(fleet: Fleet, waiting: Waiting, note: Note, via: Channel, now: Momen
 
 
 def _busy(fleet: Fleet, waiting: Waiting, note: Note, via: Channel, now: Moment) -> Step:
-    """It has too much of ours and took none of this, whatever brought it: another channel would only add to that."""
+    """It has too much of ours, or no room, and took none of this, whatever brought it: another channel would only add
+    to that."""
     if waiting.skipping:
         return fleet, []
     envelope = waiting.envelope
@@ -185,12 +186,13 @@ def _busy(fleet: Fleet, waiting: Waiting, note: Note, via: Channel, now: Moment)
     lane = fleet.mail.lanes.get(envelope.dst, Lane())
     open_ = lane.open.set((envelope.src_epoch, envelope.seq), resting)
     lane = msgspec.structs.replace(lane, open=open_)
-    told = AddTry(envelope.msg_id, via, str(Verdict.REFUSED), 0.0, now.wall_ms, TOO_MUCH)
+    why = f"the peer is busy: {note.reason[:80] or TOO_MUCH}"
+    told = AddTry(envelope.msg_id, via, str(Verdict.REFUSED), 0.0, now.wall_ms, why)
     fleet = with_lane(fleet, envelope.dst, lane)
     return fleet, [Save((told,), lazy=True), *unheard(fleet, resting), Arm(TIMER + envelope.dst, resting.due)]
 
 
-TOO_MUCH = "the peer is busy: it gets too many messages from here"
+TOO_MUCH = "it gets too many messages from here"
 
 
 def _without(fleet: Fleet, waiting: Waiting) -> Fleet:

@@ -68,8 +68,9 @@ def fill(disk: Path) -> Path:
 
 
 def test_a_full_disk_refuses_and_resumes(pair: tuple[Node, Node], disk: Path) -> None:
-    """`send` fails with `store.full` and what to do, nothing is half accepted; what others send still arrives, by the
-    room that was kept; a finding stands until there is room, and then everything goes on without anybody's help."""
+    """`send` fails with `store.full` and what to do, nothing is half accepted; what others send waits with them, and
+    the room that was kept settles what is under way; a finding stands until there is room, and then everything goes on
+    without anybody's help."""
     tight, roomy = pair
     until(lambda: (disk / "ballast").exists(), "the reserve to be taken")
     filler = fill(disk)
@@ -85,8 +86,9 @@ def test_a_full_disk_refuses_and_resumes(pair: tuple[Node, Node], disk: Path) ->
     assert tight.status()["outbox"]["full"] is True
     assert tight.metric("fleet_store_full") == 1
 
-    assert roomy.send("tight", "to the full one")["rung"] == "on_host"
-    assert tight.bodies()["to the full one"] == 1
+    waiting = roomy.post("tight", "to the full one")["id"]
+    until(lambda: "its disk is full" in str(roomy.api.why(waiting)["tries"]), "roomy to be told why it waits")
+    assert "to the full one" not in tight.bodies()
     for msg_id in promised:
         until(lambda msg_id=msg_id: tight.rung(msg_id) == "on_host", "what was promised")
 
@@ -94,6 +96,8 @@ def test_a_full_disk_refuses_and_resumes(pair: tuple[Node, Node], disk: Path) ->
     until(lambda: not tight.status()["outbox"]["full"], "it to resume")
     assert "store.full" not in tight.findings()
     assert tight.send("roomy", "resumed")["rung"] == "on_host"
+    until(lambda: roomy.rung(waiting) == "on_host", "what waited at its sender")
+    assert tight.bodies()["to the full one"] == 1
     assert set(roomy.bodies().values()) == {1}
     assert len(roomy.bodies()) == len(promised) + 1
 

@@ -9,6 +9,7 @@ import pytest
 from engine.effects import Answer, Arm, AskReady, Deliver, Effect, Look, Publish, Resolve, Save
 from engine.errors import Fault, FleetError
 from engine.hands import LINGER_S
+from engine.me.stalled import CODE, STALLED_S
 from engine.model.channel import Channel, Outcome, Verdict
 from engine.model.envelope import Kind, Rung, Urgency
 from engine.model.event import BrokerMoved
@@ -101,7 +102,29 @@ async def test_a_commit_that_never_ends_acknowledges_nothing() -> None:
     watch.node.core.loop.post(Posted(letter("m1", B, A), ticket))
     await asyncio.sleep(3_600)
     assert not accepted.done()
-    assert (watch.heard, line.sent) == ([], [])
+    assert (watch.heard, line.sent) == (["Noticed"], [])
+
+
+@story
+async def test_what_is_shown_says_how_old_it_is() -> None:
+    """While a commit hangs nothing that happens is shown; so what is shown says since when nothing could be written,
+    and stops saying so with the commit."""
+    watch = Watch()
+    watch.do(told(1), save(1), told(2))
+    await asyncio.sleep(STALLED_S - 1)
+    assert (CODE, "") not in watch.hands.visible.findings
+    await asyncio.sleep(36)
+    watch.do(told(3))
+    assert "no commit has ended for 40 s" in watch.hands.visible.findings[CODE, ""].detail
+    assert watch.heard == ["Noticed"]
+    watch.disk.commit()
+    await settle()
+    assert (CODE, "") not in watch.hands.visible.findings
+    assert watch.heard == ["Noticed", "Noticed", "1", "2", "3"]
+    watch.do(save(2), told(4))
+    watch.disk.commit()
+    await asyncio.sleep(60)
+    assert watch.heard[5:] == ["4"]
 
 
 @story

@@ -6,12 +6,14 @@ import pytest
 from engine.config import Config, LimitsConfig
 from engine.effects import Answer, Publish, Save
 from engine.mail import flood, welcome
+from engine.mail.inbox import NO_ROOM
 from engine.mail.receipts import stream_of
 from engine.model.channel import Channel, Verdict
 from engine.model.envelope import Kind, Rung
 from engine.model.mail import Parcel
 from engine.model.packets import BUSY, Climb, Climbs, Note, pack
-from engine.signals import Arrived, Posted, Rang
+from engine.model.records import AddTry
+from engine.signals import Arrived, Posted, Rang, StoreFilled, StoreFreed
 from tests.engine.script import EPOCH, Script, fleet, letter, parcel, receipt, tried
 
 TEN = Config(limits=LimitsConfig(flood=10))
@@ -79,6 +81,31 @@ def test_what_is_known_or_the_fleets_own_is_not_counted() -> None:
         script.hear(batch(1, 8))
     assert script.asked(Answer, batch(9, 11)) == ["answer 9: to B receipt 5000:10, busy 5000/11"]
     assert script.asked(Answer, batch(11, 11, kind=Kind.SKIP, body=b"")) == ["answer 9: to B receipt 5000:11"]
+
+
+def test_a_full_disk_takes_no_letters() -> None:
+    """The room that was kept back is for settling: letters are answered busy with the reason and are no flood, what is
+    known gets its receipt, a SKIP closes its number, a word on our letters is kept; with room again they are taken."""
+    script = node(config=Config())
+    script.hear(batch(1, 2))
+    script.hear(StoreFilled(0))
+    assert script.hear(batch(1, 3)) == ["answer 9: to B receipt 5000:2, busy 5000/3"]
+    assert not script.fleet.mail.inflows["B"].refused_at
+    word = pack(Climbs((Climb("m1", Rung.SEEN, 1),)))
+    said = script.hear(came(parcel("s3", 3, kind=Kind.SKIP, body=b""), parcel("r4", 4, kind=Kind.RUNG, body=word)))
+    assert said[0] == "save stream B 5000:4"
+    assert "save m1 at B climbs to seen" in said
+    script.hear(StoreFreed())
+    assert script.asked(Save, batch(5, 5)) == ["save inbox B5, stream B 5000:5"]
+
+
+def test_the_sender_is_told_that_the_disk_is_full() -> None:
+    """Its message rests, and why is in its story."""
+    script = Script(fleet("A", "B"))
+    script.hear(Posted(letter("m1"), 1))
+    script.hear(receipt(seq=1, notes=(Note(EPOCH, 1, BUSY, NO_ROOM),)))
+    kept = [record for effect in script.effects if isinstance(effect, Save) for record in effect.records]
+    assert [one.note for one in kept if isinstance(one, AddTry)] == ["the peer is busy: its disk is full"]
 
 
 def test_a_bound_of_none() -> None:
