@@ -5,6 +5,7 @@ from immutables import Map
 
 from engine.config import Config
 from engine.health import kept
+from engine.mail import freight
 from engine.mail.lanes import ends_at
 from engine.model.mail import Lane, Waiting
 from engine.model.moment import Moment
@@ -23,6 +24,7 @@ def first(restored: Restored, roster: Roster, me: Me, config: Config, now: Momen
         streams=restored.streams,
         floors=restored.floors,
         forwards=restored.forwards,
+        burdens=freight.borne(restored.forwards),
         waiting=restored.waiting,
         dead=restored.dead,
     )

@@ -13,7 +13,7 @@ from engine.model.envelope import KINDS, Envelope, Kind, Urgency
 from engine.model.exam import Exam, Tick
 from engine.model.finding import Finding
 from engine.model.hop import Place
-from engine.model.mail import Echo, Inflow, Lane, Pulse, Stream
+from engine.model.mail import Burden, Echo, Freight, Inflow, Lane, Pulse, Stream
 from engine.model.packets import Heartbeat
 from engine.model.peer import Peer
 from engine.model.repair import Mending, Repair
@@ -58,8 +58,9 @@ class Mail(msgspec.Struct, frozen=True):
     the store began. `revision` rises with every change that a page of the log would show. `streams`: peer -> epoch ->
     stream. `letters`: peer -> which of its last numbers were taken as messages since the start, not as the SKIP of one.
     `floors`: peer -> its oldest open epoch. `echoes`: peer -> what came from it over a way that cannot be answered, the
-    newest last. `forwards`: (receiver, message id) -> our id, of what we carry for others. `inflows`: member -> what it
-    may still send us. `full`: the disk is; nothing new is accepted."""
+    newest last. `forwards`: (receiver, message id) -> what we carry for others; `burdens`: member
+    -> how much of it that one handed to us. `inflows`: member -> what it may still send us. `full`: the disk is;
+    nothing new is accepted."""
 
     lanes: Map[str, Lane] = Map()
     streams: Map[str, Map[int, Stream]] = Map()
@@ -67,7 +68,8 @@ class Mail(msgspec.Struct, frozen=True):
     letters: Map[str, Pulse] = Map()
     floors: Map[str, int] = Map()
     echoes: Map[str, tuple[Echo, ...]] = Map()
-    forwards: Map[tuple[str, str], str] = Map()
+    forwards: Map[tuple[str, str], Freight] = Map()
+    burdens: Map[str, Burden] = Map()
     inflows: Map[str, Inflow] = Map()
     waiting: int = 0
     dead: int = 0

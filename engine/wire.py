@@ -18,7 +18,7 @@ from typing import Annotated
 import msgspec
 
 from engine.errors import Fault, FleetError
-from engine.model.envelope import BODY_LIMIT, Envelope, Urgency
+from engine.model.envelope import BODY_LIMIT, ID_LIMIT, Envelope, Urgency
 
 MAGIC = b"FLT\x1a"
 VERSION = 1
@@ -51,7 +51,7 @@ REFUSALS: dict[str, str] = {
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Word = Annotated[str, msgspec.Meta(max_length=64)]
 # Its sender chose it, and it is printed, kept and typed into terminals: nothing in it may end a line or a word.
-Id = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[!-~]*\Z")]
+Id = Annotated[str, msgspec.Meta(max_length=ID_LIMIT, pattern=r"^[!-~]*\Z")]
 Frame = bytes | bytearray | memoryview
 
 _PREFIX = Struct(">4sBBHI")

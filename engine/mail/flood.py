@@ -1,13 +1,14 @@
 """A member that floods: beyond a bound it is told "busy" and nothing more is taken, so that nobody else waits for it.
 
     message of a person, its number new ─► room in its sender's bucket?  yes: taken
-                                                                         no : a note in the receipt, nothing kept
+    frame of others, to be carried on                                    no : a note in the receipt, nothing kept;
+                                                                              no receipt at all where it was a frame
     a first refusal ─► a finding names the member ─► nothing refused for a minute ─► the finding ends
 
 A bucket holds a minute's worth (`limits.flood`) and fills evenly, so bursts at full speed pass. Nothing is lost: the
-number stays open at its sender, who hears "busy", rests it and sends it again. Of the fleet's own kinds two are
-counted: greetings, for they are kept like letters, and words of a session on our letters, one for each letter that they
-name. What is kept is one bucket a member.
+number stays open at its sender, who hears "busy", rests it and sends it again. Of the fleet's own kinds three are
+counted: greetings, for they are kept like letters; frames to be carried on; and words of a session on our letters, one
+for each letter that they name. What is kept is one bucket a member.
 """
 
 import msgspec

@@ -69,6 +69,11 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
         if CHANNELS[via].stores and (envelope.kind is Kind.PING if parcel.relay else envelope.kind is not Kind.RECEIPT):
             came.setdefault(envelope.src, []).append(_echo(fleet, envelope, via, now))
         if (why := _not_now(fleet, envelope, room, flooding, now)) is not None:
+            if envelope.kind is Kind.PASS:
+                # It has no number that could be told: without a receipt it goes another way.
+                thrown.add(envelope.src)
+                effects.append(Raise(Rejected("not_carried", via, envelope.src)))
+                continue
             notes.setdefault(envelope.src, []).append(Note(envelope.src_epoch, envelope.seq, BUSY, why))
             owed[envelope.src] = None
         elif KINDS[envelope.kind].durable:
@@ -115,7 +120,7 @@ def _not_now(fleet: Fleet, envelope: Envelope, room: dict[str, float], flooding:
     src, weight = envelope.src, _weight(fleet, envelope)
     if not weight:
         return None
-    if fleet.mail.full and envelope.kind not in _EFFECTS:
+    if fleet.mail.full and KINDS[envelope.kind].durable and envelope.kind not in _EFFECTS:
         return NO_ROOM
     if src not in room:
         room[src] = flood.room(fleet, src, now)
@@ -127,9 +132,13 @@ def _not_now(fleet: Fleet, envelope: Envelope, room: dict[str, float], flooding:
 
 
 def _weight(fleet: Fleet, envelope: Envelope) -> int:
-    """What is kept as a letter is one; a word on our letters is as many as it names, for each is looked up and told,
-    whether we ever wrote it or not. What is known already, and what somebody else could replay, is nothing."""
+    """What is kept as a letter is one, and so is a frame that we are to carry on; a word on our letters is as many as
+    it names, for each is looked up and told, whether we ever wrote it or not. What is known already, and what somebody
+    else could replay, is nothing."""
     src, epoch = envelope.src, envelope.src_epoch
+    if envelope.kind is Kind.PASS:
+        seen = slide(fleet.mail.pulses.get(src, Pulse()), epoch, envelope.seq) is None
+        return int(not seen and _to_carry(fleet, envelope) is not None)
     if epoch < fleet.mail.floors.get(src, 0) or stream_of(fleet, src, epoch).holds(envelope.seq):
         return 0
     if envelope.kind is Kind.RUNG:
@@ -271,19 +280,24 @@ def slide(window: Pulse, epoch: int, seq: int) -> Pulse | None:
     return None if window.seen & bit else Pulse(epoch, window.top, window.seen | bit)
 
 
+def _to_carry(fleet: Fleet, envelope: Envelope) -> Forward | None:
+    """The frame for somebody else in it, if that is what it is."""
+    forward: Forward = unpack(Kind.PASS, envelope.body)
+    return forward if forward.dst != fleet.me.id else None
+
+
 def _passed(fleet: Fleet, parcel: Parcel, now: Moment) -> Step:
-    forward: Forward = unpack(Kind.PASS, parcel.envelope.body)
-    if forward.dst == fleet.me.id:
-        return fleet, []
-    return fleet, [Raise(ForwardCame(parcel.envelope.src, forward))]
+    """At once: what is carried of one frame leaves less room for the next one of the same delivery."""
+    forward = _to_carry(fleet, parcel.envelope)
+    return relay.step(fleet, ForwardCame(parcel.envelope.src, forward), now) if forward else (fleet, [])
 
 
 def _thrown_away(fleet: Fleet, parcel: Parcel) -> bool:
     """Whether this is a frame for somebody else that we do not carry on: its giver must not think that we have it."""
     if parcel.envelope.kind is not Kind.PASS:
         return False
-    forward: Forward = unpack(Kind.PASS, parcel.envelope.body)
-    return forward.dst != fleet.me.id and bool(relay.refusal(fleet, forward))
+    forward = _to_carry(fleet, parcel.envelope)
+    return forward is not None and bool(relay.refusal(fleet, parcel.envelope.src, forward))
 
 
 def _floored(fleet: Fleet, parcel: Parcel, now: Moment) -> Step:

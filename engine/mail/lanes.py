@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import msgspec
 
 from engine.effects import Arm, Effect, Load
+from engine.mail import freight
 from engine.model.envelope import KINDS, OPEN_LIMIT, RESERVED, Envelope, Kind, Urgency
-from engine.model.mail import Lane, Waiting
+from engine.model.mail import Lane, Waiting, freight_of
 from engine.model.moment import Moment
 from engine.state import Fleet
 
@@ -39,11 +40,11 @@ def revived(fleet: Fleet) -> Fleet:
 
 def uncarried(fleet: Fleet, envelope: Envelope) -> Fleet:
     """What we carried for somebody else is over; the same message may be given to us anew."""
-    key = (envelope.dst, envelope.thread)
+    msg_id, _ = freight_of(envelope.thread)
+    key = (envelope.dst, msg_id)
     if envelope.kind is not Kind.FORWARD or key not in fleet.mail.forwards:
         return fleet
-    mail = msgspec.structs.replace(fleet.mail, forwards=fleet.mail.forwards.delete(key))
-    return msgspec.structs.replace(fleet, mail=mail)
+    return msgspec.structs.replace(fleet, mail=freight.dropped(fleet.mail, key))
 
 
 def roomy(lane: Lane, urgency: Urgency) -> bool:

@@ -5,18 +5,22 @@
     B's receipt for A comes back in B's answer to us -> PASS to A
 
 We read the frame's outer header and nothing else; it stays sealed from A to B. What we took is in our outbox before A
-hears that it landed; what we do not carry on gets no receipt. A frame passes at most two relays.
+hears that it landed; what we do not carry on gets no receipt. A frame passes at most two relays. How much we carry,
+and for whom, is `freight`.
 """
 
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import msgspec
 
 from engine.effects import Deliver, Effect, Raise
 from engine.health.cascade import HOP_LIMIT, choose, direct
+from engine.mail import freight
 from engine.model.channel import CHANNELS
 from engine.model.envelope import KINDS, Envelope, Kind
+from engine.model.mail import Freight, freight_thread
 from engine.model.moment import Moment
 from engine.model.packets import Forward, pack
 from engine.model.peer import Peer, Standing
@@ -26,12 +30,6 @@ from engine.state import Fleet
 from engine.wire import Header, Refusal, peek
 
 Step = tuple[Fleet, list[Effect]]
-
-# A ULID that has passed another relay has at most 44. With one much longer our wrapper's own id would be refused.
-ID_LIMIT = 44
-
-# Mail of others that one node holds at a time: enough for a long evening of a busy fleet, too little to fill a disk.
-CARRIED_LIMIT = 10_000
 
 
 def candidates(fleet: Fleet, dst: str) -> list[str]:
@@ -68,9 +66,9 @@ def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
     return _HEARD[type(signal)](fleet, signal, now)
 
 
-def refusal(fleet: Fleet, forward: Forward) -> str:
-    """Why we do not carry this frame on (a key of `wire.REFUSALS`); empty when we do. Whoever handed it to us is given
-    no receipt then: what is thrown away was never taken."""
+def refusal(fleet: Fleet, frm: str, forward: Forward) -> str:
+    """Why we do not carry this frame on for `frm` (a key of `wire.REFUSALS`); empty when we do. Whoever handed it to us
+    is given no receipt then: what is thrown away was never taken."""
     target = fleet.member(forward.dst)
     if target is None or not target.present or not 1 <= forward.hop <= HOP_LIMIT:
         return "misaddressed"
@@ -78,27 +76,26 @@ def refusal(fleet: Fleet, forward: Forward) -> str:
         inner = peek(forward.frame)
     except Refusal as found:
         return found.code
-    if len(inner.msg_id) > ID_LIMIT:
-        return "garbage"
     if inner.kind not in _CARRIED:
         return "version"
-    return "not_carried" if _CARRIED[inner.kind] is _keep and _full(fleet, forward, inner) else ""
+    return "not_carried" if _CARRIED[inner.kind] is _keep and _full(fleet, frm, forward, inner) else ""
 
 
-def _full(fleet: Fleet, forward: Forward, inner: Header) -> bool:
-    carried = fleet.mail.forwards
-    return fleet.mail.full or (len(carried) >= CARRIED_LIMIT and (forward.dst, inner.msg_id) not in carried)
+def _full(fleet: Fleet, frm: str, forward: Forward, inner: Header) -> bool:
+    if fleet.mail.full or (forward.dst, inner.msg_id) in fleet.mail.forwards:
+        return fleet.mail.full
+    return not freight.room(fleet.mail, frm, len(pack(forward)))
 
 
 def _came(fleet: Fleet, signal: ForwardCame, now: Moment) -> Step:
-    why = refusal(fleet, signal.forward)
+    why = refusal(fleet, signal.frm, signal.forward)
     if why:
         return fleet, [Raise(Rejected(why, None, signal.frm))]
     inner = peek(signal.forward.frame)
-    return _CARRIED[inner.kind](fleet, signal.forward, inner, now)
+    return _CARRIED[inner.kind](fleet, signal.frm, signal.forward, inner, now)
 
 
-def _keep(fleet: Fleet, forward: Forward, inner: Header, now: Moment) -> Step:
+def _keep(fleet: Fleet, frm: str, forward: Forward, inner: Header, now: Moment) -> Step:
     """Mail: take it into our own outbox, once, until its receiver has it."""
     key = (forward.dst, inner.msg_id)
     if key in fleet.mail.forwards:
@@ -106,19 +103,25 @@ def _keep(fleet: Fleet, forward: Forward, inner: Header, now: Moment) -> Step:
     ours = fleet.envelope(
         forward.dst,
         Kind.FORWARD,
-        f"{inner.msg_id}-{forward.hop}-{int(now.mono * 1e6)}",
+        _our_id(fleet, key, now),
         now.wall_ms,
         pack(forward),
         urgency=inner.urgency,
         ttl_s=inner.ttl_s or None,
-        thread=inner.msg_id,
+        thread=freight_thread(inner.msg_id, frm),
         hop=forward.hop,
     )
-    mail = msgspec.structs.replace(fleet.mail, forwards=fleet.mail.forwards.set(key, ours.msg_id))
+    mail = freight.taken(fleet.mail, key, Freight(frm, len(ours.body)))
     return msgspec.structs.replace(fleet, mail=mail), [Raise(Posted(ours, ticket=0))]
 
 
-def _pass(fleet: Fleet, forward: Forward, inner: Header, now: Moment) -> Step:
+def _our_id(fleet: Fleet, key: tuple[str, str], now: Moment) -> str:
+    """One of our own and no longer than any other, however long the id of the frame in it is and however often that was
+    wrapped before. The same frame may be given to us again when it is over, and is another message then."""
+    return f"fwd-{fleet.me.epoch}-{int(now.mono * 1e6)}-{sha256(' '.join(key).encode()).hexdigest()[:12]}"
+
+
+def _pass(fleet: Fleet, frm: str, forward: Forward, inner: Header, now: Moment) -> Step:
     """A pulse: on at once over the best channel of its kind, another relay if there may be one, or not at all; it is
     worth nothing later. Without the second relay no receipt would come back the way its message went; a ping each
     second would fill the seed folder of a machine whose node is down."""

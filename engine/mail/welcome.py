@@ -6,7 +6,7 @@ from its own: whoever waits for it knows what to wait for.
 """
 
 from engine.effects import Effect, Raise
-from engine.model.envelope import Envelope, Kind
+from engine.model.envelope import ID_LIMIT, Envelope, Kind
 from engine.model.moment import Moment
 from engine.signals import Greeted, Posted, Signal
 from engine.state import Fleet
@@ -16,8 +16,8 @@ WELCOME = b"fleet onboarding: welcome"
 
 
 def answer_to(msg_id: str) -> str:
-    """The id of the answer to a greeting."""
-    return f"{msg_id}-w"
+    """The id of the answer to a greeting, no longer than an id may be."""
+    return f"{msg_id[: ID_LIMIT - 2]}-w"
 
 
 def is_greeting(envelope: Envelope) -> bool:

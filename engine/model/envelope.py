@@ -185,6 +185,8 @@ RESERVED = 128
 # A receiver takes no number further ahead of its watermark: what it remembers of a stream stays 2 KiB. A sender that
 # sees half of this used begins another epoch, so that one number nobody acknowledges blocks no other.
 AHEAD_LIMIT = 16 * OPEN_LIMIT
+# The longest id. Its sender chose it: an id that is made of another's is cut to this.
+ID_LIMIT = 64
 # The largest body; larger things travel as a link or a path.
 BODY_LIMIT = 1 << 20
 # The longest life a person may give, ten years, and the longest name of a thread, in bytes: what is beyond would be

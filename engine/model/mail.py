@@ -107,6 +107,32 @@ class Echo(msgspec.Struct, frozen=True):
     until: float
 
 
+class Freight(msgspec.Struct, frozen=True):
+    """A sealed frame of others that waits in our outbox. `by`: the member that handed it to us; `size`: its bytes."""
+
+    by: str
+    size: int
+
+
+class Burden(msgspec.Struct, frozen=True):
+    """All that we carry for one member."""
+
+    frames: int = 0
+    size: int = 0
+
+
+def freight_thread(msg_id: str, by: str) -> str:
+    """The thread of our own message around such a frame: what it is there, and who handed it to us. No id has a
+    space."""
+    return f"{msg_id} {by}"
+
+
+def freight_of(thread: str) -> tuple[str, str]:
+    """Id and member, from that thread."""
+    msg_id, _, by = thread.partition(" ")
+    return msg_id, by
+
+
 class AckLine(msgspec.Struct, frozen=True, array_like=True):
     """What of one of your epochs I hold: all numbers up to `watermark`, and those above it whose bit is set
     (`above`, little-endian; bit 0 is `watermark + 1`). `brought`: (number, channel) of the newest that came over a way

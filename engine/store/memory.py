@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from immutables import Map
 
-from engine.model.envelope import FAILED, GROUP, KINDS, Kind, Rung
+from engine.model.envelope import FAILED, GROUP, KINDS, Envelope, Kind, Rung
 from engine.model.hop import OPEN, TEXT_ONLY, Hop, session_of
 from engine.model.ledger import LedgerRow
-from engine.model.mail import Lane, Stream, Waiting
+from engine.model.mail import Freight, Lane, Stream, Waiting, freight_of
 from engine.model.records import AddInbox, Record
 from engine.model.story import Letter, Line, Page, Query, Story, Unread, as_ended, fitting
 from engine.store.batch import Link
@@ -78,7 +78,7 @@ class MemoryStore:
             lanes=_lanes(waiting),
             streams=_by_sender(self._kept.streams),
             floors=Map(self._kept.floors),
-            forwards=Map(((one.dst, one.thread), one.msg_id) for one in envelopes if one.kind is Kind.FORWARD),
+            forwards=_forwards(envelopes),
             meta=Map((key, value) for key, value in self._kept.meta.items() if key not in OWN_KEYS),
             waiting=sum(KINDS[one.kind].public for one in envelopes),
             dead=sum(one.died for one in self._kept.outbox.values()) + self._kept.dead_pruned,
@@ -216,6 +216,11 @@ class MemoryStore:
     def ledger(self, after: int, limit: int) -> tuple[LedgerRow, ...]:
         """Ledger rows with a number above `after`."""
         return tuple(self._kept.ledger[after : after + limit])
+
+
+def _forwards(envelopes: Sequence[Envelope]) -> Map[tuple[str, str], Freight]:
+    found = [(one.dst, *freight_of(one.thread), len(one.body)) for one in envelopes if one.kind is Kind.FORWARD]
+    return Map(((dst, msg_id), Freight(by, size)) for dst, msg_id, by, size in found)
 
 
 def _lanes(waiting: Sequence[Sent]) -> Map[str, Lane]:

@@ -15,7 +15,7 @@ from immutables import Map
 
 from engine.model.envelope import Kind
 from engine.model.ledger import LedgerHead
-from engine.model.mail import Lane, Stream, Waiting
+from engine.model.mail import Freight, Lane, Stream, Waiting, freight_of
 from engine.model.peer import Peer
 from engine.model.roster import Roster
 from engine.store.restored import Birth, Generation, Restored, born
@@ -114,12 +114,15 @@ def _streams(connection: sqlite3.Connection) -> Map[str, Map[int, Stream]]:
     return Map((src, Map(epochs)) for src, epochs in found.items())
 
 
-def _forwards(connection: sqlite3.Connection) -> Map[tuple[str, str], str]:
-    """What we carry for others, by the receiver and the id it has there (kept as the thread of our own message)."""
+def _forwards(connection: sqlite3.Connection) -> Map[tuple[str, str], Freight]:
+    """What we carry for others, by the receiver and the id it has there: both are in the thread of our own message."""
     rows: Any = connection.execute(
-        "SELECT dst, thread, msg_id FROM outbox WHERE rung = 'accepted' AND kind = ? ORDER BY row", (str(Kind.FORWARD),)
+        "SELECT o.dst, o.thread, ifnull(length(b.body), 0) FROM outbox AS o LEFT JOIN bodies AS b USING (row) "
+        "WHERE o.rung = 'accepted' AND o.kind = ? ORDER BY o.row",
+        (str(Kind.FORWARD),),
     )
-    return Map(((dst, thread), msg_id) for dst, thread, msg_id in rows)
+    found = ((dst, *freight_of(thread), size) for dst, thread, size in rows)
+    return Map(((dst, msg_id), Freight(by, size)) for dst, msg_id, by, size in found)
 
 
 def _head(connection: sqlite3.Connection) -> LedgerHead:

@@ -5,7 +5,7 @@ from immutables import Map
 
 from engine.model.finding import Finding
 from engine.model.ledger import LedgerHead
-from engine.model.mail import Lane, Stream
+from engine.model.mail import Freight, Lane, Stream
 from engine.model.peer import Peer
 from engine.model.roster import Roster
 
@@ -46,8 +46,8 @@ def born(stored: Generation, seen: Generation, wall_ms: int) -> Birth:
 class Restored(msgspec.Struct, frozen=True):
     """The store at a start. `lanes`: open numbers under the (epoch, seq) they were given, and how much waits without
     one. `streams`: peer -> epoch -> what of it is held; `floors`: peer -> its oldest open epoch. `forwards`: (receiver,
-    id of the carried message) -> our id. `waiting`, `dead`: messages of people, as `Mail` counts them. `head`: the last
-    ledger entry."""
+    id of the carried message) -> who handed it to us, and its size. `waiting`, `dead`: messages of people, as `Mail`
+    counts them. `head`: the last ledger entry."""
 
     birth: Birth = Birth()
     roster: Roster | None = None
@@ -55,7 +55,7 @@ class Restored(msgspec.Struct, frozen=True):
     lanes: Map[str, Lane] = Map()
     streams: Map[str, Map[int, Stream]] = Map()
     floors: Map[str, int] = Map()
-    forwards: Map[tuple[str, str], str] = Map()
+    forwards: Map[tuple[str, str], Freight] = Map()
     meta: Map[str, bytes] = Map()
     waiting: int = 0
     dead: int = 0

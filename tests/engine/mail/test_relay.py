@@ -5,11 +5,13 @@ from itertools import count
 import msgspec
 import pytest
 
+from engine.config import Config, LimitsConfig
 from engine.effects import Answer, Deliver, Save
 from engine.health.cascade import HOP_LIMIT
+from engine.mail import flood, freight
 from engine.mail.relay import candidates
 from engine.model.channel import Channel, ChannelState
-from engine.model.envelope import KINDS, Envelope, Kind
+from engine.model.envelope import ID_LIMIT, KINDS, Envelope, Kind
 from engine.model.mail import Parcel
 from engine.model.packets import Forward, Heartbeat, pack, unpack
 from engine.model.peer import Peer, Standing
@@ -30,8 +32,15 @@ def network() -> Script:
     return Script(fleet(A, B, C, D, me=B))
 
 
-def frame(kind: Kind = Kind.CONTEXT, dst: str = C, msg_id: str = "m1", hop: int = 0, ttl_s: int = 60) -> bytes:
+def frame(
+    kind: Kind = Kind.CONTEXT, dst: str = C, msg_id: str = "m1", hop: int = 0, ttl_s: int = 60, body: bytes = b"x"
+) -> bytes:
     """A frame sealed from A."""
+    return sealer().seal(Envelope(A, EPOCH, 1, dst, msg_id, kind, created_ms=T0_MS, ttl_s=ttl_s, hop=hop, body=body))
+
+
+def sealer() -> Sealer:
+    """A's."""
     numbers = count(1)
     sealer = Sealer(KEYS["A"], "f", lambda size: next(numbers).to_bytes(size))
     members = tuple(
@@ -39,7 +48,7 @@ def frame(kind: Kind = Kind.CONTEXT, dst: str = C, msg_id: str = "m1", hop: int 
         for name, member in zip("ABCD", roster(A, B, C, D).members, strict=True)
     )
     sealer.trust(msgspec.structs.replace(roster(A, B, C, D), members=members))
-    return sealer.seal(Envelope(A, EPOCH, 1, dst, msg_id, kind, created_ms=T0_MS, ttl_s=ttl_s, hop=hop, body=b"x"))
+    return sealer
 
 
 def came(data: bytes, dst: str = C, hop: int = 1) -> ForwardCame:
@@ -56,9 +65,9 @@ def test_mail_becomes_mail_of_our_own() -> None:
     script = network()
     data = frame()
     said = script.hear(came(data))
-    assert said[0].startswith("save m1-1-")
+    assert said[0].startswith("save fwd-")
     (ours,) = carried(script)
-    assert (ours.kind, ours.dst, ours.thread, ours.ttl_s, ours.hop) == (Kind.FORWARD, C, "m1", 60, 1)
+    assert (ours.kind, ours.dst, ours.thread, ours.ttl_s, ours.hop) == (Kind.FORWARD, C, f"m1 {A}", 60, 1)
     assert unpack(Kind.FORWARD, ours.body) == Forward(C, 1, data)
     assert script.fleet.mail.waiting == 0, "people count their own messages"
 
@@ -69,7 +78,7 @@ def test_the_relays_answer_waits_for_its_row() -> None:
     wrapped = Envelope(A, EPOCH, 1, B, "p", Kind.PASS, body=pack(Forward(C, 1, frame())))
     script.hear(Arrived((Parcel(wrapped),), Channel.NATS, token=4))
     strict, _, rest = sorted_out(script.effects)
-    assert [record.envelope.thread for record in strict if isinstance(record, AddOutbox)] == ["m1"]
+    assert [record.envelope.thread for record in strict if isinstance(record, AddOutbox)] == [f"m1 {A}"]
     assert any(isinstance(effect, Answer) for effect in rest)
 
 
@@ -83,9 +92,9 @@ def test_what_we_carry_already_is_taken_once() -> None:
     assert script.asked(Save, came(frame())) != []
 
 
-def acknowledged_by(src: str) -> Arrived:
-    """That peer holds the first message we sent it."""
-    (one,) = receipt((EPOCH, 1), seq=1, src=src).parcels
+def acknowledged_by(src: str, number: int = 1) -> Arrived:
+    """That peer holds the first messages we sent it."""
+    (one,) = receipt((EPOCH, number), seq=1, src=src).parcels
     return Arrived((Parcel(msgspec.structs.replace(one.envelope, dst=B)),), Channel.NATS)
 
 
@@ -135,12 +144,67 @@ def test_refused_frames() -> None:
         (came(frame(), dst="Z"), "misaddressed"),
         (came(b"FLT?"), "garbage"),
         (came(b""), "garbage"),
-        (came(frame(msg_id="m" * 64)), "garbage"),
         (came(frame()[:-32] + bytes(32)), "unsigned"),
     ):
         script = network()
         assert any(f"rejected {why}" in line for line in script.hear(signal))
         assert script.fleet.mail.lanes.get(C) is None
+
+
+def test_an_id_of_any_length_passes_both_relays() -> None:
+    """The id of our wrapper does not grow with that of the frame in it, so what one relay made passes the next one."""
+    script = network()
+    script.hear(came(frame(msg_id="m" * ID_LIMIT)))
+    (ours,) = carried(script)
+    assert len(ours.msg_id) < ID_LIMIT
+    far = Script(fleet(A, B, C, D, me=D))
+    wrapped = msgspec.structs.replace(ours, src=A, seq=1, src_epoch=EPOCH)
+    far.hear(ForwardCame(B, Forward(C, 2, sealer().seal(wrapped))))
+    assert [one.kind for one in carried(far)] == [Kind.FORWARD]
+
+
+def passed(first: int, last: int, size: int = 1, src: str = A, dst: str = C) -> Arrived:
+    """Frames for somebody else, handed to us by `src` in one delivery."""
+    numbers = range(first, last + 1)
+    frames = [frame(msg_id=f"{src}-{number}", dst=dst, body=bytes(size)) for number in numbers]
+    wrapped = [
+        Envelope(src, EPOCH, number, B, f"p{number}", Kind.PASS, body=pack(Forward(dst, 1, one)))
+        for number, one in zip(numbers, frames, strict=True)
+    ]
+    return Arrived(tuple(map(Parcel, wrapped)), Channel.NATS, token=4)
+
+
+def test_one_member_fills_half_of_the_room_and_another_has_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In bytes and in frames, also of one delivery: a share is as large as what is left. What is not carried gets no
+    receipt; what its receiver has makes room, and a start counts the same."""
+    monkeypatch.setattr(freight, "FRAMES", 8)
+    script = network()
+    said = script.hear(passed(1, 6))
+    assert script.fleet.mail.burdens[A].frames == 4
+    assert not any(line.startswith("answer") for line in said)
+    assert any(line.startswith("answer") for line in script.hear(passed(1, 2, src=D)))
+    assert {by: one.frames for by, one in script.fleet.mail.burdens.items()} == {A: 4, D: 2}
+    assert freight.borne(script.fleet.mail.forwards) == script.fleet.mail.burdens
+    script.hear(acknowledged_by(C, 6))
+    assert not script.fleet.mail.burdens
+    monkeypatch.setattr(freight, "BYTES", 10_000)
+    script.hear(passed(7, 13, size=1_000))
+    script.hear(passed(3, 4, size=1_000, src=D))
+    assert 4_000 < script.fleet.mail.burdens[A].size < 6_500
+    assert script.fleet.mail.burdens[D].size > 1_000
+
+
+def test_frames_to_carry_are_in_their_bearers_bucket() -> None:
+    """Beyond the bound nothing more is taken of that member, whatever for whom; a frame it gave us before is not
+    counted, and a finding names it."""
+    script = Script(fleet(A, B, C, D, me=B, config=Config(limits=LimitsConfig(flood=3))))
+    script.hear(passed(1, 2))
+    script.hear(passed(1, 2))
+    script.hear(passed(3, 5))
+    assert len(script.fleet.mail.forwards) == 3
+    assert (flood.FLOODS, A) in script.fleet.findings
+    script.hear(passed(1, 1, src=D))
+    assert len(script.fleet.mail.forwards) == 4
 
 
 def knowing(**reaches: str) -> Fleet:

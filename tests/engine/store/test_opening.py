@@ -16,6 +16,7 @@ from engine.errors import FleetError
 from engine.evidence.ledger import link
 from engine.model.channel import Channel
 from engine.model.envelope import Kind, Rung
+from engine.model.mail import Freight, freight_thread
 from engine.model.records import AddEntry, AddOutbox, AddTry, DropStreams, MoveRung, PutMeta, PutRoster, SetStream
 from engine.model.roster import Roster
 from engine.store import generation
@@ -68,7 +69,7 @@ def test_numbers_survive_a_restart(home: Path) -> None:
         *(AddOutbox(letter(number)) for number in (1, 2, 3)),
         AddOutbox(letter(4, seq=0)),
         AddOutbox(letter(5, dst="C", seq=0)),
-        AddOutbox(letter(6, kind=Kind.FORWARD, thread="inner", hop=1)),
+        AddOutbox(letter(6, kind=Kind.FORWARD, thread=freight_thread("inner", "D"), hop=1)),
         MoveRung("ID00000002", Rung.ON_HOST, 1),
         MoveRung("ID00000003", Rung.EXPIRED, 1),
     )
@@ -78,7 +79,7 @@ def test_numbers_survive_a_restart(home: Path) -> None:
     assert restored.lanes["B"].open[EPOCH, 6].envelope.hop == 1
     assert (restored.lanes["B"].backlog, restored.lanes["C"].backlog) == (1, 1)
     assert (restored.waiting, restored.dead) == (3, 1)
-    assert restored.forwards["B", "inner"] == "ID00000006"
+    assert restored.forwards["B", "inner"] == Freight("D", len(letter(6).body))
 
 
 def test_streams_floors_and_facts_survive(home: Path) -> None:
