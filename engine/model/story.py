@@ -10,6 +10,7 @@ import msgspec
 from engine.model.channel import Channel
 from engine.model.envelope import Kind, Rung
 from engine.model.hop import TEXT_ONLY
+from engine.model.mail import Number
 
 
 class TryLine(msgspec.Struct, frozen=True):
@@ -145,7 +146,7 @@ class Query(msgspec.Struct, frozen=True):
     """Which lines: newest first, at most `limit`, older than row `before` (0: from the newest), filtered by peer id,
     kind, direction and rung where given; `text` matches peer name, kind, rung, channel or id."""
 
-    before: int = 0
+    before: Number = 0
     limit: int = 100
     peer: str = ""
     kind: str = ""

@@ -240,6 +240,22 @@ def test_a_wrong_path_or_method_is_said(trio: Stage, method: str, path: str, cod
     assert (status, bool(answer["error"]["next_step"])) == (code, True)
 
 
+FAR = ("99999999999999999999999999", "-99999999999999999999999999", "9223372036854775808", "-1", "9" * 5_000, "1e400")
+NUMBERED = ("/messages?before", "/messages?limit", "/inbox?limit", "/ledger?limit", "/session/x?after", "/session/x?limit")
+
+
+def test_no_number_is_too_large_to_be_answered(trio: Stage) -> None:
+    """What the store could not hold is bounded or refused before it is asked; nothing of it is our mistake."""
+    for path in NUMBERED:
+        for number in FAR:
+            status, answer = asked(trio, "GET", f"{path}={number}")
+            assert status in (200, 400), (path, number, answer)
+    for body in (b'{"session":"x","row":%s}' % number.encode() for number in FAR[:4]):
+        assert asked(trio, "POST", "/session/ack", body)[0] in (200, 400)
+    hello = b'{"to":"birch","payload":{"body":"x"},"ttl":%s}'
+    assert asked(trio, "POST", "/message", hello % FAR[0].encode())[0] == 400
+
+
 def test_a_body_past_the_limit_is_cut_off(trio: Stage) -> None:
     """The connection closes; it is never read to its end."""
     with raw(trio) as door:
