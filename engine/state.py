@@ -16,7 +16,7 @@ from engine.model.hop import Place
 from engine.model.mail import Burden, Echo, Freight, Inflow, Lane, Pulse, Stream
 from engine.model.packets import Heartbeat
 from engine.model.peer import Peer
-from engine.model.repair import Mending, Repair
+from engine.model.repair import Breaks, Mending, Repair
 from engine.model.roster import Address, Member, Roster
 from engine.model.vitals import Vitals
 from engine.model.ways import NO_WAYS, Ways
@@ -174,7 +174,8 @@ class Doctor(msgspec.Struct, frozen=True):
 class Fleet(msgspec.Struct, frozen=True):
     """The one value. `detours`: where a kept tunnel to a peer begins, here on loopback. `places`: the sessions here
     that let themselves be typed into. `roused`: whom this node woke for others, and at which monotonic second.
-    `proved`: peer -> the sshd from behind which its node has answered (`ways.door`)."""
+    `proved`: peer -> the sshd from behind which its node has answered (`ways.door`). `breaks`: how often a pair has
+    broken lately."""
 
     me: Me
     config: Config
@@ -189,6 +190,7 @@ class Fleet(msgspec.Struct, frozen=True):
     checks: Map[str, Check] = Map()
     repairs: Map[tuple[str, Channel], Repair] = Map()
     escalations: Map[str, tuple[float, ...]] = Map()
+    breaks: Map[tuple[str, Channel], Breaks] = Map()
     mending: Mending = Mending()
     watch: Watch = Watch()
     doctor: Doctor = Doctor()

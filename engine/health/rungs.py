@@ -24,7 +24,7 @@ from engine.model.finding import Finding, Severity
 from engine.model.moment import Moment
 from engine.model.packets import Mend, Mended, pack
 from engine.model.records import AddEntry
-from engine.model.repair import DOES, Action, Ended, Level, Repair, opens_at, spent
+from engine.model.repair import DOES, Action, Breaks, Ended, Level, Repair, opens_at, spent
 from engine.model.repair import Step as Done
 from engine.security.role import may_send
 from engine.signals import Found, MendWanted, PlanRan, Posted, ProbeAsked
@@ -38,6 +38,8 @@ AGAIN_S = 1.0
 OURS, OURS_AN_HOUR = "", 20
 # The last steps of a repair that a screen can show.
 KEPT_STEPS = 12
+# A break so soon after the last one of its pair is the same trouble.
+FLAP_S = 600.0
 # What of a peer's own words is kept.
 NOTE_LIMIT = 200
 CODE = "repair."
@@ -49,9 +51,20 @@ def put(fleet: Fleet, repair: Repair) -> Fleet:
 
 
 def noted(fleet: Fleet, repair: Repair, now: Moment) -> Step:
-    """L1: it is written down, and shown if it lasts."""
-    repair, told = _said(fleet, repair, Level.NOTED, f"noted: {repair.why or 'broken'}", now, "done")
+    """L1: it is written down, and shown if it lasts. Of a pair that breaks again and again the first break, the tenth,
+    the hundredth, ... are written down, each with how many it were."""
+    fleet, count = _broken(fleet, repair, now)
+    again = f", for the {count}th time with less than {FLAP_S / 60:.0f} min between" if count > 1 else ""
+    repair = msgspec.structs.replace(repair, quiet=str(count).strip("0") != "1")
+    repair, told = _said(fleet, repair, Level.NOTED, f"noted: {repair.why or 'broken'}{again}", now, "done")
     return put(fleet, repair), [*told, Raise(Found(_finding(fleet, repair)))]
+
+
+def _broken(fleet: Fleet, repair: Repair, now: Moment) -> tuple[Fleet, int]:
+    key = (repair.peer, repair.channel)
+    before = fleet.breaks.get(key, Breaks())
+    count = before.count + 1 if now.mono - before.at < FLAP_S else 1
+    return msgspec.structs.replace(fleet, breaks=fleet.breaks.set(key, Breaks(count, now.mono))), count
 
 
 def asked(fleet: Fleet, repair: Repair, now: Moment) -> Step:
@@ -81,7 +94,7 @@ def agent(fleet: Fleet, repair: Repair, now: Moment) -> Step:
 def person(fleet: Fleet, repair: Repair, now: Moment) -> Step:
     """L4: the commands are there. This asks nothing of another machine, so no limit holds it back."""
     repair = msgspec.structs.replace(
-        _rested(repair, Level.PERSON, float("inf")), plan=plan.commands(fleet, repair), held_until=0.0
+        _rested(repair, Level.PERSON, float("inf")), plan=plan.commands(fleet, repair), held_until=0.0, quiet=False
     )
     some = "1 command waits" if len(repair.plan) == 1 else f"{len(repair.plan)} commands wait"
     what = f"{some} for your word"
@@ -118,7 +131,7 @@ def _escalated(fleet: Fleet, repair: Repair, level: Level, action: Action, wait_
     ask = f"mend-{fleet.me.epoch}-{serial}"
     mend = Mend(ask, action, repair.channel, repair.why[:NOTE_LIMIT])
     repair = _rested(repair, level, now.mono + wait_s)
-    repair = msgspec.structs.replace(repair, ask=ask, held_until=0.0)
+    repair = msgspec.structs.replace(repair, ask=ask, held_until=0.0, quiet=False)
     repair, told = _said(fleet, repair, level, _wish(fleet, repair, action, stopped), now, strict=True)
     fleet = msgspec.structs.replace(
         put(fleet, repair),
@@ -258,7 +271,7 @@ def ended(fleet: Fleet, repair: Repair, now: Moment, what: str) -> Step:
         Publish(RepairMoved(repair.peer, repair.channel, 0, what)),
         Raise(Found(over, present=False)),
     ]
-    return fleet, [_entry(fleet, repair, repair.level, what, now, lazy=True), *told]
+    return fleet, [*_entry(fleet, repair, repair.level, what, now, lazy=True), *told]
 
 
 # ---------------------------------------------------------------------------------------------------------- telling
@@ -275,14 +288,16 @@ def _said(
 
 def _written(fleet: Fleet, repair: Repair, level: Level, what: str, now: Moment, *, strict: bool) -> list[Effect]:
     moved = RepairMoved(repair.peer, repair.channel, int(level), what)
-    return [_entry(fleet, repair, level, what, now, lazy=not strict), Publish(moved)]
+    return [*_entry(fleet, repair, level, what, now, lazy=not strict), Publish(moved)]
 
 
-def _entry(fleet: Fleet, repair: Repair, level: Level, what: str, now: Moment, *, lazy: bool) -> Save:
+def _entry(fleet: Fleet, repair: Repair, level: Level, what: str, now: Moment, *, lazy: bool) -> list[Effect]:
+    if repair.quiet and lazy:
+        return []
     facts = {"channel": str(repair.channel), "level": str(level.value), "what": what}
     if repair.by:
         facts["by"] = repair.by
-    return Save((AddEntry(now.wall_ms, fleet.me.id, "repair", repair.peer, facts),), lazy=lazy)
+    return [Save((AddEntry(now.wall_ms, fleet.me.id, "repair", repair.peer, facts),), lazy=lazy)]
 
 
 def _finding(fleet: Fleet, repair: Repair) -> Finding:

@@ -93,7 +93,8 @@ def opens_at(times: Iterable[float], now_mono: float, per_hour: int) -> float:
 class Repair(msgspec.Struct, frozen=True):
     """One ladder. `level`: the rung in progress. `began`, `due`: monotonic seconds; at `due` the next rung is begun.
     `why`: what was seen. `action`: what the table has for it (None: nothing of its own). `ask`: the id of the request
-    under way. `held_until`: no escalation before this moment (0: none is held). `plan`: what a person may approve;
+    under way. `held_until`: no escalation before this moment (0: none is held). `quiet`: its pair breaks again and
+    again, and nothing was done about it yet: the ledger has enough of that. `plan`: what a person may approve;
     `working`: it runs now. `by`: who began it (empty: the fleet itself)."""
 
     peer: str
@@ -111,6 +112,14 @@ class Repair(msgspec.Struct, frozen=True):
     working: bool = False
     by: str = ""
     ours: bool = False
+    quiet: bool = False
+
+
+class Breaks(msgspec.Struct, frozen=True):
+    """How often a pair has broken since it was quiet for long, and when it did last (monotonic seconds)."""
+
+    count: int = 0
+    at: float = float("-inf")
 
 
 class Ran(msgspec.Struct, frozen=True):

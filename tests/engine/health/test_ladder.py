@@ -18,7 +18,7 @@ from engine.model.envelope import Kind
 from engine.model.finding import Severity
 from engine.model.packets import Heartbeat, Mend, Mended, pack, unpack
 from engine.model.peer import Peer, Standing
-from engine.model.records import PutMeta
+from engine.model.records import AddEntry, PutMeta
 from engine.model.repair import Action, Ended, Level, Repair, left, opens_at
 from engine.model.roster import Address, Role
 from engine.model.ways import SshWay, Ways
@@ -420,6 +420,36 @@ def test_our_own_broker_is_not_left_standing_still() -> None:
     assert script.fleet.findings["repair.nats", "A"].next_step == "`fleet repair --local restart_nats` does it now"
 
 
+def in_ledger(script: Script) -> list[str]:
+    records = [one for s in script.effects if isinstance(s, e.Save) for one in s.records]
+    return [one.facts["what"] for one in records if isinstance(one, AddEntry) and one.verb == "repair"]
+
+
+def test_a_pair_that_flaps_fills_no_history() -> None:
+    """Of two hundred breaks in a few minutes three are written down with how many it were, and how each of these
+    ended; one about which something is done is written down whatever came before."""
+    script, said = Script(three()), list[str]()
+    for number in range(200):
+        at = 10 + 2 * number
+        script.fleet = broken(script.fleet)
+        script.hear(ChannelTurned("B", N, usable=False), at=at)
+        said += in_ledger(script)
+        script.fleet = with_health(script.fleet, "B", N, state=ChannelState.HEALTHY, ok_at=T0_MONO + at + 1)
+        script.hear(ChannelTurned("B", N, usable=True), at=at + 1)
+        said += in_ledger(script)
+    assert [line for line in said if line.startswith("noted")] == [
+        "noted: no answer",
+        "noted: no answer, for the 10th time with less than 10 min between",
+        "noted: no answer, for the 100th time with less than 10 min between",
+    ]
+    assert len(said) == 6
+    script.fleet = with_health(broken(script.fleet), "B", H, ok_at=T0_MONO + 420)
+    script.hear(ChannelTurned("B", N, usable=False), at=415)
+    assert in_ledger(script) == []
+    rung(script, at=421)
+    assert in_ledger(script) == ["asked B to restart its broker"]
+
+
 # ------------------------------------------------------------------------------------------------------- a person
 
 
@@ -429,7 +459,7 @@ def test_a_person_starts_at_any_rung() -> None:
     script.hear(RepairAsked("B", N, 3, by="anna"), at=10)
     assert (repair(script).level, mends(script)[0][1].action) == (Level.AGENT, "agent")
     assert len(script.fleet.escalations["B"]) == 1
-    entries = [one for s in script.effects if isinstance(s, e.Save) for one in s.records if hasattr(one, "facts")]
+    entries = [one for s in script.effects if isinstance(s, e.Save) for one in s.records if isinstance(one, AddEntry)]
     assert {one.facts["by"] for one in entries if one.verb == "repair"} == {"anna"}
 
 
