@@ -90,7 +90,7 @@ class Actions:
         self.visited = (self.visited + 1) % len(found)
         need = found[self.visited]
         if need.peer:
-            self.app.show_peer(need.room, need.peer)
+            self.app.show_peer(need.room, need.peer, need.channel)
         place = f"{self.visited + 1} of {len(found)}: " if len(found) > 1 else ""
         self.app.note(f"{place}{need.title}{f' · {need.next_step}' if need.next_step else ''}", "warn")
 
@@ -196,7 +196,7 @@ def help_lines(room: Room, size: int) -> list[Spans]:
     """The keys of a room, from the one table."""
     sections = (
         (TABS[room.name_of_room].label, ROOMS[room.name_of_room]),
-        ("everywhere", (*EVERYWHERE, ALWAYS[1])),
+        ("everywhere", (*EVERYWHERE, *ALWAYS)),
         ("moving", MOVES),
     )
     lines: list[Spans] = []

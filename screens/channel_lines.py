@@ -23,6 +23,17 @@ KEPT = 16
 PAIR_FROM = 96
 
 
+def nothing(query: str, size: int) -> list[Spans]:
+    """Instead of rows: that nothing matches, or that nobody is there yet and how somebody comes."""
+    if query:
+        return wrap("Nothing matches. esc shows all again.", size, "dim")
+    return [
+        *wrap("Nobody to reach yet: this node is alone.", size, "title"),
+        *wrap("i prints a code; `fleet join CODE` on another machine brings it in, and its channels stand here.", size,
+              "dim"),
+    ]  # fmt: skip
+
+
 def machine(state: ChannelState, size: int) -> Spans:
     """The states in their order, the present one lit; those beside the way stand alone."""
     if state not in [one for one, _ in WAY]:

@@ -46,6 +46,7 @@ class Channels(Room):
     def body(self) -> ComposeResult:
         with Vertical(id="body"):
             yield LineGrid(id="grid")
+            yield TextLines(id="empty")
             yield TextLines(id="panel")
 
     def main(self) -> LineGrid:
@@ -55,6 +56,10 @@ class Channels(Room):
         grid = self.main()
         grid.marks = self.marks
         grid.show(self._rows(grid.rows if isinstance(grid.rows, ChannelRows) else None))
+        self.set_class(not len(grid.rows), "-empty")
+        if not len(grid.rows):
+            empty = self.query_one("#empty", TextLines)
+            empty.show(channel_lines.nothing(self.query_text, max(20, empty.inner.width)))
         if self.wanted_column >= 0:
             column, self.wanted_column = self.wanted_column, -1
             grid.move_to(grid.cursor, column)

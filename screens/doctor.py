@@ -2,6 +2,7 @@
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.widget import Widget
 
 from engine.model.finding import Placed
 from screens import doctor_lines
@@ -39,8 +40,19 @@ class Doctor(Room):
             yield TextLines(id="well")
         yield TextLines(id="panel")
 
-    def main(self) -> LineGrid:
+    def main(self) -> Widget:
+        """What stands there: the findings, or all that was looked at where there is none."""
+        return self.well if self.has_class("-well") else self.grid
+
+    @property
+    def grid(self) -> LineGrid:
+        """The findings."""
         return self.query_one("#findings", LineGrid)
+
+    @property
+    def well(self) -> TextLines:
+        """What was looked at."""
+        return self.query_one("#well", TextLines)
 
     def on_mount(self) -> None:
         """First paint, and a look at the machine where nobody has looked lately."""
@@ -60,16 +72,18 @@ class Doctor(Room):
     def refresh_body(self) -> None:
         found = doctor_lines.placed(self.fleet, self.desk.moment())
         rows = FindingRows(found, self.fleet.name_of, self.query_text)
-        self.main().show(rows)
+        self.grid.show(rows)
+        had = self.main().has_focus
         self.set_class(not len(rows), "-well")
+        if had:
+            self.main().focus()
         if not len(rows):
-            size = max(20, self.query_one("#well", TextLines).inner.width)
-            lines = doctor_lines.nothing(self.fleet, self.desk.moment(), size, self.query_text)
-            self.query_one("#well", TextLines).show(lines)
+            size = max(20, self.well.inner.width)
+            self.well.show(doctor_lines.nothing(self.fleet, self.desk.moment(), size, self.query_text))
 
     def item(self) -> Placed | None:
         """The finding under the cursor."""
-        rows, at = self.main().rows, self.main().cursor
+        rows, at = self.grid.rows, self.grid.cursor
         return rows.found[at] if isinstance(rows, FindingRows) and at < len(rows) else None
 
     def peer(self) -> str:
@@ -101,8 +115,11 @@ class Doctor(Room):
         one = self.item()
         if verb in ON_A_FINDING and one is None:
             return "nothing is wrong"
+        idle = doctor_lines.idle(one.finding) if one is not None else ""
+        if verb == "copy" and idle:
+            return idle
         if verb == "fix" and one is not None and not one.finding.fixable:
-            return "Fleet does not mend that itself; y copies what does"
+            return f"Fleet does not mend that itself; {idle or 'y copies what does'}"
         return "looking already" if verb == "examine" and self.looking else ""
 
     def do_open(self) -> None:
@@ -134,7 +151,8 @@ class Doctor(Room):
             if not quietly:
                 self.desk.note(str(error), "bad")
 
-        self.desk.ask(self, lambda engine: engine.examine(), looked, failed)
+        size = self.app.size.width, self.app.size.height
+        self.desk.ask(self, lambda engine: engine.examine(size), looked, failed)
 
     def do_fix(self) -> None:
         """Mend what is under the cursor, after a question."""

@@ -14,7 +14,7 @@ from engine.state import Fleet
 from screens import format as say
 from screens.glyphs import SEVERITY, Look
 from screens.peer_lines import finding, flow
-from screens.spans import Spans, cell, cells, clip, fit, wrap
+from screens.spans import Spans, cell, cells, clip, fit, width, wrap
 from screens.widgets.line_grid import Rows
 
 HEALTH: dict[Health, Look] = {
@@ -37,6 +37,11 @@ def placed(fleet: Fleet, now: Moment) -> list[Placed]:
 def key_of(one: Finding) -> str:
     """The identity of a row."""
     return f"{one.code} {one.subject}"
+
+
+def idle(one: Finding) -> str:
+    """Why there is nothing to be done by hand, in the finding's own words; empty where there is."""
+    return one.next_step if one.next_step.startswith("nothing") else "" if one.next_step else "nothing has to be done"
 
 
 class FindingRows(Rows):
@@ -90,17 +95,24 @@ def checks(exams: tuple[Exam, ...], size: int) -> list[Spans]:
     """Every check and what it saw; those that nothing here needs come last, dim."""
     used = [one for one in exams if one.health is not Health.UNUSED]
     unused = [one for one in exams if one.health is Health.UNUSED]
-    lines = [_exam(one, size) for one in used]
+    title = min(max((cells(one.title) for one in exams), default=0), size // 2)
+    lines = [line for one in used for line in _exam(one, title, size)]
     if unused:
-        lines += [(), *(_exam(one, size) for one in unused)]
+        lines += [(), *(line for one in unused for line in _exam(one, title, size))]
     return lines
 
 
-def _exam(one: Exam, size: int) -> Spans:
+def _exam(one: Exam, title: int, size: int) -> list[Spans]:
     look = HEALTH[one.health]
-    title = min(30, max(16, size // 3))
     ink = "faint" if one.health is Health.UNUSED else ""
-    return fit(((f"{look.glyph} ", look.ink), (cell(one.title, title), ink), (f"  {one.said}", ink or "dim")), size)
+    return _beside(((f"{look.glyph} ", look.ink), (cell(one.title, title) + "  ", ink)), one.said, ink or "dim", size)
+
+
+def _beside(start: Spans, said: str, ink: str, size: int) -> list[Spans]:
+    """Words beside a title, over as many lines as they need."""
+    room = width(start)
+    lines = wrap(said, max(12, size - room), ink) or [()]
+    return [((*start, *line) if not at else ((" " * room, ""), *line)) for at, line in enumerate(lines)]
 
 
 def behind(fleet: Fleet, one: Placed | None, now: Moment, size: int) -> list[Spans]:
@@ -159,14 +171,14 @@ def ticks(made: tuple[Tick, ...], size: int) -> list[Spans]:
     """The ten checks of an onboarding, as far as they are."""
     if not made:
         return [(("asking …", "heal"),)]
-    lines = []
+    lines: list[Spans] = []
     for one in made:
         look = HEALTH[one.health] if one.done else WAITING
         glyph = "✓" if one.done and one.health is Health.WELL else look.glyph
         said = one.said if one.done else "…"
         title = cell(one.title, min(28, size // 2))
         ink = look.ink if one.required or one.health is not Health.ILL else "warn"
-        lines.append(fit(((f"{glyph} ", ink), (title, ""), (f" {said}", "dim")), size))
+        lines += _beside(((f"{glyph} ", ink), (f"{title} ", "")), said, "dim", size)
     done = all(one.done for one in made)
     well = all(one.holds for one in made)
     end = ("They can work together.", "good") if well else ("What must hold does not.", "bad")

@@ -33,11 +33,14 @@ class Leaving(ModalScreen[str], inherit_bindings=False):
         with Vertical(classes="dialog") as box:
             box.border_title = " leave the control room "
             yield Plain(f"Detach: the terminal comes back, {name} goes on working; `fleet` brings you here again.")
-            yield Plain(f"Stop: {name} goes to sleep. {self._in_flight()}", classes="said")
+            stop = f"Stop: {name} goes to sleep. {self._in_flight()}"
+            kept = f"This control room is read-only: it does not stop {name}. `fleet down` does."
+            yield Plain(kept if self.desk.readonly else stop, classes="said")
             with Horizontal(classes="buttons"):
                 yield Button("Stay (esc)", id="stay", compact=True)
                 yield Button("Detach (d)", id="detach", variant="primary", compact=True)
-                yield Button("Stop (s)", id="stop", variant="error", compact=True, disabled=self.desk.readonly)
+                if not self.desk.readonly:
+                    yield Button("Stop (s)", id="stop", variant="error", compact=True)
 
     def _in_flight(self) -> str:
         waiting = self.desk.fleet.mail.waiting

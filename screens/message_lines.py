@@ -28,7 +28,7 @@ TOLD = {
     Rung.ON_HOST: "The receiving node has it on disk and said so.",
     Rung.POSTED: "It was handed to the session's last hop.",
     Rung.HELD: "It is on its host and held there.",
-    Rung.QUEUED: "It waits in the session.",
+    Rung.QUEUED: "It was handed to the session: its inbox or hook took it, or a pointer to it was typed.",
     Rung.SEEN: "The agent has it in its transcript.",
     Rung.EXPIRED: "Its time ran out before anyone took it.",
     Rung.REFUSED: "The receiver refused it.",
@@ -108,7 +108,8 @@ def tries(made: tuple[TryLine, ...], size: int, zone: tzinfo | None = None) -> l
 
 def timeline(line: Line, told: Told, size: int, now: Moment, zone: tzinfo | None = None) -> list[Spans]:
     """The whole life of a message; of one to several, also how far it is with each."""
-    said = wrap((told.story and told.story.story) or TOLD[line.rung], size)
+    theirs = arrived(line) if line.dir == "in" else ""
+    said = wrap(theirs or (told.story and told.story.story) or TOLD[line.rung], size)
     each = [*map(copy, told.group.messages), ()] if told.group else []
     return [*said, (), *each, *panel(line, told, size, now, zone)]
 

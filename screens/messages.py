@@ -50,6 +50,9 @@ class Messages(Room):
         self.reading: set[str] = set()
         self.rest: Timer | None = None
         self.wrong = ""
+        # Whether the rows of another filter are to be held still as those before were, and on which line.
+        self.held = False
+        self.held_at = ""
 
     def body(self) -> ComposeResult:
         with Vertical(id="body"):
@@ -79,9 +82,11 @@ class Messages(Room):
     def _nothing(self, size: int) -> list[Spans]:
         if self.wrong or self.query_text:
             return wrap(self.wrong or "Nothing matches. esc shows all again.", size, "dim")
+        first = "m writes the first message; what comes in appears here by itself."
+        alone = "Nobody to write to yet: i prints a code, `fleet join CODE` on another machine brings it in."
         return [
             *wrap("Nothing was sent or received yet.", size, "title"),
-            *wrap("m writes the first message; what comes in appears here by itself.", size, "dim"),
+            *wrap(first if self.fleet.others() else alone, size, "dim"),
         ]
 
     # --- pages and bodies -------------------------------------------------------------------------------------------
@@ -102,7 +107,13 @@ class Messages(Room):
 
     def _came(self, ask: Ask, page: Page) -> None:
         self.pages.put(ask, page, self.main().seen())
+        if self.held:
+            self.pages.pause()
+            self.held = self.pages.following
         self._show()
+        if not self.query_text and self.held_at:
+            self.main().put(self.held_at)
+            self.held_at = ""
         self.draw_frame()
         line = self.item()
         if line and line.id not in self.fresh:
@@ -200,7 +211,7 @@ class Messages(Room):
             kept.append((f"  {self.wrong}", "warn"))
         if self.pages.total:
             kept.append((f"{'  ' if kept else ''}{count(self.pages.total, 'row')}", "dim"))
-        if not self.pages.following:
+        if not self.pages.following or self.held:
             newer = f", {self.pages.newer} newer" if self.pages.newer else ""
             kept.append((f"  paused{newer}: f follows", "warn" if newer else "dim"))
         return tuple(kept)
@@ -221,12 +232,15 @@ class Messages(Room):
             ]
         line = self.item()
         if verb in ON_A_LINE and line is None:
-            return "nothing was sent or received yet; m writes the first message"
+            return "nothing was sent or received yet" + ("; m writes the first message" if self.fleet.others() else "")
         if verb == "resend" and line is not None:
             return _resend_refused(line)
         return ""
 
     def refilter(self) -> None:
+        if not self.pages.following:
+            line = self.item()
+            self.held, self.held_at = True, self.held_at or (line.id if line else "")
         self.pages = Pages()
         self.main().cursor = 0
         self.look()
@@ -238,6 +252,7 @@ class Messages(Room):
             self.desk.note("paused; f follows again")
         else:
             self.pages.follow()
+            self.held, self.held_at = False, ""
             self.main().move_to(0, 0)
             self.desk.note("following the newest")
         self.look()

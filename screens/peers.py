@@ -135,7 +135,6 @@ class Peers(Room):
             "why",
             "mark",
             "copy",
-            "message",
             "sort",
         ):
             return asked
@@ -227,8 +226,6 @@ class Peers(Room):
 def _refused(fleet: Fleet, peer: str, verb: str, table: bool) -> str:
     """Why a verb cannot work on this peer."""
     own = peer == fleet.me.id
-    if verb == "message":
-        return "" if len([one for one in fleet.roster.members if one.present]) > 1 else "nobody to write to; i invites"
     if verb == "repair" and peer and not own:
         return "" if fleet.worst(peer) else "no channel to it is broken"
     if verb == "sort":

@@ -116,6 +116,8 @@ class Room(Screen[None], inherit_bindings=False):
         """Why a verb cannot work on what is under the cursor; empty when it can."""
         if verb in CHANGING and self.desk.readonly:
             return READONLY
+        if verb == "message" and not self.fleet.others():
+            return "nobody to write to; i invites"
         if verb == "leave":
             return "" if len(self.fleet.roster.members) > 1 else "this node is alone already"
         if verb == "next":

@@ -21,7 +21,7 @@ _REACHED = {
     Rung.ON_HOST: "It is on {to}'s disk",
     Rung.POSTED: "It was given to {session} on {to}",
     Rung.HELD: "It is on {to}'s disk and held back from {session}",
-    Rung.QUEUED: "It waits in {session} on {to}",
+    Rung.QUEUED: "It was handed to {session} on {to}",
     Rung.SEEN: "It was seen in {session} on {to}",
     Rung.EXPIRED: "Its time to live ended before {to} was reached",
     Rung.REFUSED: "{to} refused it",

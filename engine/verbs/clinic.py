@@ -52,14 +52,17 @@ class Clinic:
         self._home, self._resolved, self._version = home, resolved, version
         self._loop, self._hands, self._now_ms, self._mend, self._prune = loop, hands, now_ms, mend, prune
         self._looking = asyncio.Lock()
+        # Of the terminal that asked last.
+        self._size = (0, 0)
 
     def gauge(self) -> None:
         """Measure this machine and this process, for the watchdog."""
         self._loop.post(Measured(measure(self._home, self._loop.waiting)))
 
-    async def examine(self) -> list[report.Entry]:
-        """Look at everything now; the report in reading order."""
+    async def examine(self, size: tuple[int, int] = (0, 0)) -> list[report.Entry]:
+        """Look at everything now; the report in reading order. `size`: of the terminal that asks, where one does."""
         async with self._looking:
+            self._size = size if any(size) else self._size
             await self._look(CATALOGUE)
         return self.report()
 
@@ -99,7 +102,7 @@ class Clinic:
         """What a check may look at now."""
         fleet = self._hands.visible
         program, lacks = found_broker()
-        size = _size() if fleet.me.terminal == "attached" else (0, 0)
+        size = self._size if fleet.me.terminal != "detached" else (0, 0)
         return Scene(
             self._home,
             self._resolved.config,
@@ -161,14 +164,3 @@ def _of(code: str) -> tuple[Check, ...]:
     """The checks a finding may be from: by its name, or all where the node gave it one of its own."""
     named = tuple(one for one in CATALOGUE if one.code == code.partition(".")[0])
     return named or CATALOGUE
-
-
-def _size() -> tuple[int, int]:
-    """The lent terminal's, which the process has as its standard output while it is lent; (0, 0) where it is none."""
-    for number in (1, 0, 2):
-        try:
-            found = os.get_terminal_size(number)
-        except OSError:
-            continue
-        return found.columns, found.lines
-    return 0, 0

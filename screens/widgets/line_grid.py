@@ -71,6 +71,8 @@ class LineGrid(Lines):
     cursor = 0
     column = 0
     marks: frozenset[str] = frozenset()
+    # The key it was on before there was no row left.
+    _gone = ""
 
     @property
     def key(self) -> str:
@@ -94,7 +96,8 @@ class LineGrid(Lines):
 
     def show(self, rows: Rows, *, follow: bool = False) -> None:
         """These rows instead; the cursor stays on its key if the key is still there, or on its row to `follow`."""
-        key = "" if follow else self.key
+        key = "" if follow else self.key or self._gone
+        self._gone = "" if len(rows) else key
         changed = len(rows) != len(self.rows)
         self.rows = rows
         if not key or self.cursor >= len(rows) or rows.key(self.cursor) != key:

@@ -196,8 +196,8 @@ class Scripted:
     async def check(self, peer: str) -> dict[str, Any]:
         return {}
 
-    async def examine(self) -> object:
-        self._called("examine")
+    async def examine(self, size: tuple[int, int]) -> object:
+        self._called("examine", size)
         return []
 
     async def fix(self, code: str, subject: str = "") -> str:

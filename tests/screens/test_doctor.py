@@ -10,9 +10,10 @@ from screens.confirm import Confirm
 from screens.doctor_lines import placed, ticks
 from screens.sheet import Sheet
 from screens.spans import words
+from screens.widgets.lines import TextLines
 from tests.screens.control_room import asked, control_room, press, said, script, told
-from tests.screens.golden import NOW
-from tests.screens.golden_doctor import CUT, HEALTHY, ILL, KEY, MISSING
+from tests.screens.golden import BROKEN, NOW
+from tests.screens.golden_doctor import CUT, FOUND, HEALTHY, ILL, KEY, MISSING, examined
 
 
 def test_causes_stand_before_their_symptoms() -> None:
@@ -72,6 +73,49 @@ async def test_what_cannot_be_mended_says_so_and_is_copied() -> None:
         assert "does not mend that itself" in said(app)
         await press(pilot, "y")
         assert app.clipboard == MISSING.next_step
+
+
+async def test_what_needs_nobody_is_not_copied() -> None:
+    """Where nothing is to be done by hand, `f` says that instead of promising a command, and `y` copies none."""
+    idle = "nothing yet: it goes on by itself"
+    found = {**FOUND, "broker": (replace(MISSING, next_step=idle),)}
+    app = control_room(examined(BROKEN, found))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "8")
+        await on(pilot, MISSING.code)
+        for key in ("f", "y"):
+            await press(pilot, key)
+            assert idle in said(app)
+            assert "copies" not in said(app)
+        assert not app.clipboard
+
+
+async def test_what_was_looked_at_can_be_read_to_its_end() -> None:
+    """On a small terminal where nothing is wrong: whole reasons, and the moving keys scroll to the last line."""
+    long = "supervised by systemd and started at every boot, by the unit in the home of whoever installed it"
+    exams = tuple(replace(one, said=f"{one.said}; {long}") for one in HEALTHY.doctor.exams)
+    app = control_room(replace(HEALTHY, doctor=replace(HEALTHY.doctor, exams=exams)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "8")
+        well = app.room.main()  # type: ignore[union-attr]
+        assert isinstance(well, TextLines)
+        text = " ".join(" ".join(words(well.line(at, 80)) for at in range(well.total())).split())
+        assert "…" not in text
+        for one in exams:
+            assert one.said.split()[-1] in text
+        await press(pilot, "j")
+        assert well.scroll_y == 1
+        await press(pilot, "G")
+        assert well.seen()[-1] == well.total() - 1
+        assert well.size.height >= len(well.seen())
+
+
+async def test_the_terminal_it_is_drawn_on_is_the_one_looked_at() -> None:
+    """Whoever asks says how large the terminal is."""
+    app = control_room(HEALTHY)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "8", "exclamation_mark")
+        assert asked(app, "examine") == [((80, 24),)]
 
 
 async def test_read_only_mends_nothing() -> None:

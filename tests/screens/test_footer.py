@@ -17,7 +17,9 @@ from screens.messages import Messages
 from screens.peers import Peers
 from screens.room import Room
 from screens.rungs import Rungs
-from screens.sheet import Sheet
+from screens.sheet import Plain, Sheet
+from screens.spans import words
+from screens.widgets.lines import TextLines
 from tests.screens.control_room import SIZES, asked, control_room, press, room, said, script, settle, told
 
 BOTH = [SIZES["wide"], SIZES["narrow"]]
@@ -166,7 +168,6 @@ async def test_a_lonely_node_refuses_with_reasons(name: str) -> None:
 def test_footer_is_never_cut_in_the_middle(name: str, width: int) -> None:
     """Whatever the width, a key is shown whole or not at all, and help is always there."""
     from screens.frame import footer as drawn
-    from screens.spans import words
 
     framed, shown = drawn(footer(name), width)
     line = words(framed.spans)
@@ -185,6 +186,34 @@ async def test_a_click_on_a_footer_key_is_the_key() -> None:
         await pilot.click("#keys", offset=(start, 0))
         await settle(pilot)
         assert isinstance(app.screen, Sheet)
+
+
+@pytest.mark.parametrize("tab", ["1", "2", "6", "8"])
+async def test_alone_nobody_is_written_to(tab: str) -> None:
+    """In a fleet of one every room refuses to write with the same words, which say what to do; and a room that has
+    nothing to show says so too."""
+    app = control_room("empty")
+    async with app.run_test(size=SIZES["narrow"]) as pilot:
+        await settle(pilot)
+        await press(pilot, tab, "m")
+        assert said(app) == "m message: nobody to write to; i invites"
+        assert app.screen is room(app)
+        if tab in "26":
+            text = room(app).query_one("#empty", TextLines)
+            assert text.display
+            assert "i prints a code" in " ".join(words(text.line(at, 80)) for at in range(text.total()))
+
+
+async def test_read_only_stops_nothing() -> None:
+    """`q` offers no button that does nothing; it says what stops the node."""
+    app = control_room("broken", readonly=True)
+    async with app.run_test(size=SIZES["wide"]) as pilot:
+        await settle(pilot)
+        await press(pilot, "q")
+        assert not app.screen.query("#stop")
+        assert any("fleet down" in str(one.content) for one in app.screen.query(Plain))
+        await press(pilot, "escape", "question_mark")
+        assert "ctrl+z" in told(app)
 
 
 async def test_read_only_disables_what_changes_others() -> None:

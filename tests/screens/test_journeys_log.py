@@ -38,6 +38,39 @@ async def test_follow_pause_and_new_messages() -> None:
         assert screen.main().key == "01KASE0000000000000NEW0008"
 
 
+async def test_a_filter_lets_the_list_hold_still() -> None:
+    """Paused stays paused, through a filter, one with no hits, and back, where the cursor is on its line again."""
+    app = control_room("broken")
+    async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        await press(pilot, "6", "j", "j")
+        screen = room(app)
+        assert isinstance(screen, Messages)
+        held = screen.main().key
+        await press(pilot, "slash")
+        for text in ("dir:in", "peer:nobody"):
+            room(app).query_one("#filter", Input).value = text
+            await settle(pilot)
+            assert "paused" in words(screen._kept())
+        await press(pilot, "escape")
+        assert not screen.pages.following
+        assert screen.main().key == held
+        await press(pilot, "f", "slash")
+        room(app).query_one("#filter", Input).value = "dir:in"
+        await settle(pilot)
+        assert screen.pages.following
+
+
+async def test_what_came_is_told_from_where_it_is() -> None:
+    """The timeline of a message of somebody else's speaks of this node as the one that has it."""
+    app = control_room("broken")
+    async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        await press(pilot, "6", "j", "enter")
+        assert "in this node's inbox" in told(app)
+        assert "receiving node" not in told(app)
+
+
 async def test_log_of_many_rows_jumps_to_its_end() -> None:
     """`G` goes to the oldest of thousands of rows, `g` back to the newest, and only a few pages are kept."""
     many = [
@@ -95,7 +128,6 @@ async def test_log_filters_by_words_and_fields() -> None:
 
 
 def told_empty(screen: object) -> str:
-    from screens.spans import words
     from screens.widgets.lines import TextLines
 
     assert isinstance(screen, Messages)

@@ -72,6 +72,11 @@ async def test_cursor_stays_on_its_key() -> None:
         await pilot.press("j", "G", "l")
         app.grid.show(Counted(["a"]))
         assert app.grid.key == "a"
+        app.grid.show(Counted(KEYS))
+        app.grid.put("peer-7")
+        for keys in ([], [], KEYS):
+            app.grid.show(Counted(keys))
+        assert app.grid.key == "peer-7"
 
 
 async def test_mouse_moves_and_opens() -> None:

@@ -25,6 +25,11 @@ def story(rung: Rung, *tries: TryLine, channel: Channel | None = None, reason: s
     ("told", "standing", "sentence"),
     [
         (
+            story(Rung.QUEUED, reason="its inbox was read", session="work"),
+            Standing.ALIVE,
+            "It was handed to work on berlin: its inbox was read.",
+        ),
+        (
             story(Rung.ON_HOST, TryLine(P1, "confirmed", 3.25), channel=P1),
             Standing.ALIVE,
             "P1 nats answered in 3.2 ms. It is on berlin's disk, proved over P1 nats.",
