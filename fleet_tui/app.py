@@ -83,6 +83,13 @@ class HasPeers(Protocol):
     def put(self, node_id: str) -> None: ...
 
 
+@runtime_checkable
+class HasChannels(Protocol):
+    """A room whose cursor can be put on a channel."""
+
+    def turn(self, channel: Channel) -> None: ...
+
+
 class Answered(Message):
     """An answer of the engine, on its way to who asked."""
 
@@ -306,14 +313,18 @@ class FleetApp(App[str], inherit_bindings=False):
         self.switch_mode(room)
         self._remember()
 
-    def show_peer(self, room: str, peer: str) -> None:
-        """Enter a room with the cursor on a peer."""
+    def show_peer(self, room: str, peer: str, channel: Channel | None = None) -> None:
+        """Enter a room with the cursor on a peer, and on a channel to it where the room has those."""
         self.go(room)
         # A room that was never entered takes the cursor up as if it had been there last time.
         self.kept[room] = {**self.kept.get(room, {}), "cursor": peer}
+        if channel is not None:
+            self.kept[room] |= {"column": list(Channel).index(channel)}
         for one in self._rooms():
             if one.name_of_room == room and one.ready and isinstance(one, HasPeers):
                 one.put(peer)
+                if channel is not None and isinstance(one, HasChannels):
+                    one.turn(channel)
 
     def copy(self, text: str, what: str) -> None:
         """Put `text` on the clipboard by OSC 52, and through tmux where there is one."""

@@ -84,6 +84,11 @@ class Channels(Room):
             self.wanted = node_id
         self.look()
 
+    def turn(self, channel: Channel) -> None:
+        """Move the cursor to a channel, now or as soon as the grid is shown."""
+        self.wanted_column = NAMES.index(channel)
+        self.look()
+
     def panel_lines(self, size: int) -> list[Spans]:
         return channel_lines.panel(self.fleet, self.peer(), self.channel, self.desk.moment(), size, self.desk.zone)
 

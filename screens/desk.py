@@ -126,6 +126,6 @@ class Desk(Protocol):
         """Put `text` on the clipboard and say that `what` is there."""
         ...
 
-    def show_peer(self, room: str, peer: str) -> None:
+    def show_peer(self, room: str, peer: str, channel: Channel | None = None) -> None:
         """Go to a room with the cursor on this peer."""
         ...

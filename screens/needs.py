@@ -6,24 +6,27 @@ its cause is shown. The header counts exactly this list.
 
 from typing import NamedTuple
 
-from engine.model.channel import ChannelState
-from engine.model.finding import Severity, causes
+from engine.model.channel import CHANNELS, Channel, ChannelState
+from engine.model.finding import Finding, Severity, causes
 from engine.model.peer import AWAY
 from engine.state import Fleet
 from screens.format import count
 from screens.roll import peer_of
 
+# What a finding of the repair ladder is called, before its channel.
+REPAIR = "repair."
 LOUD = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM)
 
 
 class Need(NamedTuple):
-    """One thing to look at: where (`room`, and the peer under its cursor if any), what, and what to do."""
+    """One thing to look at: where (`room`, and the peer and the channel under its cursor if any), what, what to do."""
 
     room: str
     peer: str
     title: str
     next_step: str
     at_ms: int
+    channel: Channel | None = None
 
 
 def needs(fleet: Fleet) -> list[Need]:
@@ -46,17 +49,35 @@ def subject_peer(fleet: Fleet, subject: str) -> str:
 
 
 def _findings(fleet: Fleet) -> list[Need]:
-    return [
-        Need("peers", subject_peer(fleet, one.subject), one.title, one.next_step, one.at_ms)
-        for one in causes(fleet.findings.values())
-        if one.severity in LOUD
-    ]
+    return [_found(fleet, one) for one in causes(fleet.findings.values()) if one.severity in LOUD]
+
+
+def _found(fleet: Fleet, one: Finding) -> Need:
+    """A repair is looked at, and approved, where its channel is; whatever else is found, where its peer is."""
+    peer, name = subject_peer(fleet, one.subject), one.code.removeprefix(REPAIR)
+    if not one.code.startswith(REPAIR) or name not in CHANNELS:
+        return Need("peers", peer, one.title, one.next_step, one.at_ms)
+    channel = Channel(name)
+    repair = fleet.repairs.get((peer, channel))
+    step = "A shows its commands, and asks" if repair and repair.plan else one.next_step
+    what = f"{one.title}: {channel} to {'everybody' if peer == fleet.me.id else fleet.name_of(peer)}"
+    if peer == fleet.me.id:  # its own row is nowhere: it shows on each that it breaks
+        ill = (to for (to, at), health in sorted(fleet.channels.items()) if at is channel and health.broke_ms)
+        peer = next(ill, "")
+    return Need("channels", peer, what, step, one.at_ms, channel)
 
 
 def _quarantines(fleet: Fleet) -> list[Need]:
     told = {subject_peer(fleet, one.subject) for one in fleet.findings.values()}
     return [
-        Need("channels", peer, f"{fleet.name_of(peer)} showed another key on {channel}", "w why", health.since_ms)
+        Need(
+            "channels",
+            peer,
+            f"{fleet.name_of(peer)} showed another key on {channel}",
+            "w why",
+            health.since_ms,
+            channel,
+        )
         for (peer, channel), health in fleet.channels.items()
         if health.state is ChannelState.QUARANTINED and peer not in told
     ]

@@ -2,9 +2,11 @@
 
 import msgspec
 import pytest
+from immutables import Map
 
 from engine.errors import FleetError
 from engine.model.channel import SLOTS, Change, Channel, ChannelState
+from engine.model.finding import Finding, Severity
 from engine.model.repair import Level
 from screens import channel_lines, peer_lines
 from screens.channel_rows import ChannelRows
@@ -143,6 +145,27 @@ async def test_a_shows_asks_runs_and_tells() -> None:
         assert asked(app, "approve") == [("id-linux1", N)]
         assert isinstance(app.screen, Sheet)
         assert "its broker is up again" in told(app)
+
+
+async def test_the_next_need_leads_to_the_cell_whose_commands_wait() -> None:
+    """`n` puts the cursor on the channel itself, in a room that is new and in one that is there, and says in a line
+    that nothing cuts which key goes on; that key works."""
+    waits = repairing(WAITS)
+    found = Finding("repair.nats", "A repair needs your word", Severity.HIGH, "nats to linux1: no answer", "linux1",
+                    "`fleet repair linux1 --channel nats --approve` runs them", at_ms=1)  # fmt: skip
+    app = control_room(msgspec.structs.replace(waits, findings=Map({("repair.nats", "linux1"): found})))
+    async with app.run_test(size=SIZES["wide"]) as pilot:
+        await settle(pilot)
+        for _ in range(2):
+            app.show_peer("channels", "id-studio", Channel.HTTP)
+            await press(pilot, "1")
+            app._actions.visited = -1
+            await press(pilot, "n")
+            assert (app.room.name_of_room, app.room.peer(), app.room.channel) == ("channels", "id-linux1", N)
+            assert "A repair needs your word: nats to linux1 · A shows its commands, and asks" in said(app)
+            await press(pilot, "A")
+            assert isinstance(app.screen, Confirm)
+            await press(pilot, "escape")
 
 
 @pytest.mark.slow
