@@ -8,17 +8,20 @@ value; the measurements are in `docs/speed.md`.
 import re
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Annotated, Any
 
 import msgspec
 
 from engine.errors import Fault, FleetError
-from engine.model.roster import unfit
+from engine.model.hub import flaw
+from engine.model.roster import Host, unfit
+from engine.model.ways import Word
 
 # What a number may be: said here once, told by msgspec with the key's path.
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
-Count = Annotated[int, msgspec.Meta(ge=1)]
-Size = Annotated[int, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]
+Size = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
 # Up to ten years: what is not to happen is said so, and `inf` is no length of time.
 Period = Annotated[float, msgspec.Meta(gt=0, le=315_360_000)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
@@ -41,7 +44,7 @@ class NetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     then every interface. `advertise`: addresses to tell peers instead of those found."""
 
     listen: str = ""
-    advertise: tuple[str, ...] = ()
+    advertise: tuple[Host, ...] = ()
     http_port: Port = 8856
     nats_port: Port = 4222
     cluster_port: Port = 6222
@@ -115,7 +118,7 @@ class SshConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     enabled: bool = True
     port: Port = 22
-    user: str = ""
+    user: Word = ""
     host_keys: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     keepalive_s: Period = 3.0
@@ -298,9 +301,30 @@ def resolve(text: str, env: Mapping[str, str], source: str = "config.toml") -> R
         config = msgspec.convert(values, Config, strict=False)
     except msgspec.ValidationError as error:
         raise _refused(_teller(str(error), origins, source), str(error)) from None
-    if config.node.name and (why := unfit(config.node.name)):
-        raise _refused(_teller("$.node.name", origins, source), f"`node.name` cannot be {why}")
+    for key, text, look in (
+        ("node.name", config.node.name, unfit),
+        ("net.listen", config.net.listen, _no_address),
+        ("git.hub", config.git.hub, _no_hub),
+    ):
+        if text and (why := look(text)):
+            raise _refused(_teller(f"$.{key}", origins, source), f"`{key}` cannot be {why}")
     return Resolved(config, origins)
+
+
+def _no_address(text: str) -> str:
+    if text == "localhost":
+        return ""
+    try:
+        ip_address(text)
+    except ValueError:
+        return f"{text!r}: it is an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them"
+    return ""
+
+
+def _no_hub(text: str) -> str:
+    """Not with its name: there may be a password in it."""
+    why = flaw(text)
+    return f"that: {why}" if why else ""
 
 
 # Where msgspec says that a value does not fit: `… - at `$.repair.levels[0]``.
@@ -320,6 +344,8 @@ def _parsed(text: str, source: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _refused(source, str(error)) from None
+    except RecursionError:
+        raise _refused(source, "its lists are nested too deeply to be read") from None
 
 
 def _lay(layer: Any, origin: str, values: dict[str, dict[str, Any]], origins: dict[str, str], source: str) -> None:

@@ -156,7 +156,7 @@ def read(body: bytes, ask: type[Ask]) -> Ask:
     """The body as an `ask`. Raises `FleetError` `usage.body` naming the field that does not fit."""
     try:
         return msgspec.json.decode(body or b"{}", type=ask)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
         raise refused("body", "The request does not fit", str(error)) from None
 
 

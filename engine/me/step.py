@@ -132,7 +132,7 @@ def _filled(fleet: Fleet, signal: StoreFilled, now: Moment) -> Step:
         "store.full",
         "The disk is full",
         Severity.CRITICAL,
-        f"{signal.free_mb} MB free; new messages are refused, those of others wait with them; mail under way is settled",
+        f"{signal.free_mb} MB free; new messages are refused, others' wait with them; mail under way is settled",
         next_step="free some space; sending resumes by itself",
     )
     return _found(fleet, Found(full), now)

@@ -36,6 +36,15 @@ UNFIT = {
     "everybody's name": '[node]\nname = "all"',
     "a name that is a path": '[node]\nname = "../x"',
     "a preset that is a list": 'preset = ["lan"]',
+    "lists without end": "a=" + "[" * 100_000,
+    "a time beyond numbers": "[mail]\ncascade_s = 1e309",
+    "a time that is no number": "[mail]\ncascade_s = nan",
+    "a count beyond counting": "[store]\nkeep_days = 99999999999999999999",
+    "a hub that is an option": '[git]\nhub = "--upload-pack=x"',
+    "a hub that shows a password": '[git]\nhub = "https://me:secret@host/x.git"',
+    "an address that is none": '[net]\nlisten = "$(x)"',
+    "an address for others that is none": '[net]\nadvertise = ["-x"]',
+    "a user that is an option": '[ssh]\nuser = "-oProxyCommand=x"',
 }
 
 

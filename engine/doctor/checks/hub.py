@@ -9,6 +9,7 @@ from engine.doctor.check import Check, Saw
 from engine.doctor.scene import Scene
 from engine.model.exam import judged, unused
 from engine.model.finding import Finding, Severity
+from engine.model.hub import flaw
 from engine.transports.git import refs
 from engine.transports.git.remote import told
 from engine.transports.git.repository import environment
@@ -23,8 +24,8 @@ def look(scene: Scene) -> Saw:
     hub = scene.config.git.hub
     if not hub:
         return unused("git.hub is empty; mail never waits in a repository")
-    if flaw := refs.flaw(hub):
-        return judged("it cannot be a hub", [judge(hub, flaw)])
+    if why := flaw(hub):
+        return judged("it cannot be a hub", [judge(hub, why)])
     try:
         ssh = _git(scene, "config", "--get", "core.sshCommand").stdout.decode(errors="replace").strip()
         listed = _git(scene, "ls-remote", "--", told(hub), f"{refs.INBOX}/*", ssh=ssh)

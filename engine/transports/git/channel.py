@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from engine.config import GitConfig
+from engine.model import hub as hubs
 from engine.model.channel import Channel, ChannelState, Outcome, Verdict
 from engine.model.envelope import CARRIAGE_LIMIT
 from engine.signals import Reachable, Rejected, Signal, Tried
@@ -65,8 +66,8 @@ class Git:
     ):
         self._config, self._eager, self._fleet, self._post = config, eager, fleet, post
         hub = told(config.hub)
-        self._unfit = refs.flaw(hub) or ("" if shutil.which("git") else "git is not installed")
-        self._name, self._hub = refs.name(hub), Remote(hub)
+        self._unfit = hubs.flaw(hub) or ("" if shutil.which("git") else "git is not installed")
+        self._name, self._hub = hubs.name(hub), Remote(hub)
         self._out, self._in = Repository(folder / "out"), Repository(folder / "in")
         self._outgoing = Outgoing(me, self._out, self._hub)
         self._incoming = Incoming(me, self._in, self._hub, lambda why, frm: post(Rejected(why, Channel.GIT, frm)))

@@ -16,7 +16,6 @@ import msgspec
 
 from engine.config import GitConfig
 from engine.model.envelope import CARRIAGE_LIMIT
-from engine.model.ways import Word
 
 INBOX = "refs/fleet/inbox"
 # What one ref may hold for a receiver that is away: two of the largest deliveries, or what a busy minute brings. What
@@ -28,8 +27,6 @@ PATIENT_LOOKS = 60
 _NODE = "[a-z2-7]{16}"
 _REF = re.compile(rf"([0-9a-f]{{40,64}})\t{INBOX}/({_NODE})/({_NODE})")
 _FILE = re.compile(r"100644 blob ([0-9a-f]{40,64}) +(\d{1,12})\t(\d{8})")
-_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:(?P<user>[^/@:]*)(?P<password>:[^/@]*)?@)?(?P<rest>.+)", re.I)
-_SCP = re.compile(r"[^/:]+:.+")
 
 Refs = dict[tuple[str, str], str]
 
@@ -53,31 +50,6 @@ class Blob(msgspec.Struct, frozen=True):
 def ref(to: str, frm: str) -> str:
     """Where mail from one node to another lies."""
     return f"{INBOX}/{to}/{frm}"
-
-
-def flaw(hub: str) -> str:
-    """Why this cannot be the name of a hub, in six words or fewer; empty when it can."""
-    if not hub:
-        return "no hub configured"
-    try:
-        msgspec.convert(hub, Word)
-    except msgspec.ValidationError:
-        return "the hub's name cannot be used"
-    url = _URL.fullmatch(hub)
-    if url:
-        # It would stand in the list of processes, where everybody on this machine reads it.
-        return "the hub's name holds a password" if url["password"] else ""
-    return "" if hub.startswith(("/", "~/")) or _SCP.fullmatch(hub) else "the hub's path is not absolute"
-
-
-def name(hub: str) -> str:
-    """The hub as it is told to peers, for them to find that it is theirs too: one repository, however it is written."""
-    url = _URL.fullmatch(hub)
-    if url and url["scheme"].lower() == "file":
-        hub = url["rest"]
-    elif url and url["scheme"].lower() in ("http", "https"):
-        hub = f"{url['scheme'].lower()}://{url['rest']}"
-    return hub.rstrip("/") or "/"
 
 
 def rest_s(config: GitConfig, eager: bool, quiet: int) -> float:

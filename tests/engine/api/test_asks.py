@@ -28,6 +28,7 @@ BAD = {
     "no JSON": (b"{", "usage.body", ""),
     "no UTF-8": (b'{"to":"\xff"}', "usage.body", ""),
     "a list": (b"[]", "usage.body", "object"),
+    "no end of lists": (b'{"later":' + b"[" * 100_000, "usage.body", "recursion"),
     "no body": (asked(payload={}), "usage.body", "$.payload"),
     "a number for a body": (asked(payload={"body": 5}), "usage.body", "$.payload.body"),
     "an unknown kind": (asked(type="gossip"), "usage.body", "$.type"),
