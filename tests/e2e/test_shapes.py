@@ -186,11 +186,15 @@ ERRORS: dict[str, tuple[tuple[str, ...], int, str]] = {
     "no text": (("send", "birch"), 2, "usage.arguments"),
     "no such command": (("sned", "birch", "hello"), 2, "usage.arguments"),
     "no such kind": (("send", "birch", "hello", "--kind", "gossip"), 2, "usage.arguments"),
-    "not in time": (("send", "birch", "hello", "--wait", "seen", "--timeout", "0.2"), 5, "timeout.rung"),
+    "not in time": (
+        ("send", "birch", "hello", "--session", "nobody", "--wait", "seen", "--timeout", "0.2"),
+        *(5, "timeout.rung"),
+    ),
+    "nobody proves it": (("send", "birch", "hello", "--wait", "seen"), 2, "usage.rung"),
     "unknown message": (("why", "01ARZ3NDEKTSV4RRFFQ69G5FAV"), 1, "unknown.message"),
     "unknown peer": (("channels", "nobody"), 1, "unknown.peer"),
     "read only": (("send", "birch", "hello", "--readonly"), 4, "refused.readonly"),
-    "not a code": (("join", "hello"), 4, "refused.member"),
+    "not a code": (("join", "hello"), 2, "usage.invite"),
 }
 
 
