@@ -247,14 +247,14 @@ def _credited(repair: Repair) -> str:
     """Who is said to have healed it: a rung that said it was done, or one that was at it; that a rung was reached, or
     commands were shown, heals nothing."""
     if repair.working:
-        return f"while L{Level.PERSON:d} was at it"
+        return f"while L{Level.PERSON:d} was at it,"
     acted = [one for one in repair.steps if one.level is not Level.NOTED]
     done = [one.level for one in acted if one.outcome.partition(":")[0] == Ended.DONE]
     if done:
         return f"by L{max(done):d}"
     if repair.ask and acted[-1].level is repair.level and not acted[-1].outcome:
-        return f"while L{repair.level:d} was at it"
-    return "by itself" + (f", while at L{repair.level:d}" if repair.level is not Level.NOTED else "")
+        return f"while L{repair.level:d} was at it,"
+    return "by itself" + (f", while at L{repair.level:d}," if repair.level is not Level.NOTED else "")
 
 
 def gone(fleet: Fleet, repair: Repair, now: Moment) -> Step:

@@ -61,7 +61,7 @@ def whats(node: Node) -> list[str]:
 
 def credited(node: Node, level: int) -> bool:
     """Whether a rung healed something: its word that it is done may come after the round trip that proves it."""
-    return bool(re.search(f"healed (by L{level}|while L{level} was at it) in", " ".join(whats(node))))
+    return bool(re.search(f"healed (by L{level}|while L{level} was at it,) in", " ".join(whats(node))))
 
 
 def p1(node: Node, peer: Node) -> Any:

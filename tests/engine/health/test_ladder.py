@@ -239,13 +239,13 @@ def test_a_round_trip_ends_it() -> None:
     ("levels", "until", "answers", "credited"),
     [
         ((1, 4), 11, [], "by itself"),
-        ((1, 4), 15, [], "by itself, while at L4"),
-        ((1, 2, 3, 4), 15, [], "while L2 was at it"),
-        ((1, 2, 4), 35, ["failed"], "by itself, while at L4"),
+        ((1, 4), 15, [], "by itself, while at L4,"),
+        ((1, 2, 3, 4), 15, [], "while L2 was at it,"),
+        ((1, 2, 4), 35, ["failed"], "by itself, while at L4,"),
         ((1, 2, 4), 35, ["done"], "by L2"),
         ((1, 2, 3, 4), 35, ["refused", "done"], "by L3"),
-        ((1, 4), 15, [PlanApproved("B", N, "anna")], "while L4 was at it"),
-        ((1, 4), 15, [PlanApproved("B", N, "anna"), PlanRan("B", N, 1, False)], "by itself, while at L4"),
+        ((1, 4), 15, [PlanApproved("B", N, "anna")], "while L4 was at it,"),
+        ((1, 4), 15, [PlanApproved("B", N, "anna"), PlanRan("B", N, 1, False)], "by itself, while at L4,"),
         ((1, 4), 15, [PlanApproved("B", N, "anna"), PlanRan("B", N, 1, True)], "by L4"),
     ],
 )
