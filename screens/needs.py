@@ -7,6 +7,7 @@ its cause is shown. The header counts exactly this list.
 from typing import NamedTuple
 
 from engine.model.channel import CHANNELS, Channel, ChannelState
+from engine.model.envelope import KINDS
 from engine.model.finding import Finding, Severity, causes
 from engine.model.peer import AWAY
 from engine.state import Fleet
@@ -86,7 +87,7 @@ def _quarantines(fleet: Fleet) -> list[Need]:
 def _stuck(fleet: Fleet) -> list[Need]:
     found = []
     for peer_id, lane in fleet.mail.lanes.items():
-        waiting = sum(not one.skipping for one in lane.open.values()) + lane.backlog
+        waiting = sum(KINDS[one.envelope.kind].public for one in lane.open.values()) + lane.backlog
         peer = peer_of(fleet, peer_id)
         if waiting and peer.standing in AWAY:
             said = f"{count(waiting, 'message')} {'waits' if waiting == 1 else 'wait'} for {fleet.name_of(peer_id)}"

@@ -14,8 +14,10 @@ from engine.errors import FleetError
 
 async def examine(node: Node, request: Request, body: bytes) -> Any:
     """`GET /doctor`: look at everything now; the findings in reading order, then the checks that found nothing.
-    `?last=1`: what was seen last."""
-    return node.engine.report() if request.query.get("last") else await node.engine.examine()
+    `?last=1`: what was seen last. Peers are called by name."""
+    found = node.engine.report() if request.query.get("last") else await node.engine.examine()
+    named = node.engine.fleet.name_of
+    return [msgspec.structs.replace(one, subject=named(one.subject)) for one in found]
 
 
 async def fix(node: Node, request: Request, body: bytes) -> Any:

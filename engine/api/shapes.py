@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from urllib.parse import urlencode
 
+import msgspec
+
 from engine.api.views import (
     BrokerView,
     ChannelView,
@@ -96,8 +98,9 @@ def refusals(fleet: Fleet) -> RefusalsView:
 
 
 def findings(fleet: Fleet) -> list[Finding]:
-    """What a person should know, each finding under its cause."""
-    return [one.finding for one in arranged(fleet.findings.values())]
+    """What a person should know, each finding under its cause, and of whom by name."""
+    found = (one.finding for one in arranged(fleet.findings.values()))
+    return [msgspec.structs.replace(one, subject=fleet.name_of(one.subject)) for one in found]
 
 
 def standing(peer: Peer | None, member: Member, config: MembershipConfig, now: Moment) -> Standing:

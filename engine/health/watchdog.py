@@ -18,6 +18,7 @@ from engine.effects import Effect, Raise
 from engine.health import spurned
 from engine.model import vitals as judge
 from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState, Class
+from engine.model.envelope import KINDS
 from engine.model.finding import Finding, Severity
 from engine.model.moment import Moment
 from engine.model.peer import Peer, Standing
@@ -220,8 +221,10 @@ def _stuck(fleet: Fleet, peer: Peer, now: Moment) -> Iterable[Finding]:
     if head is None or now.mono - head[1] < fleet.config.watch.queue_s:
         return
     lane = fleet.mail.lanes[peer.id]
-    name, waiting = fleet.name_of(peer.id), len(lane.open) + lane.backlog
-    what = f"{waiting} for {name}, the oldest for more than {fleet.config.watch.queue_s:.0f} s, though it is alive"
+    # Of what has no number yet nobody knows here whose it is.
+    waiting = sum(KINDS[one.envelope.kind].public for one in lane.open.values()) + lane.backlog
+    name, whose = fleet.name_of(peer.id), waiting or "mail of the fleet itself"
+    what = f"{whose} for {name}, the oldest for more than {fleet.config.watch.queue_s:.0f} s, though it is alive"
     step = f"`fleet messages --peer {name} --rung accepted` lists them, `fleet why ID` says why"
     yield Finding(STUCK, "Messages do not leave", Severity.MEDIUM, what, name, step, (COLD, "store.full"))
 

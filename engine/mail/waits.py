@@ -13,6 +13,7 @@ from engine.model.roster import Role
 from engine.model.story import FLYING, Story, TryLine
 from engine.state import Fleet
 
+LATER = "it goes as soon as one does"
 # How the hands begin what a relay said (`engine.hands.carry`).
 RELAY = "relay "
 
@@ -22,20 +23,23 @@ def waits(fleet: Fleet, peer: str, story: Story) -> str:
     keeper = _keeper(fleet, story)
     open_ = _open(fleet, peer, story.id)
     via, widened = (open_.via, open_.widened) if open_ else (None, False)
+    again = " again" if story.tries or (open_ and open_.flying) else ""
     if keeper:
         return f"it is queued at {keeper}, which passes it on when it reaches {story.to}"
     if via:
         way = fleet.health(peer, via)
         cannot = f" ({way.reason})" if way.state is ChannelState.ABSENT and way.reason else ""
-        return f"only {via} may carry it{cannot}, and it is tried again until it has"
-    barred = "" if widened or choose(fleet, peer, story.kind) else _barred(fleet, peer, story)
+        return f"only {via} may carry it{cannot}, and it is tried{again} until it has"
+    works = choose(fleet, peer, story.kind, widened=widened)
+    barred = "" if widened or works else _barred(fleet, peer, story)
     if barred:
         return barred
     live = fleet.peers.get(peer)
     standing = live.standing if live else Standing.UNKNOWN
     if standing in THERE:
-        return "it is tried again until it is"
-    return f"{story.to} is {standing.lower()}: it is kept and tried again when {story.to} is back"
+        # What was tried once is tried on, over a channel that was given up as well.
+        return f"it is tried{again} until it is" if works or again else f"no channel to {story.to} works now; {LATER}"
+    return f"{story.to} is {standing.lower()}: it is kept and tried{again} when {story.to} is back"
 
 
 def under_way(fleet: Fleet, peer: str, msg_id: str, now: Moment) -> tuple[TryLine, ...]:

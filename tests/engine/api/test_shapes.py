@@ -62,10 +62,13 @@ def test_channels_show_state_latency_failures_and_reason() -> None:
 
 
 def test_causes_come_before_symptoms() -> None:
-    """A finding that another one explains comes after it, whatever its severity."""
+    """A finding that another one explains comes after it, whatever its severity; each names its peer."""
     symptom = Finding("p1.broken", "No NATS", Severity.CRITICAL, depends_on=("broker.down",))
     cause = Finding("broker.down", "Broker down", Severity.LOW)
     found = Map({("p1.broken", ""): symptom, ("broker.down", ""): cause})
     assert shapes.findings(fleet(findings=found)) == [cause, symptom]
+    waits = Finding("mail.alert_waits", "An alert has not arrived", Severity.HIGH, "", "id-birch")
+    (told,) = shapes.findings(fleet(findings=Map({(waits.code, waits.subject): waits})))
+    assert told.subject == "birch", "people know peers by name"
     assert shapes.health(fleet(findings=found), NOW).ok is False
     assert shapes.health(fleet(), NOW).ok is True

@@ -9,6 +9,7 @@ from engine.health import step as health
 from engine.health import watchdog
 from engine.health.table import TRYING, Event, advance
 from engine.model.channel import SPURNED, Channel, ChannelState, Verdict
+from engine.model.envelope import Kind
 from engine.model.finding import Severity
 from engine.model.mail import Lane, Waiting
 from engine.model.moment import Moment
@@ -141,15 +142,16 @@ def test_a_message_that_does_not_leave() -> None:
     """The oldest is the same for a minute; while it changes, many may wait."""
     waiting = Waiting(letter("m", seq=7))
     value = fleet("A", "B")
-    stuck = replace(
-        value, mail=replace(value.mail, lanes=value.mail.lanes.set("B", Lane(Lane().open.set((1, 7), waiting))))
-    )
+    open_ = Lane().open.set((1, 7), waiting).set((1, 8), Waiting(letter("r", seq=8, kind=Kind.RUNG)))
+    stuck = replace(value, mail=replace(value.mail, lanes=value.mail.lanes.set("B", Lane(open_))))
     script = Script(stuck, watchdog.step)
     for at in range(0, 60, 10):
         beating(script, at)
         assert told(script, at) == []
     beating(script, 60)
     assert told(script, 60) == ["+queue.stuck"]
+    (seen,) = script.fleet.watch.suspicions.values()
+    assert seen.finding.detail.startswith("1 for B, the oldest"), "a RUNG is nobody's message"
     moving = Script(stuck, watchdog.step)
     for at in range(0, 200, 10):
         lane = Lane(Lane().open.set((1, 7 + at), waiting))

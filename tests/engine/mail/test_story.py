@@ -43,7 +43,7 @@ def story(rung: Rung, *tries: TryLine, channel: Channel | None = None, reason: s
         (
             story(Rung.ACCEPTED),
             Standing.ALIVE,
-            "It is accepted here and not proved at berlin yet; it is tried again until it is.",
+            "It is accepted here and not proved at berlin yet; it is tried until it is.",
         ),
         (
             story(Rung.ACCEPTED, *[TryLine(P1, "barred", 0, "no address")] * 4),
@@ -123,8 +123,21 @@ def test_the_one_channel_it_may_use_is_not_set_up() -> None:
     mail = msgspec.structs.replace(value.mail, lanes=Map({"berlin": Lane(open=Map({(1, 1): kept}))}), waiting=1)
     value = msgspec.structs.replace(value, mail=mail)
     assert waits(value, "berlin", story(Rung.ACCEPTED)) == (
-        "only cloud may carry it (no trigger configured), and it is tried again until it has"
+        "only cloud may carry it (no trigger configured), and it is tried until it has"
     )
+
+
+def test_what_was_never_tried_is_not_tried_again() -> None:
+    """With no channel there was nothing to try: that is said, not that it goes on."""
+    kept = story(Rung.ACCEPTED)
+    assert waits(fleet("A", "berlin", up=()), "berlin", kept) == (
+        "no channel to berlin works now; it goes as soon as one does"
+    )
+    assert waits(fleet("A", "berlin"), "berlin", kept) == "it is tried until it is"
+    away = fleet("A", "berlin", standing=Standing.OFFLINE, up=())
+    assert waits(away, "berlin", kept) == "berlin is offline: it is kept and tried when berlin is back"
+    once = story(Rung.ACCEPTED, TryLine(P1, "lost", 1.0))
+    assert waits(fleet("A", "berlin", up=()), "berlin", once) == "it is tried again until it is"
 
 
 def test_a_task_is_queued_at_the_chief() -> None:
