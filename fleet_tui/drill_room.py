@@ -19,6 +19,8 @@ from engine.model.channel import CHANNELS, ChannelState
 from fleet_tui import plain
 from fleet_tui.call import Call
 from fleet_tui.drill import HELD, Drill, Fault, rows
+from fleet_tui.drill_lines import laid
+from screens.spans import cells
 
 TICK_S = 0.25
 # A message a second, so that the grid has something to carry.
@@ -40,8 +42,9 @@ class Room:
         self._told: deque[str] = deque(maxlen=TOLD)
         self._waiting: tuple[str, float] | None = None
         self._seen_broken = False
-        self._mail, self._posted_at, self._drawn = "", 0.0, ""
-        self._grid: list[str] = []
+        self._mail, self._posted_at = "", 0.0
+        self._drawn: tuple[tuple[int, int], str] | None = None
+        self._grid: list[tuple[str, str, dict[str, str]]] = []
 
     def run(self) -> None:
         """Until `q` or the end of the terminal."""
@@ -109,42 +112,55 @@ class Room:
     # ------------------------------------------------------------------------------------------------------- to draw
 
     def _draw(self) -> None:
-        text = "\r\n".join(self._call.drawn(line) for line in self._lines())
-        if text != self._drawn:
-            self._drawn = text
-            sys.stdout.write(CLEAR + text + "\r\n")
+        size = _size()
+        text = "\r\n".join(self._lines(*size))
+        if (size, text) != self._drawn:
+            self._drawn = size, text
+            # No line end behind the last row: it would push the first out of sight.
+            sys.stdout.write(CLEAR + text)
             sys.stdout.flush()
 
-    def _lines(self) -> Iterator[str]:
-        yield f"The drill: {len(self._drill.demo.nodes)} real nodes in {self._drill.demo.root}"
-        yield ""
+    def _lines(self, columns: int, high: int) -> list[str]:
         try:
-            self._grid = list(_grid(list(rows(self._drill))))
+            self._grid = list(rows(self._drill))
         except FleetError as error:
             self._mail = f"{error.title}: {error.detail}"
-        yield from self._grid
-        yield ""
-        yield self._mail
-        yield ""
-        for fault in self._faults.values():
-            yield f"  {fault.key}  {fault.does}"
-        yield "  h  heal: take back what was done      q  leave"
-        yield ""
-        yield from self._told
+        top = [f"The drill: {len(self._drill.demo.nodes)} real nodes in {self._drill.demo.root}", ""]
+        grid = self._fitting(columns)
+        faults = [f"  {fault.key}  {fault.does}" for fault in self._faults.values()]
+        keys = ["", self._mail, "", *faults, "  h  heal: take back what was done      q  leave", ""]
+        top, grid, keys, told = ([self._call.drawn(line) for line in part] for part in (top, grid, keys, self._told))
+        return laid(top, grid, keys, told, columns, high)
+
+    def _fitting(self, columns: int) -> list[str]:
+        """The grid in words, or in signs where words are too wide."""
+        grid = list(_table(self._grid, words=True))
+        wide = max((cells(self._call.drawn(line)) for line in grid), default=0)
+        return grid if wide <= columns else list(_table(self._grid, words=False))
 
 
-def _grid(found: list[tuple[str, str, dict[str, str]]]) -> Iterator[str]:
+def _table(found: list[tuple[str, str, dict[str, str]]], *, words: bool) -> Iterator[str]:
     """The channels that somebody has, a row for each pair."""
     used = [on for on in CHANNELS if any(states.get(on, _ABSENT) != _ABSENT for _, _, states in found)]
-    cells = ((f"{node} → {peer}", *(_cell(states.get(on, _ABSENT)) for on in used)) for node, peer, states in found)
-    yield from plain.table(cells, ("", *(f"P{CHANNELS[on].number} {on}" for on in used)))
+    head = (f"P{CHANNELS[on].number} {on}" if words else f"P{CHANNELS[on].number}" for on in used)
+    said = (
+        (f"{node} → {peer}", *(_cell(states.get(on, _ABSENT), words) for on in used)) for node, peer, states in found
+    )
+    yield from plain.table(said, ("", *head))
 
 
 _ABSENT = str(ChannelState.ABSENT)
 
 
-def _cell(state: str) -> str:
-    return "held" if state == HELD else plain.state(state)
+def _cell(state: str, words: bool) -> str:
+    told = "– held" if state == HELD and not words else "held" if state == HELD else plain.state(state)
+    return told if words else told.partition(" ")[0]
+
+
+def _size() -> tuple[int, int]:
+    """Columns and rows, now."""
+    size = os.get_terminal_size(sys.stdout.fileno())
+    return size.columns or 80, size.lines or 24
 
 
 @contextmanager

@@ -1,0 +1,53 @@
+"""What the drill shows, laid out for a terminal. Pure.
+
+    what it is, the grid, the keys     stand where they are, whatever is told
+    what was told                      has the rows that are left, the newest last
+
+Words are never parted: a line that is too long goes on under its own beginning. Blank lines go first where rows are
+few, then old news, and the grid last.
+"""
+
+from collections.abc import Sequence
+
+from screens.spans import cells, clip
+
+# So many rows of what was told before the grid gives up any of its own.
+LEAST = 4
+# A time and two blanks stand before what is told.
+HANG = 10
+
+
+def laid(
+    top: Sequence[str], grid: Sequence[str], keys: Sequence[str], told: Sequence[str], columns: int, rows: int
+) -> list[str]:
+    """All of it in so many columns and rows."""
+    news = [part for line in told for part in folded(line, columns, HANG)]
+    above = [part for line in top for part in folded(line, columns)]
+    below = [part for line in keys for part in folded(line, columns, 5)]
+    if len(above) + len(grid) + len(below) + len(news) > rows:
+        above, below = [line for line in above if line], [line for line in below if line]
+    room = rows - len(above) - len(below)
+    shown = list(grid)
+    if len(shown) + LEAST > room:
+        kept = max(1, room - LEAST - 1)
+        more = len(shown) - kept
+        shown = [*shown[:kept], f"  … {more} more: a taller terminal shows them"] if more > 1 else shown
+    left = room - len(shown)
+    lines = [*above, *shown, *below, *(news[-left:] if left > 0 else ())]
+    return [clip(line, columns) for line in lines[:rows]]
+
+
+def folded(line: str, columns: int, hang: int = 0) -> list[str]:
+    """A line parted at words; what goes on stands `hang` cells in, or under the line's own beginning."""
+    if cells(line) <= columns:
+        return [line]
+    own = len(line) - len(line.lstrip())
+    indent = " " * min(max(own, hang), columns // 2)
+    lines, now = [], line[:own]
+    for word in line[own:].split(" "):
+        joined = now + word if not now.strip() else f"{now} {word}"
+        if cells(joined) > columns and now.strip():
+            lines.append(now.rstrip())
+            joined = indent + word
+        now = joined
+    return [*lines, now]
