@@ -7,7 +7,7 @@
 step where a test is about one room. It performs nothing: what was asked for is what is asserted.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -21,12 +21,13 @@ from engine.model.envelope import Envelope, Kind
 from engine.model.event import ChannelMoved, Event, FrameRejected, MessageCame, MessageMoved, Noticed, RepairMoved
 from engine.model.mail import AckLine, Parcel
 from engine.model.moment import Moment
-from engine.model.packets import Heartbeat, Note, Receipt, pack, unpack
+from engine.model.packets import PACKETS, Heartbeat, Note, Receipt, pack, unpack
 from engine.model.peer import Peer, Standing
 from engine.model.roster import Address, Bundle, Member, Role, Roster
 from engine.rooms import turn
 from engine.signals import Arrived, Signal, Tried
 from engine.state import Fleet, Me
+from engine.wire import TAG_SIZE, head, peek
 
 T0_MS = 1_800_000_000_000
 # A machine that has been up for a while: code that takes 0 for "never" must not be believed.
@@ -162,12 +163,33 @@ class Script:
         """What one signal makes the node do, a line an effect; `at`: seconds since the start, from now on."""
         self.at_s = self.at_s if at is None else at
         self.fleet, self.effects = self._step(self.fleet, signal, moment(self.at_s))
+        for envelope in sent(self.effects):
+            readable(envelope)
         return [said(effect) for effect in self.effects]
 
     def asked(self, kind: type, signal: Signal, at: float | None = None) -> list[str]:
         """The same, of one type of effect only."""
         self.hear(signal, at)
         return [said(effect) for effect in self.effects if isinstance(effect, kind)]
+
+
+def sent(effects: list[e.Effect]) -> Iterator[Envelope]:
+    """What leaves, or will, by these effects."""
+    for effect in effects:
+        if isinstance(effect, e.Deliver):
+            yield effect.envelope
+        elif isinstance(effect, e.Answer):
+            yield from effect.envelopes
+        elif isinstance(effect, e.Save):
+            yield from (one.envelope for one in effect.records if isinstance(one, r.AddOutbox))
+
+
+def readable(envelope: Envelope) -> None:
+    """Raises what a receiver would: whatever a node builds, of whatever others sent it, keeps to its own limits."""
+    frame = head(envelope, 0, len(envelope.body) + TAG_SIZE) + envelope.body + b"t" * TAG_SIZE
+    peek(frame)
+    if envelope.kind in PACKETS:
+        unpack(envelope.kind, envelope.body)
 
 
 def said(effect: e.Effect) -> str:

@@ -81,6 +81,7 @@ def test_an_action_that_is_not_in_the_table_is_refused_and_counted(action: str) 
     assert undertaken(script) == []
     assert [outcome for _, _, outcome, _ in answers(script)] == ["refused"]
     assert script.fleet.refusals.counts["unmendable"] == 1
+    script.hear(came((action or "x") * 64, ask="q" * 64))
 
 
 def test_an_observer_is_refused() -> None:

@@ -10,7 +10,7 @@ from engine.mail.lanes import TIMER
 from engine.model.channel import Channel, ChannelState, Verdict
 from engine.model.envelope import OPEN_LIMIT, RESERVED, Kind, Urgency
 from engine.model.mail import Lane, Waiting
-from engine.model.packets import CLOSED, Note
+from engine.model.packets import CLOSED, Forward, Note, pack
 from engine.model.peer import Standing
 from engine.model.records import AddOutbox
 from engine.signals import ChannelTurned, Loaded, Nudged, Posted, Rang, Started, StoreFilled, StoreFreed
@@ -98,7 +98,7 @@ def test_a_full_disk_accepts_nothing_new() -> None:
     script = Script(fleet("A", "B"))
     script.hear(StoreFilled(3))
     assert script.hear(posted("m1")) == ["ticket 1: store.full"]
-    assert script.asked(Save, posted("f1", kind=Kind.FORWARD)) == ["save f1 #1"]
+    assert script.asked(Save, posted("f1", kind=Kind.FORWARD, body=pack(Forward("B", 1, b"")))) == ["save f1 #1"]
     script.hear(StoreFreed())
     assert script.asked(Resolve, posted("m2", ticket=2)) == ["ticket 2: m2"]
 

@@ -5,14 +5,14 @@ import pytest
 from engine import effects as e
 from engine.mail import welcome
 from engine.model.channel import Channel
-from engine.model.envelope import Kind
+from engine.model.envelope import ID_LIMIT, Kind
 from engine.signals import Arrived
 from tests.engine.script import Script, fleet, letter, parcel
 
 
-def hello(seq: int = 1) -> Arrived:
+def hello(seq: int = 1, msg_id: str = "m1") -> Arrived:
     """B's greeting."""
-    return Arrived((parcel("m1", seq, kind=Kind.HELLO, body=welcome.HELLO),), Channel.NATS, token=7)
+    return Arrived((parcel(msg_id, seq, kind=Kind.HELLO, body=welcome.HELLO),), Channel.NATS, token=7)
 
 
 def test_a_greeting_is_kept_and_answered() -> None:
@@ -23,6 +23,15 @@ def test_a_greeting_is_kept_and_answered() -> None:
     assert any(f"deliver {welcome.answer_to('m1')} #1 to B over nats" == line for line in lines)
     answers = [one.envelope for one in script.effects if isinstance(one, e.Deliver)]
     assert [(one.kind, one.body) for one in answers] == [(Kind.HELLO, welcome.WELCOME)]
+
+
+def test_the_answer_to_the_longest_id_can_be_read() -> None:
+    """It has an id of its own that is no longer than any."""
+    script = Script(fleet("A", "B"))
+    longest = "m" * ID_LIMIT
+    said = script.hear(hello(msg_id=longest))
+    assert f"deliver {welcome.answer_to(longest)} #1 to B over nats" in said
+    assert welcome.answer_to(longest) != longest
 
 
 def test_the_same_greeting_again_is_not_answered_again() -> None:
