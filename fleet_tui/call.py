@@ -8,6 +8,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from engine.api.client import Client
 from engine.errors import Fault, FleetError
 from fleet_tui import harmless
 from fleet_tui.place import api_socket, home_of
+
+# Below, a fold would leave nothing that can be read.
+NARROWEST = 40
 
 
 class Call:
@@ -32,6 +36,15 @@ class Call:
     def node(self) -> Client:
         """The node of this home; whether it runs shows at the first question."""
         return Client(api_socket(self.home))
+
+    @cached_property
+    def width(self) -> int:
+        """The columns that lines are to fit in; 0 where nobody sits: what goes on to a program is a line a row."""
+        if not sys.stdout.isatty():
+            return 0
+        with suppress(OSError):
+            return max(os.get_terminal_size(1).columns, NARROWEST)
+        return 0
 
     def show(self, value: Any, lines: Iterable[str]) -> None:
         """The command's answer: `value` with `--json`, else `lines`."""

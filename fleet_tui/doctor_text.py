@@ -4,14 +4,25 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from engine.model.finding import Severity
-from fleet_tui.plain import INDENT, table
+from fleet_tui.plain import INDENT, folded, table
 from screens import glyphs
 
+STEP = "→ "
 TICK = {"well": "✓", "ill": "✗", "unused": "–", "unknown": "·"}
 
 
-def report(found: Sequence[dict[str, Any]], done: Sequence[dict[str, Any]], *, running: bool) -> Iterator[str]:
-    """What was done, what is wrong, then what was looked at."""
+def report(
+    found: Sequence[dict[str, Any]], done: Sequence[dict[str, Any]], *, running: bool, width: int = 0
+) -> Iterator[str]:
+    """What was done, what is wrong, then what was looked at; sentences fit in `width`, what is to be typed is left as
+    it is."""
+    for line in _report(found, done, running, width):
+        yield from folded(line, 0 if line.lstrip().startswith(STEP) else width)
+
+
+def _report(
+    found: Sequence[dict[str, Any]], done: Sequence[dict[str, Any]], running: bool, width: int
+) -> Iterator[str]:
     if not running:
         yield "No node runs here: only files, ports, disk and programs were looked at (`fleet up` starts it)."
         yield ""
@@ -24,7 +35,7 @@ def report(found: Sequence[dict[str, Any]], done: Sequence[dict[str, Any]], *, r
         yield from finding(one)
     looked = [one for one in found if one not in findings]
     used = [one for one in looked if one["health"] != "unused"]
-    yield from table((f"{TICK[one['health']]} {one['title']}", one["detail"]) for one in used)
+    yield from table(((f"{TICK[one['health']]} {one['title']}", one["detail"]) for one in used), (), width)
     idle = [one for one in looked if one["health"] == "unused"]
     yield from (f"{INDENT}– {one['title']}, not used: {one['detail']}" for one in idle)
     wrong = sum(not one["ok"] for one in found)
@@ -40,7 +51,7 @@ def finding(one: dict[str, Any]) -> Iterator[str]:
     by_itself = "  [--fix]" if one["fixable"] else ""
     yield f"{inside}{'└ ' if one['depth'] else ''}{look.glyph} {look.word}: {one['title']}{about}"
     yield f"{inside}{INDENT}{one['detail']}"
-    yield f"{inside}{INDENT}→ {one['next_step']}{by_itself}"
+    yield f"{inside}{INDENT}{STEP}{one['next_step']}{by_itself}"
     yield ""
 
 

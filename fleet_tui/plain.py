@@ -3,6 +3,7 @@
 Calm: a state is a sign and a word, numbers stand under each other, what needs a person comes last with its next step.
 """
 
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -13,24 +14,71 @@ from engine.model.peer import Standing
 from screens import format, glyphs
 
 GAP = "   "
+# A last column that is wider holds sentences, and no words of a list.
+SAID = 30
 INDENT = "  "
 # The columns that every list of peers has; the other channels have one where they are in use.
 SPOKEN = ("nats", "http", "relay")
 
 
-def table(rows: Iterable[Sequence[str]], head: Sequence[str] = ()) -> Iterator[str]:
-    """Rows in aligned columns, under a head if there are any."""
+def table(rows: Iterable[Sequence[str]], head: Sequence[str] = (), width: int = 0) -> Iterator[str]:
+    """Rows in aligned columns, under a head if there are any. Where that is wider than `width`, columns go on in a
+    further line, all rows alike, and only a sentence in the last one is parted, at a word."""
     # A line break in a word of a peer must not look like a row of ours.
     listed = [tuple(cell.replace("\n", " ") for cell in row) for row in rows]
     if not listed:
         return
     shown = [tuple(head), *listed] if head else listed
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    said = widths[-1] > SAID
+    bands = _bands(widths[:-1] if said else widths, width)
     for row in shown:
-        yield INDENT + GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        lines = [GAP.join(row[at].ljust(widths[at]) for at in band) for band in bands]
+        yield from _hung(_with_said(lines, row[-1], width) if said else lines)
 
 
-def status(now: dict[str, Any]) -> Iterator[str]:
+def _with_said(lines: list[str], said: str, width: int) -> list[str]:
+    """A sentence in the last column: beside the others if it fits there, else under them."""
+    *before, last = lines
+    whole = last + GAP + said if last else said
+    if not width or len(whole) <= width - len(INDENT) * (3 if before else 1):
+        return [*before, whole]
+    return [*before, last, *_words(said, width - 3 * len(INDENT))]
+
+
+def _bands(widths: Sequence[int], width: int) -> list[range]:
+    """The columns that stand in one line."""
+    bands: list[range] = []
+    begun, used = 0, len(INDENT)
+    for at, wide in enumerate(widths):
+        if width and at > begun and used + wide > width:
+            bands.append(range(begun, at))
+            begun, used = at, 3 * len(INDENT)
+        used += wide + len(GAP)
+    return [*bands, range(begun, len(widths))]
+
+
+def _hung(lines: Iterable[str]) -> Iterator[str]:
+    first, *more = (line.rstrip() for line in lines)
+    yield (INDENT + first).rstrip()
+    yield from (3 * INDENT + line for line in more if line)
+
+
+def folded(line: str, width: int) -> Iterator[str]:
+    """A sentence that fits in `width` columns, parted at words; the rest stands under its beginning."""
+    inside = len(line) - len(line.lstrip())
+    if not width or len(line) <= width:
+        yield line
+        return
+    yield from (line[:inside] + part for part in _words(line[inside:], width - inside))
+
+
+def _words(text: str, width: int) -> list[str]:
+    """Never within a word: an id or a path that is longer stands alone, for it is copied."""
+    return textwrap.wrap(text, max(width, 8), break_long_words=False, break_on_hyphens=False)
+
+
+def status(now: dict[str, Any], width: int = 0) -> Iterator[str]:
     """`fleet status`."""
     node, fleet, broker, outbox = now["node"], now["fleet"], now["broker"], now["outbox"]
     chief = "its chief" if fleet["chief"] == node["name"] else f"chief {fleet['chief'] or 'nobody'}"
@@ -50,7 +98,7 @@ def status(now: dict[str, Any]) -> Iterator[str]:
         ]
     )
     yield ""
-    yield from peers(now["peers"])
+    yield from peers(now["peers"], width)
     yield from findings(now.get("findings", ()))
 
 
@@ -60,13 +108,14 @@ def api(doors: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
         yield "api", f"http://127.0.0.1:{doors['tcp']}"
 
 
-def peers(listed: Sequence[dict[str, Any]]) -> Iterator[str]:
+def peers(listed: Sequence[dict[str, Any]], width: int = 0) -> Iterator[str]:
     """`fleet peers`: a row each, and what to do while there are none."""
     if not listed:
         yield "No peers yet. `fleet invite` prints a code; run `fleet join CODE` on the other machine."
         return
     channels = [name for name in listed[0]["channels"] if name in SPOKEN or any(_usable(one, name) for one in listed)]
-    yield from table((_peer(one, channels) for one in listed), ("peer", "role", "standing", "seen", "best", *channels))
+    head = ("peer", "role", "standing", "seen", "best", *channels)
+    yield from table((_peer(one, channels) for one in listed), head, width)
 
 
 def _usable(one: dict[str, Any], channel: str) -> bool:
@@ -98,13 +147,13 @@ def findings(found: Sequence[dict[str, Any]]) -> Iterator[str]:
         yield from (INDENT + text for text in (one["detail"], one["next_step"]) if text)
 
 
-def channels(grid: dict[str, dict[str, dict[str, Any]]]) -> Iterator[str]:
+def channels(grid: dict[str, dict[str, dict[str, Any]]], width: int = 0) -> Iterator[str]:
     """`fleet channels`: a row for each peer and channel."""
     if not grid:
         yield "No peers yet. `fleet invite` prints a code; run `fleet join CODE` on the other machine."
         return
     rows = [_channel(peer, name, cell) for peer, row in grid.items() for name, cell in row.items()]
-    yield from table(rows, ("peer", "channel", "state", "latency", "fails", "why"))
+    yield from table(rows, ("peer", "channel", "state", "latency", "fails", "why"), width)
 
 
 def _channel(peer: str, name: str, cell: dict[str, Any]) -> tuple[str, ...]:

@@ -66,9 +66,15 @@ def entries(exams: Sequence[Exam], live: Iterable[Finding], now_ms: int) -> list
     ]
     quiet = (exam for exam in exams if not any(lasted(one, now_ms) for one in exam.findings))
     return lines + [
-        Entry(one.code, one.title, Severity.INFO, one.said, "", "", False, one.under, True, one.code, 0, one.health)
+        Entry(one.code, one.title, Severity.INFO, _said(one), "", "", False, one.under, True, one.code, 0, one.health)
         for one in quiet
     ]
+
+
+def _said(exam: Exam) -> str:
+    """What a check saw; of what may pass by itself, too: a check that is not well says why."""
+    passing = "; ".join(dict.fromkeys(one.detail or one.title for one in exam.findings))
+    return f"{exam.said}; only just: {passing}" if passing else exam.said
 
 
 def _entry(placed: Placed, check: str, health: Health | None) -> Entry:

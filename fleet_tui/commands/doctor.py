@@ -41,7 +41,7 @@ def doctor(call: Call) -> int:
         value: Any = {"done": done, "left": [one for one in found if not one["ok"]]}
     else:
         value = found
-    call.show(value, doctor_text.report(found, done, running=bool(holder(call.home))))
+    call.show(value, doctor_text.report(found, done, running=bool(holder(call.home)), width=call.width))
     return 0 if all(one["ok"] for one in found) else 1
 
 

@@ -48,7 +48,7 @@ def _confirm(call: Call) -> None:
 def why(call: Call) -> int:
     """The story of one message, either way, or of one to several."""
     story = call.node.why(call.args.id)
-    call.show(story, plain.group(story) if "messages" in story else plain.why(story))
+    call.show(story, (fit for line in _told(story) for fit in plain.folded(line, call.width)))
     return 0
 
 
@@ -69,10 +69,10 @@ def messages(call: Call) -> int:
     lines = list(call.node.lines(limit, **asked))[::-1]
     if events:
         rows = [plain.message(line) for line in lines]
-        for line, text in zip(lines, _aligned(rows), strict=True):
+        for line, text in zip(lines, plain.table(rows), strict=True):
             call.row(line, text)
         return _follow_messages(call, events, asked)
-    call.show(lines, _aligned([plain.message(line) for line in lines]))
+    call.show(lines, _aligned(call, [plain.message(line) for line in lines]))
     if not lines:
         call.tell("Nothing sent or received yet, or nothing that matches. `fleet send TO TEXT` sends.")
     elif limit == len(lines):
@@ -203,8 +203,12 @@ def _limit(call: Call) -> int | None:
     return int(call.args.limit)
 
 
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    return list(plain.table(rows))
+def _aligned(call: Call, rows: list[tuple[str, ...]]) -> list[str]:
+    return list(plain.table(rows, width=call.width))
+
+
+def _told(story: dict[str, Any]) -> Iterator[str]:
+    return plain.group(story) if "messages" in story else plain.why(story)
 
 
 def _follow_messages(call: Call, events: Iterator[tuple[str, Any]], asked: dict[str, Any]) -> int:

@@ -37,7 +37,7 @@ def join(call: Call) -> int:
     node.ensure(call)
     status = call.node.post("/join", {"code": code}, JOIN_S)
     done = f"{status['node']['name']} is now in {status['fleet']['name']}."
-    call.show(status, [done, "", *plain.peers(status["peers"])])
+    call.show(status, [done, "", *plain.peers(status["peers"], call.width)])
     if call.as_json:
         return 0
     call.say("")
@@ -50,7 +50,7 @@ def revoke(call: Call) -> int:
         f"{call.args.peer} will be refused by every member, for good; it can only join again by invite. Go on?"
     )
     peers = call.node.post("/revoke", {"name": call.args.peer})
-    call.show(peers, [f"{call.args.peer} is revoked.", "", *plain.peers(peers)])
+    call.show(peers, [f"{call.args.peer} is revoked.", "", *plain.peers(peers, call.width)])
     return 0
 
 
@@ -65,12 +65,12 @@ def leave(call: Call) -> int:
 def peers(call: Call) -> int:
     """The other machines."""
     listed = call.node.get("/peers")
-    call.show(listed, plain.peers(listed))
+    call.show(listed, plain.peers(listed, call.width))
     return 0
 
 
 def role(call: Call) -> int:
     """Give a member a role."""
     status = call.node.post("/role", {"name": call.args.peer, "role": call.args.role})
-    call.show(status, [f"{call.args.peer} is {call.args.role}.", "", *plain.peers(status["peers"])])
+    call.show(status, [f"{call.args.peer} is {call.args.role}.", "", *plain.peers(status["peers"], call.width)])
     return 0

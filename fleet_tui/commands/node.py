@@ -118,7 +118,7 @@ def restart(call: Call) -> int:
 def status(call: Call) -> int:
     """This node, its broker, its outbox, its peers."""
     now = call.node.get("/status")
-    call.show(now, plain.status(now))
+    call.show(now, plain.status(now, call.width))
     return 0
 
 

@@ -9,7 +9,7 @@ CHECK_S = 60.0
 def channels(call: Call) -> int:
     """Every channel to every peer, or to one."""
     grid = call.node.get("/channels", peer=call.args.peer)
-    call.show(grid, plain.channels(grid))
+    call.show(grid, plain.channels(grid, call.width))
     return 0
 
 
@@ -31,5 +31,5 @@ def hold(call: Call) -> int:
     """Keep a channel out of the cascade, or let it back in."""
     args = call.args
     grid = call.node.post("/hold", {"name": args.peer, "channel": args.channel, "held": not args.off})
-    call.show(grid, plain.channels(grid))
+    call.show(grid, plain.channels(grid, call.width))
     return 0

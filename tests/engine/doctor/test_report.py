@@ -41,3 +41,10 @@ def test_a_line_for_every_check() -> None:
         ("disk.tip", True, "disk", 0),
         ("clock", True, "clock", 0),
     ]
+
+
+def test_a_check_that_is_ill_for_a_moment_says_of_what() -> None:
+    """Nothing is wrong yet, and nobody reads that all is there beside a cross."""
+    fresh = found("reach.channel", detail="nats to b: no answer", at_ms=NOW - 1_000, visible_after_s=10.0)
+    (line,) = report.entries([Exam("reach", "reach", Health.ILL, "2 of 2 are there", (fresh,))], (), NOW)
+    assert (line.ok, line.detail) == (True, "2 of 2 are there; only just: nats to b: no answer")

@@ -1,0 +1,64 @@
+"""Answers as text: what they look like where a person sits, and where a program reads."""
+
+from typing import Any
+
+import pytest
+
+from engine.model.channel import CHANNELS
+from fleet_tui import doctor_text, plain
+
+WIDTH = 80
+IDS = [f"01JABCDEFGHJKMNPQRSTVWXYZ{number}" for number in range(3)]
+LINE: dict[str, Any] = {"dir": "out", "kind": "broadcast", "rung": "accepted", "channel": None, "at": 1_800_000_000_000}
+TRIES = [{"channel": name, "outcome": "lost", "ms": 5_000.0} for name in CHANNELS]
+
+
+def peer(name: str) -> dict[str, Any]:
+    """One that every channel says something of."""
+    facts = {"name": name, "role": "observer", "standing": "UNREACHABLE", "seen_s": 100.0, "best": "nats"}
+    return facts | {"channels": dict.fromkeys(CHANNELS, "QUARANTINED")}
+
+
+def entry(**facts: Any) -> dict[str, Any]:
+    """A line of the doctor's report."""
+    line = {"code": "x", "title": "tools", "severity": "low", "detail": "", "subject": "", "next_step": ""}
+    return line | {"fixable": False, "ok": True, "check": "x", "depth": 0, "health": "well"} | facts
+
+
+def messages(width: int) -> list[str]:
+    lines = [LINE | {"id": one, "peer": "a-name-of-a-machine", "path": TRIES} for one in IDS]
+    return list(plain.table(map(plain.message, lines), width=width))
+
+
+def peers(width: int) -> list[str]:
+    return list(plain.peers([peer("birch"), peer("a-name-of-a-machine")], width))
+
+
+def doctor(width: int) -> list[str]:
+    said = "python 3.11.7, libraries as they are needed, git 2.39.5, ssh 9.2, tmux 3.3a, and nothing missing " * 2
+    ill = entry(ok=False, health="ill", detail=said, next_step="chmod 600 /a/" + "long/" * 20 + "path")
+    return list(
+        doctor_text.report([entry(detail=said), entry(title="a longer one"), ill], [], running=False, width=width)
+    )
+
+
+@pytest.mark.parametrize("shown", [messages, peers, doctor])
+def test_lines_fit_a_terminal_and_no_word_is_parted(shown: Any) -> None:
+    """Only what is to be typed is longer than the terminal; the words are the same as without one."""
+    whole, fitted = shown(0), shown(WIDTH)
+    assert [line for line in fitted if len(line) > WIDTH and "chmod" not in line] == []
+    assert " ".join(fitted).split() == " ".join(whole).split()
+    assert len(fitted) > len(whole)
+
+
+def test_a_row_for_a_program_is_a_line() -> None:
+    """Whatever its length."""
+    assert [line.split()[7] for line in messages(0)] == IDS
+
+
+def test_columns_go_on_under_each_other() -> None:
+    """All rows are parted at the same column, under a head that is parted there too."""
+    lines = peers(WIDTH)
+    each = len(lines) // 3
+    starts = [[len(line) - len(line.lstrip()) for line in lines[at : at + each]] for at in range(0, len(lines), each)]
+    assert starts == [[2] + [6] * (each - 1)] * 3
