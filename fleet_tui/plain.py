@@ -17,6 +17,8 @@ GAP = "   "
 # A last column that is wider holds sentences, and no words of a list.
 SAID = 30
 INDENT = "  "
+# Tries of one message that stand in a line.
+MOST_TRIES = 4
 # The columns that every list of peers has; the other channels have one where they are in use.
 SPOKEN = ("nats", "http", "relay")
 
@@ -180,8 +182,11 @@ def rung(word: str) -> str:
 
 
 def path(tries: Sequence[dict[str, Any]]) -> str:
-    """The tries of a message in order: `nats ✗ 40 ms → http ● 18 ms`."""
-    return " → ".join(map(_try, tries))
+    """The tries of a message in order: `nats ✗ 40 ms → http ● 18 ms`. Of many the first and the last are told."""
+    told = list(map(_try, tries))
+    if len(told) > MOST_TRIES:
+        told[1:-2] = [f"{len(told) - 3} more"]
+    return " → ".join(told)
 
 
 def _try(one: dict[str, Any]) -> str:

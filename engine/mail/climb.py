@@ -3,8 +3,12 @@
     Climbed(B, [m1 posted, m1 seen]) ─► ClimbRung: only a message to B, only upwards, whatever comes late or twice
 
 The store decides whether a word is news: a message may have been settled, and forgotten by the value, long ago. What
-was typed is told as a try over P8 besides, so that `fleet why` can say how long it took.
+was typed is told as a try over P8 besides, so that `fleet why` can say how long it took. A word said twice counts once.
+When it was is the peer's word as well: a clock may differ by a day, and a word may lie as long as messages are kept;
+beyond that its clock says nothing, and it was when we heard of it.
 """
+
+from collections.abc import Iterable
 
 import msgspec
 
@@ -20,22 +24,37 @@ from engine.state import Fleet
 
 Step = tuple[Fleet, list[Effect]]
 
+DAY_MS = 86_400_000
+
 
 def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
     """Our messages after a peer's word on its sessions."""
     if not isinstance(signal, Climbed):
         return fleet, []
-    said = [one for one in signal.climbs if HEIGHT.get(one.rung, 0) > HEIGHT[Rung.ON_HOST]]
+    said = _last(one for one in signal.climbs if HEIGHT.get(one.rung, 0) > HEIGHT[Rung.ON_HOST])
     if not said:
         return fleet, []
-    records = tuple(_record(signal.frm, one) for one in said)
+    kept_ms = (fleet.config.store.keep_days + 1) * DAY_MS
+    records = tuple(_record(signal.frm, one, now.wall_ms, place, kept_ms) for place, one in enumerate(said))
     moved = [Publish(MessageMoved(one.msg_id, signal.frm, one.rung, _channel(one), one.reason)) for one in said]
     mail = msgspec.structs.replace(fleet.mail, revision=fleet.mail.revision + 1)
     return msgspec.structs.replace(fleet, mail=mail), [Save(records), *moved]
 
 
-def _record(frm: str, one: Climb) -> ClimbRung:
-    return ClimbRung(one.msg_id, frm, one.rung, one.at_ms, one.reason, _channel(one), one.after_ms)
+def _last(climbs: Iterable[Climb]) -> list[Climb]:
+    """The last word on each message and rung, in their order."""
+    found: dict[tuple[str, Rung], Climb] = {}
+    for one in climbs:
+        found.pop((one.msg_id, one.rung), None)
+        found[one.msg_id, one.rung] = one
+    return list(found.values())
+
+
+def _record(frm: str, one: Climb, now_ms: int, place: int, kept_ms: int) -> ClimbRung:
+    """`place`: among the words of one packet, for of two equal rungs the later counts."""
+    likely = now_ms - kept_ms <= one.at_ms <= now_ms + DAY_MS
+    at_ms = one.at_ms if likely else now_ms + place
+    return ClimbRung(one.msg_id, frm, one.rung, at_ms, one.reason, _channel(one), min(one.after_ms, kept_ms))
 
 
 def _channel(one: Climb) -> Channel | None:

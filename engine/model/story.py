@@ -22,6 +22,11 @@ class TryLine(msgspec.Struct, frozen=True):
     note: str = ""
     at: int = 0
 
+    @property
+    def told(self) -> tuple[Channel, str, str]:
+        """What it says, whenever it was."""
+        return self.channel, self.outcome, self.note
+
 
 # How a try that is under way is told.
 FLYING = "flying"

@@ -34,7 +34,7 @@ from engine.model.records import (
     Widen,
 )
 from engine.store import statements as sql
-from engine.store.rows import Row, hop_row, inbox_row, outbox_row, peer_data, plain, roster_data
+from engine.store.rows import CLIMBED, Row, hop_row, inbox_row, outbox_row, peer_data, plain, roster_data
 from engine.store.statements import Write
 
 Link = Callable[[bytes, int, AddEntry], tuple[bytes, bytes]]
@@ -149,6 +149,9 @@ class Batch:
         if record.msg_id in self._now.climbs:
             self._write_out()
         self._now.spoken.add(record.msg_id)
+        known = self._now.rungs.get(record.msg_id)
+        if known and known[1] in CLIMBED:
+            return
         row = (record.msg_id, str(record.rung), record.at_ms, str(record.channel or ""), plain(record.reason))
         self._now.rungs[record.msg_id] = row
 

@@ -182,7 +182,8 @@ class Shelf:
             self.outbox[record.msg_id] = one
         if record.channel:
             line = TryLine(record.channel, str(record.rung), float(record.after_ms), reason, record.at_ms)
-            self._tried(one, line)
+            if not any(old.told == line.told for old in one.tries):
+                self._tried(one, line)
 
     def _add_try(self, record: AddTry) -> None:
         one = self.outbox.get(record.msg_id)

@@ -54,7 +54,10 @@ CLIMB_RUNG = Statement(
 ADD_CLIMB = Statement(
     "INSERT INTO deliveries (row, channel, outcome, ms, at_ms, note) "
     "SELECT o.row, v.column3, v.column4, v.column5, v.column6, v.column7 "
-    "FROM (VALUES {}) AS v CROSS JOIN outbox AS o ON o.msg_id = v.column1 AND o.dst = v.column2",
+    "FROM (VALUES {}) AS v CROSS JOIN outbox AS o ON o.msg_id = v.column1 AND o.dst = v.column2 "
+    # A word said again is none: it would push what else was tried out of the story.
+    "WHERE NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.row = o.row AND d.channel = v.column3 "
+    "AND d.outcome = v.column4 AND d.note = v.column7)",
     7,
 )
 ADD_HOP = Statement(

@@ -56,6 +56,15 @@ def test_a_row_for_a_program_is_a_line() -> None:
     assert [line.split()[7] for line in messages(0)] == IDS
 
 
+def test_of_many_tries_the_first_and_the_last_are_told() -> None:
+    """A message that was tried sixty times is a line like any other; `why` tells each."""
+    seen = {"channel": "text", "outcome": "seen", "ms": 2.0}
+    tries = [{"channel": "nats", "outcome": "lost", "ms": 1.0}, *[seen] * 63]
+    assert plain.path(tries).split(" → ")[1] == "61 more"
+    assert len(plain.path(tries)) < WIDTH
+    assert plain.path(tries[:4]).count("→") == 3
+
+
 def test_columns_go_on_under_each_other() -> None:
     """All rows are parted at the same column, under a head that is parted there too."""
     lines = peers(WIDTH)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from engine.effects import Save
 from engine.errors import FleetError
 from engine.evidence.ledger import link
 from engine.mail import climb
@@ -9,10 +10,10 @@ from engine.mail.naming import named
 from engine.model.channel import Channel
 from engine.model.envelope import Kind, Rung
 from engine.model.packets import Climb, Climbs, pack
-from engine.model.records import AddOutbox, ClimbRung, MoveRung, Record
+from engine.model.records import AddOutbox, AddTry, ClimbRung, MoveRung, Record
 from engine.signals import Arrived, Climbed
 from engine.store.memory import MemoryStore
-from tests.engine.script import Script, fleet, letter, parcel
+from tests.engine.script import T0_MS, Script, fleet, letter, parcel
 
 
 def after(*records: Record) -> tuple[Rung, str]:
@@ -49,6 +50,44 @@ def test_only_rungs_of_a_session_are_believed() -> None:
     script = Script(fleet("A", "B"), climb.step)
     wrong = tuple(Climb("m1", rung, 1) for rung in (Rung.ACCEPTED, Rung.ON_HOST, Rung.DEAD, Rung.EXPIRED, Rung.REFUSED))
     assert script.hear(Climbed("B", wrong)) == []
+
+
+def test_a_word_said_again_is_none() -> None:
+    """In one packet the last word on a rung stands for all; in another it adds no try, so nothing is pushed out of the
+    story."""
+    script = Script(fleet("A", "B"), climb.step)
+    many = tuple(Climb("m1", rung, T0_MS, 5, "text") for rung in (Rung.POSTED, Rung.SEEN)) * 64
+    assert script.hear(Climbed("B", many)) == [
+        *("save m1 at B climbs to posted, m1 at B climbs to seen", "tell m1 posted over text", "tell m1 seen over text")
+    ]
+    (saved,) = (effect for effect in script.effects if isinstance(effect, Save))
+    store = MemoryStore(link)
+    store.submit([AddOutbox(letter("m1")), AddTry("m1", Channel.NATS, "confirmed", 1.0, 1)])
+    for _ in range(100):
+        store.submit(saved.records)
+    store.commit()
+    story = store.story("m1", {})
+    assert story
+    assert [one.outcome for one in story.tries] == ["confirmed", "posted", "seen"]
+
+
+DAY = 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "kept"),
+    [
+        *((T0_MS - DAY, T0_MS - DAY), (T0_MS + DAY, T0_MS + DAY), (T0_MS - 30 * DAY, T0_MS - 30 * DAY)),
+        *((0, T0_MS), (1, T0_MS), (2**63 - 1, T0_MS), (T0_MS + 2 * DAY, T0_MS)),
+    ],
+)
+def test_a_clock_that_cannot_be_says_nothing(at_ms: int, kept: int) -> None:
+    """A day of difference is believed, and a word that lay as long as messages are kept; else it was now."""
+    script = Script(fleet("A", "B"), climb.step)
+    script.hear(Climbed("B", (Climb("m1", Rung.HELD, at_ms, 2**63 - 1, "text"), Climb("m1", Rung.POSTED, at_ms))))
+    words = [one for effect in script.effects if isinstance(effect, Save) for one in effect.records]
+    found = [(one.at_ms - kept, one.after_ms) for one in words if isinstance(one, ClimbRung)]
+    assert found in ([(0, 31 * DAY), (0, 0)], [(0, 31 * DAY), (1, 0)])
 
 
 def test_upwards_whatever_comes_late() -> None:
