@@ -57,6 +57,11 @@ def test_a_message_from_the_keyboard(duo: list[Node], panes: list[Pane], size: t
     until(lambda: "esc closes" not in pane.text(), "the question to close")
     pane.keys("6")
     pane.until("receipt", "birch", "on host")
+    if size == SIZES[0]:
+        pane.keys("8")
+        until(lambda: looked_at(atlas), "the doctor to look at this terminal")
+        pane.keys("6")
+        pane.until("receipt", "birch", "on host")
     pane.keys("D")
     pane.until("the node goes on", "EXIT 0")
 
@@ -88,6 +93,12 @@ def test_detached_killed_and_attached_again(duo: list[Node], panes: list[Pane]) 
     assert {body: birch.bodies()[body] for body in out} == dict.fromkeys(out, 1)
     assert {body: atlas.bodies()[body] for body in back} == dict.fromkeys(back, 1)
     assert len(ledger(birch)) == suspicions
+
+
+def looked_at(node: Node) -> bool:
+    """Whether the last look of a screen was at the terminal it is drawn on."""
+    found = node.api.get("/doctor", last=1)
+    return any(one["check"] == "terminal" and one["health"] != "unused" for one in found)
 
 
 def ledger(node: Node) -> list[dict[str, Any]]:
