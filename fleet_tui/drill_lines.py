@@ -3,13 +3,13 @@
     what it is, the grid, the keys     stand where they are, whatever is told
     what was told                      has the rows that are left, the newest last
 
-Words are never parted: a line that is too long goes on under its own beginning. Blank lines go first where rows are
-few, then old news, and the grid last.
+Words are never parted (`plain.folded`). Blank lines go first where rows are few, then old news, and the grid last.
 """
 
 from collections.abc import Sequence
 
-from screens.spans import cells, clip
+from fleet_tui.plain import folded
+from screens.spans import clip
 
 # So many rows of what was told before the grid gives up any of its own.
 LEAST = 4
@@ -35,19 +35,3 @@ def laid(
     left = room - len(shown)
     lines = [*above, *shown, *below, *(news[-left:] if left > 0 else ())]
     return [clip(line, columns) for line in lines[:rows]]
-
-
-def folded(line: str, columns: int, hang: int = 0) -> list[str]:
-    """A line parted at words; what goes on stands `hang` cells in, or under the line's own beginning."""
-    if cells(line) <= columns:
-        return [line]
-    own = len(line) - len(line.lstrip())
-    indent = " " * min(max(own, hang), columns // 2)
-    lines, now = [], line[:own]
-    for word in line[own:].split(" "):
-        joined = now + word if not now.strip() else f"{now} {word}"
-        if cells(joined) > columns and now.strip():
-            lines.append(now.rstrip())
-            joined = indent + word
-        now = joined
-    return [*lines, now]

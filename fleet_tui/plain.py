@@ -66,18 +66,28 @@ def _hung(lines: Iterable[str]) -> Iterator[str]:
     yield from (3 * INDENT + line for line in more if line)
 
 
-def folded(line: str, width: int) -> Iterator[str]:
-    """A sentence that fits in `width` columns, parted at words; the rest stands under its beginning."""
+def folded(line: str, width: int, hang: int = 0) -> Iterator[str]:
+    """A sentence that fits in `width` columns, parted at words; the rest stands under its beginning, or `hang` columns
+    in where that is further."""
     inside = len(line) - len(line.lstrip())
     if not width or len(line) <= width:
         yield line
         return
-    yield from (line[:inside] + part for part in _words(line[inside:], width - inside))
+    rest = " " * max(inside, min(hang, width // 2))
+    yield from _words(line[inside:], width, line[:inside], rest)
 
 
-def _words(text: str, width: int) -> list[str]:
-    """Never within a word: an id or a path that is longer stands alone, for it is copied."""
-    return textwrap.wrap(text, max(width, 8), break_long_words=False, break_on_hyphens=False)
+def _words(text: str, width: int, first: str = "", rest: str = "") -> list[str]:
+    """Never within a word: an id or a path that is longer stands alone, for it is copied. `first`, `rest`: what stands
+    before the first line and the others."""
+    return textwrap.wrap(
+        text,
+        max(width, 8 + len(first)),
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def status(now: dict[str, Any], width: int = 0) -> Iterator[str]:

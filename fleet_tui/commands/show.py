@@ -1,6 +1,5 @@
 """`fleet demo` from the command line (edge): start it, show it, tell it, end it."""
 
-import shutil
 import signal
 import sys
 import tempfile
@@ -16,7 +15,6 @@ from fleet_tui import plain
 from fleet_tui.call import Call
 from fleet_tui.demo_script import Done, Script, performed
 from fleet_tui.drill import Drill
-from fleet_tui.drill_lines import folded
 from fleet_tui.drill_script import DrillScript
 
 # So many nodes it takes to tell the story: two, and one for the way round.
@@ -79,8 +77,7 @@ def _show(call: Call, root: Path) -> int:
 
 
 def _painted(call: Call, made: demos.Demo) -> int:
-    wide = shutil.get_terminal_size().columns
-    call.tell("", *(part for line in _guide(made) for part in folded(line, wide, SAID_AT)), "")
+    call.tell("", *(part for line in _guide(made) for part in plain.folded(line, call.width, SAID_AT)), "")
     print("Enter opens the control room. ", end="", file=sys.stderr, flush=True)
     sys.stdin.readline()
     from fleet_tui.commands.room import attach

@@ -2,7 +2,8 @@
 
 import pytest
 
-from fleet_tui.drill_lines import folded, laid
+from fleet_tui.drill_lines import laid
+from fleet_tui.plain import folded
 
 TOP = ["The drill: 3 real nodes in /tmp/fleet-demo-1000", ""]
 GRID = ["                    P1 nats     P2 http", *(f"  pair {at}   ● healthy   ● healthy" for at in range(6))]
@@ -38,5 +39,5 @@ def test_a_large_demo_is_cut_where_it_says_so() -> None:
 
 def test_what_goes_on_stands_under_its_beginning() -> None:
     """At words, hung in; a word that is longer than the line is left whole, for it is copied."""
-    assert folded("  x   one two three", 12, 6) == ["  x   one", "      two", "      three"]
-    assert folded("/tmp/a/very/long/path", 8) == ["/tmp/a/very/long/path"]
+    assert list(folded("  x   one two three", 12, 6)) == ["  x   one", "      two", "      three"]
+    assert list(folded("/tmp/a/very/long/path", 8)) == ["/tmp/a/very/long/path"]
