@@ -47,7 +47,7 @@ Step = tuple[Fleet, list[Effect]]
 
 # What ended well this recently is not begun again: whoever asks now has not seen its effect yet.
 SETTLED_S = 20.0
-# Each wish of a peer costs an answer and a line of history, which is kept for ever; no ladder asks half as often.
+# Each wish of a peer costs an answer; no ladder asks half as often.
 ASKS_A_MINUTE, MINUTE_S = 20, 60.0
 # Askers of one action that are answered.
 ASKERS = 64
@@ -70,20 +70,15 @@ def _came(fleet: Fleet, signal: MendCame, now: Moment) -> Step:
         return fleet, [Raise(Rejected(UNKNOWN, None, frm)), *_pesters(fleet, frm, now)]
     asked = (*asked, now.mono)[-ASKS_A_MINUTE:]
     fleet = _with(fleet, asked=fleet.mending.asked.set(frm, asked))
-    asker = Asker(frm, mend.ask)
-    if mend.action not in Action.__members__.values():
-        refused = _answer(fleet, asker, mend.action, Ended.REFUSED, "it knows no such repair", now)
-        return fleet, [Raise(Rejected(UNKNOWN, None, frm)), *refused]
-    action = Action(mend.action)
-    if why_not := _refusal(fleet, action, frm):
-        return fleet, _answer(fleet, asker, action, Ended.REFUSED, why_not, now)
-    if _spent(fleet, action, now):
-        limit = fleet.config.repair.per_hour
-        why_not = f"{action} was done {limit} times in this hour already"
-        # Its own limit lets no member ask more often than that; others may have used up ours.
-        told = _pesters(fleet, frm, now) if len(asked) > limit else []
-        return fleet, [*_answer(fleet, asker, action, Ended.REFUSED, why_not, now), *told]
-    return _taken(fleet, action, asker, mend, now)
+    asker, why_not = Asker(frm, mend.ask), _refusal(fleet, mend.action, frm, now)
+    if not why_not:
+        return _taken(fleet, Action(mend.action), asker, mend, now)
+    effects: list[Effect] = [] if mend.action in _NAMES else [Raise(Rejected(UNKNOWN, None, frm))]
+    # Its own limit lets no member ask more often than that; others may have used up ours.
+    if len(asked) <= fleet.config.repair.per_hour:
+        return fleet, [*effects, *_told(fleet, (asker,), mend.action, Ended.REFUSED, why_not, now)]
+    said = _word(fleet, asker, Mended(asker.ask, mend.action[:64], Ended.REFUSED, why_not), now)
+    return fleet, [*effects, said, *_pesters(fleet, frm, now)]
 
 
 def _pesters(fleet: Fleet, frm: str, now: Moment) -> list[Effect]:
@@ -124,26 +119,29 @@ def _wanted(fleet: Fleet, signal: MendWanted, now: Moment) -> Step:
     """This node itself, or a person at it: no role and no limit stands in the way of one's own machine."""
     asker = Asker("", signal.ask, signal.ticket)
     if signal.action is Action.AGENT and not fleet.config.repair.agent:
-        return fleet, _answer(fleet, asker, signal.action, Ended.REFUSED, NO_AGENT, now)
+        return fleet, _told(fleet, (asker,), signal.action, Ended.REFUSED, NO_AGENT, now)
     return _taken(fleet, signal.action, asker, Mend(signal.ask, signal.action, signal.channel, signal.why), now)
 
 
 NO_AGENT = "no repair agent is configured there (repair.agent)"
 
 
-def _refusal(fleet: Fleet, action: Action, frm: str) -> str:
-    """Why a peer's wish is never done; empty when it may be."""
-    member = fleet.member(frm)
+_NAMES = frozenset(map(str, Action))
+
+
+def _refusal(fleet: Fleet, wanted: str, frm: str, now: Moment) -> str:
+    """Why a peer's wish is not done; empty when it is."""
+    if wanted not in _NAMES:
+        return "it knows no such repair"
+    action, member, limit = Action(wanted), fleet.member(frm), fleet.config.repair.per_hour
     if member is None or not member.present or not may_send(member.role, Kind.MEND):
         return "its role may not ask for repairs"
-    return NO_AGENT if action is Action.AGENT and not fleet.config.repair.agent else ""
-
-
-def _spent(fleet: Fleet, action: Action, now: Moment) -> bool:
-    """Whether it was done so often for peers that it is not begun once more in this hour."""
-    if action in fleet.mending.underway or _settled(fleet, action, now):
-        return False
-    return len(spent(fleet.mending.begun.get(action, ()), now.mono)) >= fleet.config.repair.per_hour
+    if action is Action.AGENT and not fleet.config.repair.agent:
+        return NO_AGENT
+    joins = action in fleet.mending.underway or _settled(fleet, action, now)
+    if not joins and len(spent(fleet.mending.begun.get(action, ()), now.mono)) >= limit:
+        return f"{action} was done {limit} times in this hour already"
+    return ""
 
 
 def _settled(fleet: Fleet, action: Action, now: Moment) -> bool:
@@ -157,8 +155,9 @@ def _taken(fleet: Fleet, action: Action, asker: Asker, mend: Mend, now: Moment) 
         askers = (*mending.underway[action], asker)[:ASKERS]
         return _with(fleet, underway=mending.underway.set(action, askers)), []
     if asker.frm and _settled(fleet, action, now):
+        # That it was done is written down already.
         _, outcome, note = mending.last[action]
-        return fleet, _answer(fleet, asker, action, outcome, f"a moment ago: {note}", now)
+        return fleet, [_word(fleet, asker, Mended(asker.ask, action, outcome, f"a moment ago: {note}"), now)]
     begun = mending.begun
     if asker.frm:
         begun = begun.set(action, (*spent(begun.get(action, ()), now.mono), now.mono))
@@ -199,10 +198,6 @@ def _started(fleet: Fleet, signal: Started, now: Moment) -> Step:
 
 def _with(fleet: Fleet, **changes: Any) -> Fleet:
     return msgspec.structs.replace(fleet, mending=msgspec.structs.replace(fleet.mending, **changes))
-
-
-def _answer(fleet: Fleet, asker: Asker, action: str, outcome: Ended, note: str, now: Moment) -> list[Effect]:
-    return _told(fleet, (asker,), action, outcome, note, now)
 
 
 def _told(fleet: Fleet, askers: tuple[Asker, ...], action: str, outcome: Ended, note: str, now: Moment) -> list[Effect]:

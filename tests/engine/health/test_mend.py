@@ -208,6 +208,7 @@ def test_a_restart_lifts_no_limit() -> None:
             assert answers(script)[0][:3] == ("B", f"q{number}", "done")
             script.hear(came("restart_daemon", ask=f"r{number}"))
             assert (undertaken(script), answers(script)[0][2]) == ([], "done")
+            assert not any("entry" in line for line in script.hear(came("restart_daemon", ask=f"s{number}")))
     assert done == 3
     assert answers(script)[0][2:] == ("refused", "restart_daemon was done 3 times in this hour already")
     assert [one.subject for one in script.fleet.findings.values()] == ["B"]
