@@ -1,7 +1,7 @@
 """A member that floods: beyond a bound it is told "busy" and nothing more is taken, so that nobody else waits for it.
 
     message of a person, its number new ─► room in its sender's bucket?  yes: taken
-    frame of others, to be carried on                                    no : a note in the receipt, nothing kept;
+    mail of others, to be kept until carried                             no : a note in the receipt, nothing kept;
                                                                               no receipt at all where it was a frame
     a first refusal ─► a finding names the member ─► nothing refused for a minute ─► the finding ends
 

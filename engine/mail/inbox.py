@@ -138,7 +138,7 @@ def _weight(fleet: Fleet, envelope: Envelope) -> int:
     src, epoch = envelope.src, envelope.src_epoch
     if envelope.kind is Kind.PASS:
         seen = slide(fleet.mail.pulses.get(src, Pulse()), epoch, envelope.seq) is None
-        return int(not seen and _to_carry(fleet, envelope) is not None)
+        return int(not seen and relay.keeps(_to_carry(fleet, envelope)))
     if epoch < fleet.mail.floors.get(src, 0) or stream_of(fleet, src, epoch).holds(envelope.seq):
         return 0
     if envelope.kind is Kind.RUNG:

@@ -81,6 +81,16 @@ def refusal(fleet: Fleet, frm: str, forward: Forward) -> str:
     return "not_carried" if _CARRIED[inner.kind] is _keep and _full(fleet, frm, forward, inner) else ""
 
 
+def keeps(forward: Forward | None) -> bool:
+    """Whether it is mail, which we would keep, and not a pulse that is passed on or forgotten."""
+    if forward is None:
+        return False
+    try:
+        return _CARRIED.get(peek(forward.frame).kind) is _keep
+    except Refusal:
+        return True
+
+
 def _full(fleet: Fleet, frm: str, forward: Forward, inner: Header) -> bool:
     if fleet.mail.full or (forward.dst, inner.msg_id) in fleet.mail.forwards:
         return fleet.mail.full
