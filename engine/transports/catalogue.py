@@ -60,9 +60,7 @@ CATALOGUE: dict[Channel, Callable[[Parts], Transport]] = {
     Channel.SEED: lambda parts: Seed(parts.lines, parts.home / SEEDS, parts.post),
     Channel.SSH: lambda parts: Ssh(parts.lines, parts.slot),
     Channel.WOL: lambda parts: Wake(parts.config.wake, parts.neighbours),
-    Channel.GIT: lambda parts: Git(
-        parts.me, parts.home / GIT, parts.config.git, parts.eager, parts.fleet, parts.post
-    ),
+    Channel.GIT: lambda parts: Git(parts.me, parts.home / GIT, parts.config.git, parts.eager, parts.fleet, parts.post),
     Channel.TEXT: lambda parts: Text(),
     Channel.CLOUD: lambda parts: Cloud(parts.me, parts.config.cloud),
 }
