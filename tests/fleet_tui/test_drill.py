@@ -54,7 +54,7 @@ def test_faults_on_keys(root: Path) -> None:
 
 
 def test_two_nodes_are_no_drill(root: Path) -> None:
-    """The faults need a third."""
+    """The faults need a third; nothing is made before that is said."""
     status, _, err = ran("demo", "--drill", "--nodes", "2", "--home", str(root))
-    assert (status, "three nodes" in err) == (2, True)
+    assert (status, "3 to 20 fit" in err) == (2, True)
     assert not root.exists()
