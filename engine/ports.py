@@ -2,7 +2,7 @@
 
 A peer that was down meanwhile knows a node only by where it was last. On a machine of many nodes, each of which takes
 the next free port, two that come back in another order would look for each other in the wrong place; and with no third
-one up, nobody could tell them. A port that a person configured is not replaced.
+one up, nobody could tell them. A port that a person configured is not replaced; 0 is none, but any.
 """
 
 from contextlib import suppress
@@ -53,4 +53,4 @@ def _read(path: Path) -> Ports:
 
 
 def _left_to_us(resolved: Resolved, key: str) -> bool:
-    return resolved.origins.get(f"net.{key}", "default").startswith(_OURS)
+    return not getattr(resolved.config.net, key) or resolved.origins.get(f"net.{key}", "default").startswith(_OURS)

@@ -34,6 +34,12 @@ def test_a_persons_word_stands(home: Path) -> None:
     assert found.origins["net.http_port"] == "config.toml"
 
 
+def test_any_port_is_the_last_one(home: Path) -> None:
+    """Whoever asks for any port is found where it was."""
+    keep(home, LAST)
+    assert remembered(resolve("[net]\nhttp_port = 0\n", {}), home).config.net.http_port == 9_001
+
+
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", '{"http_port":"x"}', '{"http_port":70000}', '{"http_port":0}', "\ufffd"]
 )
