@@ -22,7 +22,7 @@ from engine.mail import receipts
 from engine.mail.lanes import TIMER, with_lane
 from engine.mail.unheard import unheard
 from engine.model.channel import CHANNELS, Channel
-from engine.model.envelope import KINDS, Envelope
+from engine.model.envelope import KINDS, Envelope, Urgency
 from engine.model.mail import Lane, Waiting
 from engine.model.moment import Moment
 from engine.state import Fleet
@@ -151,11 +151,14 @@ def onward(fleet: Fleet, waiting: Waiting, now: Moment) -> tuple[Waiting, list[E
 
 
 def back(fleet: Fleet, waiting: Waiting, channel: Channel, now: Moment) -> tuple[Waiting, list[Effect]]:
-    """A channel came back while the message flies over colder ones only: it need not wait for what becomes of them."""
-    order = _order(fleet, waiting)
-    if channel not in order or channel in waiting.landed or not all(_colder(channel, one) for one, _ in waiting.flying):
+    """A channel came back while the message flies: it goes over that one as well, unless it flies as warm and can wait
+    for what becomes of that. What is urgent does not wait: what only rested would be there before it."""
+    if channel not in _order(fleet, waiting) or channel in waiting.landed:
         return waiting, []
-    return start(fleet, waiting, channel, now)
+    held_up = all(_colder(channel, one) or silent(fleet, waiting, one, since, now) for one, since in waiting.flying)
+    if held_up or Urgency(waiting.envelope.urgency).pressing:
+        return start(fleet, waiting, channel, now)
+    return waiting, []
 
 
 def _too_early(fleet: Fleet, waiting: Waiting, channel: Channel) -> float:
@@ -170,6 +173,12 @@ def answering(fleet: Fleet, waiting: Waiting, channel: Channel, since: float, no
     would make it busier. Believed for a second; a single message may be lost on a path that works."""
     ok_at = fleet.health(waiting.envelope.dst, channel).ok_at
     return ok_at is not None and ok_at > since and now.mono - since < BUSY_S
+
+
+def silent(fleet: Fleet, waiting: Waiting, channel: Channel, since: float, now: Moment) -> bool:
+    """Whether a channel has had this message for longer than its hedge and has answered nothing meanwhile."""
+    late = now.mono - since > hedge_s(fleet.health(waiting.envelope.dst, channel), fleet.config.mail)
+    return late and not answering(fleet, waiting, channel, since, now)
 
 
 def rested(fleet: Fleet, waiting: Waiting, now: Moment) -> Waiting:

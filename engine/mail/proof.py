@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from engine.effects import Arm, Effect, Publish, Raise, Reload, Save
-from engine.health.cascade import hedge_s
 from engine.mail import receipts
-from engine.mail.flight import answering, opened, rested
+from engine.mail.flight import opened, rested, silent
 from engine.mail.lanes import TIMER, counted, page, revived, uncarried, with_lane
 from engine.mail.unheard import heard_of, unheard
 from engine.model.channel import Channel, Verdict
@@ -124,13 +123,10 @@ def _proved_by(waiting: Waiting, via: Channel) -> Channel:
 def _overtaken(fleet: Fleet, waiting: Waiting, via: Channel, now: Moment) -> list[Effect]:
     """Channels silent past their hedge while this one proved the message, without an answer to anything since: health
     wants to know. One that answers others is only busy."""
-    peer, mail = waiting.envelope.dst, fleet.config.mail
     return [
-        Raise(Overtaken(peer, channel))
+        Raise(Overtaken(waiting.envelope.dst, channel))
         for channel, since in waiting.flying
-        if channel is not via
-        and now.mono - since > hedge_s(fleet.health(peer, channel), mail)
-        and not answering(fleet, waiting, channel, since, now)
+        if channel is not via and silent(fleet, waiting, channel, since, now)
     ]
 
 

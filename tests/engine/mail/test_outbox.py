@@ -202,8 +202,33 @@ def test_a_warmer_channel_that_comes_back_does_not_wait_for_a_colder_one() -> No
     script.fleet = msgspec.structs.replace(script.fleet, mail=msgspec.structs.replace(script.fleet.mail, lanes=lanes))
     turned = ChannelTurned("B", NATS, usable=True)
     assert script.asked(Deliver, turned, at=1.0) == ["deliver m1 #1 to B over nats"]
-    assert script.asked(Deliver, turned, at=1.1) == []
-    assert script.asked(Deliver, ChannelTurned("B", HTTP, usable=True), at=1.2) == ["deliver m2 #2 to B over http"]
+    assert script.asked(Deliver, turned, at=1.004) == []
+    assert script.asked(Deliver, ChannelTurned("B", HTTP, usable=True), at=1.006) == ["deliver m2 #2 to B over http"]
+
+
+def test_what_is_urgent_goes_over_whatever_comes_back() -> None:
+    """While others that rested leave at once, an urgent one does not wait for what becomes of its copy elsewhere."""
+    script = Script(fleet("A", "B", up=(HTTP,)))
+    script.hear(posted("m1"))
+    script.hear(posted("m2", urgency=Urgency.URGENT))
+    script.fleet = msgspec.structs.replace(script.fleet, channels=fleet("A", "B", up=(NATS, HTTP)).channels)
+    turned = ChannelTurned("B", NATS, usable=True)
+    assert script.asked(Deliver, turned, at=0.005) == ["deliver m2 #2 to B over nats"]
+
+
+def test_a_channel_that_comes_back_does_not_wait_for_a_silent_one() -> None:
+    """A relay that took the message and says nothing may do so for its five seconds; the channel that works again
+    carries it meanwhile. One that answers others is only busy."""
+    script = Script(fleet("A", "B", up=(Channel.RELAY,)))
+    assert script.asked(Deliver, posted("m1")) == ["deliver m1 #1 to B over relay"]
+    script.hear(RING, at=0.3)
+    both = fleet("A", "B", up=(NATS, Channel.RELAY)).channels
+    turned = ChannelTurned("B", NATS, usable=True)
+    busy = msgspec.structs.replace(both["B", Channel.RELAY], ok_at=T0_MONO + 0.3)
+    script.fleet = msgspec.structs.replace(script.fleet, channels=both.set(("B", Channel.RELAY), busy))
+    assert script.asked(Deliver, turned, at=0.31) == []
+    script.fleet = msgspec.structs.replace(script.fleet, channels=both)
+    assert script.asked(Deliver, turned, at=0.32) == ["deliver m1 #1 to B over nats"]
 
 
 # ----------------------------------------------------------------------------------------------------- the peer's word
