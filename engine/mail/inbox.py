@@ -9,14 +9,14 @@ from it is a replay, or its sender's store went back; it is not taken, and its s
 not taken either, and not refused: its sender keeps it, and begins another epoch. No clock decides what is fresh.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 
 import msgspec
-from immutables import Map
 
 from engine.effects import Answer, Deliver, Effect, Publish, Raise, Save
 from engine.health.cascade import choose, trusted
-from engine.mail import flood, relay, welcome
+from engine.mail import flood, pulses, relay, welcome
 from engine.mail.receipts import receipt, stream_of, to_bytes, with_stream
 from engine.model.channel import CHANNELS, Channel
 from engine.model.envelope import AHEAD_LIMIT, KINDS, Envelope, Kind, Rung
@@ -24,26 +24,22 @@ from engine.model.event import MessageCame
 from engine.model.hop import Addressee, session_of
 from engine.model.mail import ECHO_S, ECHOES, Echo, Parcel, Pulse, Stream
 from engine.model.moment import Moment
-from engine.model.packets import BUSY, CLOSED, Climbs, Forward, Heartbeat, Note, Pong, Wake, unpack
-from engine.model.records import AddInbox, DropStreams, Record, SetStream
+from engine.model.packets import BUSY, CLOSED, Climbs, Note, Pong, unpack
+from engine.model.records import AddInbox, Record, SetStream
 from engine.signals import (
     Addressed,
     Arrived,
     Climbed,
-    ForwardCame,
     Greeted,
     MemberAsked,
     MendAnswered,
     MendCame,
     Rejected,
     Signal,
-    WakeCame,
 )
 from engine.state import Fleet
 
 Step = tuple[Fleet, list[Effect]]
-
-WINDOW = 1_024
 
 
 def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
@@ -51,84 +47,91 @@ def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
     return _arrived(fleet, signal, now) if isinstance(signal, Arrived) else (fleet, [])
 
 
+class _Delivery:
+    """What one delivery comes to, while its parcels are looked at: `came`, over ways that have no way back; `streams`
+    that moved; who is `owed` a receipt, and whose frame was `thrown` away, who gets none; what is left in the bucket of
+    each sender, and whose is empty."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.effects: list[Effect] = []
+        self.notes: defaultdict[str, list[Note]] = defaultdict(list)
+        self.came: defaultdict[str, list[Echo]] = defaultdict(list)
+        self.streams: set[tuple[str, int]] = set()
+        self.owed: dict[str, None] = {}
+        self.thrown: set[str] = set()
+        self.room: dict[str, float] = {}
+        self.flooding: set[str] = set()
+
+
 def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
     """All parcels of one delivery, one transaction, one receipt a sender."""
-    before = fleet
-    records: list[Record] = []
-    effects: list[Effect] = []
-    notes: dict[str, list[Note]] = {}
-    came: dict[str, list[Echo]] = {}
-    delivered: set[tuple[str, int]] = set()
-    owed: dict[str, None] = {}
-    thrown: set[str] = set()
-    room: dict[str, float] = {}
-    flooding: set[str] = set()
+    before, found = fleet, _Delivery()
     for parcel in signal.parcels:
-        envelope = parcel.envelope
         via = Channel.RELAY if parcel.relay else signal.via
-        if CHANNELS[via].stores and (envelope.kind is Kind.PING if parcel.relay else envelope.kind is not Kind.RECEIPT):
-            came.setdefault(envelope.src, []).append(_echo(fleet, envelope, via, now))
-        if (why := _not_now(fleet, envelope, room, flooding, now)) is not None:
-            if envelope.kind is Kind.PASS:
-                # It has no number that could be told: without a receipt it goes another way.
-                thrown.add(envelope.src)
-                effects.append(Raise(Rejected("not_carried", via, envelope.src)))
-                continue
-            notes.setdefault(envelope.src, []).append(Note(envelope.src_epoch, envelope.seq, BUSY, why))
-            owed[envelope.src] = None
-        elif KINDS[envelope.kind].durable:
-            fleet, note = _take(fleet, parcel, via, now, records, effects)
-            delivered.add((envelope.src, envelope.src_epoch))
-            notes.setdefault(envelope.src, []).extend(note)
-            owed[envelope.src] = None
+        _came(fleet, parcel.envelope, via, now, found)
+        busy = _not_now(fleet, parcel.envelope, now, found)
+        if busy is not None:
+            _turned_down(parcel.envelope, via, busy, found)
+        elif KINDS[parcel.envelope.kind].durable:
+            fleet = _take(fleet, parcel, via, now, found)
         else:
-            fleet, more = _pulse(fleet, parcel, via, now)
-            effects += more
-            if envelope.kind in _ANSWERED or (signal.token and not parcel.relay):
-                owed[envelope.src] = None
-            if _thrown_away(fleet, parcel):
-                thrown.add(envelope.src)
-    effects += _addressed(records)
-    records += _streams(before, fleet, delivered)
-    fleet = _echoing(fleet, came, now)
-    fleet, told = flood.settled(fleet, room, flooding, now)
-    effects += told
-    answers = tuple(
+            fleet = _pulse(fleet, parcel, via, now, found, asked=bool(signal.token and not parcel.relay))
+    found.effects += _addressed(found.records)
+    found.records += _moved_streams(before, fleet, found.streams)
+    fleet = _echoing(fleet, found.came, now)
+    fleet, told = flood.settled(fleet, found.room, found.flooding, now)
+    saved: list[Effect] = [Save(tuple(found.records))] if found.records else []
+    return fleet, [*saved, *found.effects, *told, *_answered(fleet, signal, _receipts(fleet, found, now), now)]
+
+
+def _receipts(fleet: Fleet, found: _Delivery, now: Moment) -> tuple[Envelope, ...]:
+    """One for each who is owed one."""
+    return tuple(
         receipt(
             fleet,
             src,
             now,
-            tuple(notes.get(src, ())),
-            {epoch for one, epoch in delivered if one == src},
+            tuple(found.notes[src]),
+            {epoch for one, epoch in found.streams if one == src},
             tuple(Pong(one.channel, one.msg_id) for one in fleet.mail.echoes.get(src, ()) if one.until > now.mono),
         )
-        for src in owed
-        if src not in thrown
+        for src in found.owed
+        if src not in found.thrown
     )
-    saved: list[Effect] = [Save(tuple(records))] if records else []
-    return fleet, [*saved, *effects, *_answered(fleet, signal, answers, now)]
 
 
 # Why a letter is answered busy, where it is not that its sender sends too many.
 NO_ROOM = "its disk is full"
 
 
-def _not_now(fleet: Fleet, envelope: Envelope, room: dict[str, float], flooding: set[str], now: Moment) -> str | None:
-    """Why a parcel is answered busy (no word: its sender is `flooding`); None: it is taken, and what it weighs is out
-    of its sender's bucket. On a full disk the room that was kept back is for settling what is under way, and not for
+def _not_now(fleet: Fleet, envelope: Envelope, now: Moment, found: _Delivery) -> str | None:
+    """Why a parcel is answered busy (no word: its sender floods); None: it is taken, and what it weighs is out of its
+    sender's bucket. On a full disk the room that was kept back is for settling what is under way, and not for
     letters."""
     src, weight = envelope.src, _weight(fleet, envelope)
     if not weight:
         return None
     if fleet.mail.full and KINDS[envelope.kind].durable and envelope.kind not in _EFFECTS:
         return NO_ROOM
-    if src not in room:
-        room[src] = flood.room(fleet, src, now)
-    if room[src] < 1:
-        flooding.add(src)
+    if src not in found.room:
+        found.room[src] = flood.room(fleet, src, now)
+    if found.room[src] < 1:
+        found.flooding.add(src)
         return ""
-    room[src] -= weight
+    found.room[src] -= weight
     return None
+
+
+def _turned_down(envelope: Envelope, via: Channel, why: str, found: _Delivery) -> None:
+    """A message is told that we are busy. A frame to carry on has no number that could be told: without a receipt it
+    goes another way."""
+    if envelope.kind is Kind.PASS:
+        found.thrown.add(envelope.src)
+        found.effects.append(Raise(Rejected("not_carried", via, envelope.src)))
+        return
+    found.notes[envelope.src].append(Note(envelope.src_epoch, envelope.seq, BUSY, why))
+    found.owed[envelope.src] = None
 
 
 def _weight(fleet: Fleet, envelope: Envelope) -> int:
@@ -137,8 +140,8 @@ def _weight(fleet: Fleet, envelope: Envelope) -> int:
     else could replay, is nothing."""
     src, epoch = envelope.src, envelope.src_epoch
     if envelope.kind is Kind.PASS:
-        seen = slide(fleet.mail.pulses.get(src, Pulse()), epoch, envelope.seq) is None
-        return int(not seen and relay.keeps(_to_carry(fleet, envelope)))
+        seen = pulses.slide(fleet.mail.pulses.get(src, Pulse()), epoch, envelope.seq) is None
+        return int(not seen and relay.keeps(pulses.to_carry(fleet, envelope)))
     if epoch < fleet.mail.floors.get(src, 0) or stream_of(fleet, src, epoch).holds(envelope.seq):
         return 0
     if envelope.kind is Kind.RUNG:
@@ -147,24 +150,33 @@ def _weight(fleet: Fleet, envelope: Envelope) -> int:
     return int(KINDS[envelope.kind].durable and envelope.kind not in _EFFECTS)
 
 
-def _take(
-    fleet: Fleet, parcel: Parcel, via: Channel, now: Moment, records: list[Record], effects: list[Effect]
-) -> tuple[Fleet, list[Note]]:
+def _take(fleet: Fleet, parcel: Parcel, via: Channel, now: Moment, found: _Delivery) -> Fleet:
     """One durable parcel: its effect if its number is new, and a note where "held" is not the whole truth."""
     envelope = parcel.envelope
     src, epoch, seq = envelope.src, envelope.src_epoch, envelope.seq
     stream = stream_of(fleet, src, epoch)
+    found.streams.add((src, epoch))
+    found.owed[src] = None
     if epoch < fleet.mail.floors.get(src, 0) or seq < 1:
-        effects.append(Raise(Rejected("replayed", via, src)))
-        return fleet, [Note(epoch, seq, CLOSED)]
+        found.effects.append(Raise(Rejected("replayed", via, src)))
+        found.notes[src].append(Note(epoch, seq, CLOSED))
+        return fleet
     if stream.holds(seq):
-        late = envelope.kind is Kind.SKIP and _was_letter(fleet.mail.letters.get(src, Pulse()), epoch, seq)
-        return fleet, [Note(epoch, seq, Rung.ON_HOST)] if late else []
+        if envelope.kind is Kind.SKIP and _was_letter(fleet.mail.letters.get(src, Pulse()), epoch, seq):
+            found.notes[src].append(Note(epoch, seq, Rung.ON_HOST))
+        return fleet
     if seq > stream.watermark + AHEAD_LIMIT:
-        return fleet, []
-    effect = _EFFECTS.get(envelope.kind, _into_inbox)
-    effect(parcel, via, now, records, effects)
-    return _moved(fleet, envelope, stream.with_number(seq)), []
+        return fleet
+    _EFFECTS.get(envelope.kind, _into_inbox)(parcel, via, now, found)
+    return _moved(fleet, envelope, stream.with_number(seq))
+
+
+def _came(fleet: Fleet, envelope: Envelope, via: Channel, now: Moment, found: _Delivery) -> None:
+    """What came over a way that has no way back is named in the next receipts: mail, and what asks for that. A relay
+    has its own word for mail."""
+    named = envelope.kind is Kind.PING if via is Channel.RELAY else envelope.kind is not Kind.RECEIPT
+    if CHANNELS[via].stores and named:
+        found.came[envelope.src].append(_echo(fleet, envelope, via, now))
 
 
 def _echo(fleet: Fleet, envelope: Envelope, via: Channel, now: Moment) -> Echo:
@@ -188,7 +200,7 @@ def _moved(fleet: Fleet, envelope: Envelope, stream: Stream) -> Fleet:
     letters = fleet.mail.letters
     if envelope.kind is not Kind.SKIP:
         window = letters.get(envelope.src, Pulse())
-        letters = letters.set(envelope.src, slide(window, envelope.src_epoch, envelope.seq) or window)
+        letters = letters.set(envelope.src, pulses.slide(window, envelope.src_epoch, envelope.seq) or window)
     mail = msgspec.structs.replace(fleet.mail, revision=fleet.mail.revision + 1, letters=letters)
     return with_stream(msgspec.structs.replace(fleet, mail=mail), envelope.src, envelope.src_epoch, stream)
 
@@ -196,14 +208,16 @@ def _moved(fleet: Fleet, envelope: Envelope, stream: Stream) -> Fleet:
 def _was_letter(window: Pulse, epoch: int, seq: int) -> bool:
     """Whether a held number is known to be held as a message. Of a number taken before this start, or long ago, nobody
     knows it any more; then its SKIP is only acknowledged, because "on your disk" is never said on a guess."""
-    return window.epoch == epoch and 0 <= window.top - seq < WINDOW and bool(window.seen >> (window.top - seq) & 1)
+    return (
+        window.epoch == epoch and 0 <= window.top - seq < pulses.WINDOW and bool(window.seen >> (window.top - seq) & 1)
+    )
 
 
-def _into_inbox(parcel: Parcel, via: Channel, now: Moment, records: list[Record], effects: list[Effect]) -> None:
-    records.append(AddInbox(parcel.envelope, now.wall_ms, via, parcel.tag))
-    effects.append(Publish(MessageCame(parcel.envelope.msg_id, parcel.envelope.src, via)))
+def _into_inbox(parcel: Parcel, via: Channel, now: Moment, found: _Delivery) -> None:
+    found.records.append(AddInbox(parcel.envelope, now.wall_ms, via, parcel.tag))
+    found.effects.append(Publish(MessageCame(parcel.envelope.msg_id, parcel.envelope.src, via)))
     if welcome.is_greeting(parcel.envelope):
-        effects.append(Raise(Greeted(parcel.envelope.src, parcel.envelope.msg_id)))
+        found.effects.append(Raise(Greeted(parcel.envelope.src, parcel.envelope.msg_id)))
 
 
 def _addressed(records: list[Record]) -> list[Effect]:
@@ -214,33 +228,33 @@ def _addressed(records: list[Record]) -> list[Effect]:
     return [Raise(Addressed(letters))] if letters else []
 
 
-def _climbed(parcel: Parcel, via: Channel, now: Moment, records: list[Record], effects: list[Effect]) -> None:
+def _climbed(parcel: Parcel, via: Channel, now: Moment, found: _Delivery) -> None:
     said: Climbs = unpack(Kind.RUNG, parcel.envelope.body)
-    effects.append(Raise(Climbed(parcel.envelope.src, said.climbs)))
+    found.effects.append(Raise(Climbed(parcel.envelope.src, said.climbs)))
 
 
-def _skipped(parcel: Parcel, via: Channel, now: Moment, records: list[Record], effects: list[Effect]) -> None:
+def _skipped(parcel: Parcel, via: Channel, now: Moment, found: _Delivery) -> None:
     """The sender closed this number; holding it is the whole effect."""
 
 
-def _forwarded(parcel: Parcel, via: Channel, now: Moment, records: list[Record], effects: list[Effect]) -> None:
+def _forwarded(parcel: Parcel, via: Channel, now: Moment, found: _Delivery) -> None:
     """A frame for us was unwrapped before it came here and is a parcel of its own; the wrapper's number is all."""
 
 
-def _asked_to_mend(parcel: Parcel, via: Channel, now: Moment, records: list[Record], effects: list[Effect]) -> None:
-    effects.append(Raise(MendCame(parcel.envelope.src, unpack(Kind.MEND, parcel.envelope.body))))
+def _asked_to_mend(parcel: Parcel, via: Channel, now: Moment, found: _Delivery) -> None:
+    found.effects.append(Raise(MendCame(parcel.envelope.src, unpack(Kind.MEND, parcel.envelope.body))))
 
 
-def _mend_answered(parcel: Parcel, via: Channel, now: Moment, records: list[Record], effects: list[Effect]) -> None:
-    effects.append(Raise(MendAnswered(parcel.envelope.src, unpack(Kind.MENDED, parcel.envelope.body))))
+def _mend_answered(parcel: Parcel, via: Channel, now: Moment, found: _Delivery) -> None:
+    found.effects.append(Raise(MendAnswered(parcel.envelope.src, unpack(Kind.MENDED, parcel.envelope.body))))
 
 
-def _asked_to_leave(parcel: Parcel, via: Channel, now: Moment, records: list[Record], effects: list[Effect]) -> None:
-    effects.append(Raise(MemberAsked(parcel.envelope.src)))
+def _asked_to_leave(parcel: Parcel, via: Channel, now: Moment, found: _Delivery) -> None:
+    found.effects.append(Raise(MemberAsked(parcel.envelope.src)))
 
 
 # The effect of a kind, where it is not a letter in the inbox.
-_EFFECTS: dict[Kind, Callable[[Parcel, Channel, Moment, list[Record], list[Effect]], None]] = {
+_EFFECTS: dict[Kind, Callable[[Parcel, Channel, Moment, _Delivery], None]] = {
     Kind.SKIP: _skipped,
     Kind.FORWARD: _forwarded,
     Kind.LEAVE: _asked_to_leave,
@@ -249,84 +263,19 @@ _EFFECTS: dict[Kind, Callable[[Parcel, Channel, Moment, list[Record], list[Effec
     Kind.MENDED: _mend_answered,
 }
 
-# Pulses that are answered with a receipt even where the way they came has no way back. A receipt is answered only on
-# such a way, whose answer is the end of it; what a relay brought is no such way, and two nodes would thank each other
-# through it for ever.
-_ANSWERED = frozenset({Kind.PING, Kind.HEARTBEAT, Kind.PASS, Kind.ROSTER})
+
+def _pulse(fleet: Fleet, parcel: Parcel, via: Channel, now: Moment, found: _Delivery, *, asked: bool) -> Fleet:
+    """What is heard once and not kept. `asked`: whoever brought it waits for an answer on the same way."""
+    if parcel.envelope.kind in pulses.ANSWERED or asked:
+        found.owed[parcel.envelope.src] = None
+    fleet, effects = pulses.heard(fleet, parcel, via, now)
+    found.effects += effects
+    if pulses.thrown_away(fleet, parcel):
+        found.thrown.add(parcel.envelope.src)
+    return fleet
 
 
-def _pulse(fleet: Fleet, parcel: Parcel, via: Channel, now: Moment) -> Step:
-    envelope = parcel.envelope
-    window = fleet.mail.pulses.get(envelope.src, Pulse())
-    advanced = slide(window, envelope.src_epoch, envelope.seq)
-    if advanced is None:
-        return fleet, [Raise(Rejected("replayed", via, envelope.src))]
-    mail = msgspec.structs.replace(fleet.mail, pulses=fleet.mail.pulses.set(envelope.src, advanced))
-    fleet = msgspec.structs.replace(fleet, mail=mail)
-    heard = _PULSES.get(envelope.kind)
-    return heard(fleet, parcel, now) if heard else (fleet, [])
-
-
-def slide(window: Pulse, epoch: int, seq: int) -> Pulse | None:
-    """The replay window after (epoch, seq), or None if it was seen before or lies behind the window."""
-    if epoch > window.epoch or (epoch == window.epoch and seq >= window.top + WINDOW):
-        # Nothing of the old window is left. To shift it there would cost as much memory as a liar cares to name.
-        return Pulse(epoch, seq, 1)
-    if epoch < window.epoch or seq <= window.top - WINDOW:
-        return None
-    if seq > window.top:
-        return Pulse(epoch, seq, (window.seen << (seq - window.top) | 1) & ((1 << WINDOW) - 1))
-    bit = 1 << (window.top - seq)
-    return None if window.seen & bit else Pulse(epoch, window.top, window.seen | bit)
-
-
-def _to_carry(fleet: Fleet, envelope: Envelope) -> Forward | None:
-    """The frame for somebody else in it, if that is what it is."""
-    forward: Forward = unpack(Kind.PASS, envelope.body)
-    return forward if forward.dst != fleet.me.id else None
-
-
-def _passed(fleet: Fleet, parcel: Parcel, now: Moment) -> Step:
-    """At once: what is carried of one frame leaves less room for the next one of the same delivery."""
-    forward = _to_carry(fleet, parcel.envelope)
-    return relay.step(fleet, ForwardCame(parcel.envelope.src, forward), now) if forward else (fleet, [])
-
-
-def _thrown_away(fleet: Fleet, parcel: Parcel) -> bool:
-    """Whether this is a frame for somebody else that we do not carry on: its giver must not think that we have it."""
-    if parcel.envelope.kind is not Kind.PASS:
-        return False
-    forward = _to_carry(fleet, parcel.envelope)
-    return forward is not None and bool(relay.refusal(fleet, parcel.envelope.src, forward))
-
-
-def _floored(fleet: Fleet, parcel: Parcel, now: Moment) -> Step:
-    """A heartbeat names its sender's oldest open epoch: streams below it are closed and can be forgotten."""
-    beat: Heartbeat = unpack(Kind.HEARTBEAT, parcel.envelope.body)
-    src, floor = parcel.envelope.src, beat.floor_epoch
-    streams = fleet.mail.streams.get(src)
-    if floor <= fleet.mail.floors.get(src, 0) or floor > parcel.envelope.src_epoch:
-        return fleet, []
-    kept = fleet.mail.streams
-    if streams is not None:
-        kept = kept.set(src, Map({epoch: stream for epoch, stream in streams.items() if epoch >= floor}))
-    mail = msgspec.structs.replace(fleet.mail, floors=fleet.mail.floors.set(src, floor), streams=kept)
-    return msgspec.structs.replace(fleet, mail=mail), [Save((DropStreams(src, floor),), lazy=True)]
-
-
-def _asked_to_wake(fleet: Fleet, parcel: Parcel, now: Moment) -> Step:
-    asked: Wake = unpack(Kind.WAKE, parcel.envelope.body)
-    return fleet, [Raise(WakeCame(parcel.envelope.src, asked.node))]
-
-
-_PULSES: dict[Kind, Callable[[Fleet, Parcel, Moment], Step]] = {
-    Kind.PASS: _passed,
-    Kind.HEARTBEAT: _floored,
-    Kind.WAKE: _asked_to_wake,
-}
-
-
-def _streams(before: Fleet, fleet: Fleet, delivered: set[tuple[str, int]]) -> list[Record]:
+def _moved_streams(before: Fleet, fleet: Fleet, delivered: set[tuple[str, int]]) -> list[Record]:
     """Only what moved: what came a second time costs no transaction."""
     found: list[Record] = []
     for src, epoch in sorted(delivered):

@@ -14,7 +14,7 @@ from immutables import Map
 
 from engine import hands
 from engine.effects import Effect, Publish, Save
-from engine.mail import epoch, flight, inbox, outbox, proof, receipts
+from engine.mail import epoch, flight, inbox, outbox, proof, pulses, receipts
 from engine.mail.lanes import counted
 from engine.model.channel import Channel, Verdict
 from engine.model.envelope import Rung
@@ -273,8 +273,8 @@ def test_the_floor_ignored(monkeypatch: Patch) -> None:
     def floorless(fleet: Fleet, *more: Any) -> Any:
         floors = fleet.mail.floors
         bare = msgspec.structs.replace(fleet, mail=msgspec.structs.replace(fleet.mail, floors=Map()))
-        after, notes = take(bare, *more)
-        return msgspec.structs.replace(after, mail=msgspec.structs.replace(after.mail, floors=floors)), notes
+        after = take(bare, *more)
+        return msgspec.structs.replace(after, mail=msgspec.structs.replace(after.mail, floors=floors))
 
     monkeypatch.setattr(inbox, "_take", floorless)
     breaks(an_eavesdropper, "twice")
@@ -315,7 +315,7 @@ def test_nothing_is_tried_again(monkeypatch: Patch) -> None:
 
 def test_no_window_for_pulses(monkeypatch: Patch) -> None:
     """Pulses that may come twice: a recording is heard again, and nobody counts it."""
-    monkeypatch.setattr(inbox, "slide", lambda window, epoch, seq: Pulse(epoch, seq, 1))
+    monkeypatch.setattr(pulses, "slide", lambda window, epoch, seq: Pulse(epoch, seq, 1))
 
     async def counted_replays(world: World) -> None:
         two = world.nodes[1]

@@ -1,4 +1,4 @@
-"""The inbox as a conversation, and its two windows against naive models of what they promise."""
+"""The inbox as a conversation, and what it holds against naive models of that."""
 
 import msgspec
 import pytest
@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from engine.effects import Answer, Deliver, Publish, Save
 from engine.mail import inbox
-from engine.mail.inbox import WINDOW, slide
+from engine.mail.pulses import WINDOW
 from engine.mail.receipts import LINES_A_FRAME, covered, line, lines, missing, stream_of, to_bytes
 from engine.model.channel import Channel
 from engine.model.envelope import AHEAD_LIMIT, KINDS, OPEN_LIMIT, Envelope, Kind
-from engine.model.mail import AckLine, Parcel, Pulse, Stream
+from engine.model.mail import AckLine, Parcel, Stream
 from engine.model.packets import Forward, Receipt, pack
 from engine.signals import Arrived
 from tests.engine.script import EPOCH, T0_MS, Script, fleet, heartbeat, moment, parcel
@@ -296,20 +296,6 @@ def test_a_line_says_what_the_set_holds(taken: list[int], asked: list[int]) -> N
     assert int.from_bytes(to_bytes(stream.above), "little") == stream.above
 
 
-@given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3 * WINDOW)), max_size=60))
-def test_the_pulse_window_is_a_set(pulses: list[tuple[int, int]]) -> None:
-    """Of the newest epoch every number passes once, unless it lies 1,024 behind the highest; of older ones none."""
-    window, naive, newest = Pulse(), set[tuple[int, int]](), 0
-    for epoch, seq in pulses:
-        top = max((one for age, one in naive if age == epoch), default=0)
-        passes = epoch > newest or (epoch == newest and (epoch, seq) not in naive and seq > top - WINDOW)
-        advanced = slide(window, epoch, seq)
-        assert (advanced is not None) is passes
-        if advanced is not None:
-            window, newest = advanced, max(newest, epoch)
-            naive.add((epoch, seq))
-
-
 @given(st.permutations([*range(1, 9)] * 2))
 def test_any_order_any_copies_each_message_once(order: list[int]) -> None:
     """Eight messages, each twice, in any order: eight rows, and one line that holds them all."""
@@ -327,10 +313,3 @@ def test_same_input_same_output() -> None:
     assert (one.hear(signal), one.fleet) == (two.hear(signal), two.fleet)
     assert value.mail.streams.get("B") is None
     assert moment() == moment()
-
-
-def test_a_pulse_far_ahead_costs_nothing() -> None:
-    """A member may name any number: the window begins anew there, and the node does not run out of memory."""
-    window = slide(Pulse(THEIRS, 1, 1), THEIRS, 2**63 - 1)
-    assert window == Pulse(THEIRS, 2**63 - 1, 1)
-    assert slide(window, THEIRS, 1) is None
