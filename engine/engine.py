@@ -144,7 +144,7 @@ class Engine:
         self.messages, self.inbox, self.body, self.preview = desk.messages, desk.inbox, desk.body, desk.preview
         self._admission = members = Admission(loop, hands, identity, self._clock, self._doors.reach)
         self.invite, self.join, self.revoke = members.invite, members.join, members.revoke
-        self.set_role = members.set_role
+        self.set_role, self.invited = members.set_role, members.invited
         board = Switchboard(loop, hands)
         self.probe, self.hold, self.check = board.probe, board.hold, board.check
         bench = Workbench(loop, hands)

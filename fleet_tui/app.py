@@ -135,6 +135,7 @@ class FleetApp(App[str], inherit_bindings=False):
         self.kept: dict[str, Any] = {
             key: value for key, value in loaded.items() if key not in TABS or isinstance(value, dict)
         }
+        self.drafts: dict[str, tuple[str, str]] = {}
         super().__init__(driver_class=driver_class)
         self.bridge = fleet if isinstance(fleet, Bridge) else None
         self.fleet: Fleet = fleet.fleet if isinstance(fleet, Bridge) else fleet

@@ -2,7 +2,8 @@
 
 Before sending, the engine is asked whom the address means and which channels it would take; after sending, every
 recipient has a line that moves as the receipt does. Several recipients are one group: all of it is accepted or nothing.
-Closing the dialog stops nothing: the outbox has it.
+Closing the dialog stops nothing: the outbox has it. Closed without sending, the words wait for the next message to the
+same address.
 """
 
 from typing import cast
@@ -85,8 +86,14 @@ class Compose(ModalScreen[None], inherit_bindings=False):
                 yield Button("Send", id="send", variant="primary", compact=True)
 
     def on_mount(self) -> None:
-        """The words are what is missing, unless nobody is named yet."""
+        """The words are what is missing, unless nobody is named yet; what was left unsent is there again."""
         self.query_one("#text" if self.to else "#to").focus()
+        if draft := self.desk.drafts.pop(self._address_now(), None):
+            kind, words = draft
+            self.query_one(Choice).choose(kind)
+            text = self.query_one("#text", TextArea)
+            text.text = words
+            text.move_cursor(text.document.end)
         self._ask_reach()
 
     @on(TextLines.Resized)
@@ -137,6 +144,9 @@ class Compose(ModalScreen[None], inherit_bindings=False):
 
     def _names(self) -> list[str]:
         return [name.strip() for name in self.query_one("#to", Input).value.split(",") if name.strip()]
+
+    def _address_now(self) -> str:
+        return ",".join(sorted(self._names()))
 
     def _reached(self, reaches: list[Reach]) -> None:
         known = {name for name, _, _ in self.reaches}
@@ -245,13 +255,21 @@ class Compose(ModalScreen[None], inherit_bindings=False):
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
-        self.send() if event.button.id == "send" else self.dismiss(None)
+        self.send() if event.button.id == "send" else self._close()
+
+    def _close(self) -> None:
+        """What was not sent is kept for the next time."""
+        to, words = self._address_now(), self.query_one("#text", TextArea).text
+        if words.strip() and (self.failure or not self.sent_to):
+            self.desk.drafts[to] = (self._kind(), words)
+            self.desk.note(f"kept, not sent; m to {to.replace(',', ', ') or 'nobody'} goes on with it")
+        self.dismiss(None)
 
     def action_dialog(self, verb: str) -> None:
         """`ctrl+s` sends, `esc` closes, tab goes round."""
         if verb == "send":
             self.send()
         elif verb == "close":
-            self.dismiss(None)
+            self._close()
         else:
             self.focus_next() if verb == "pane" else self.focus_previous()

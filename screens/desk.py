@@ -60,6 +60,8 @@ class Engine(Protocol):
 
     async def invite(self, role: Role = Role.WORKER, ttl_s: int = 900) -> Invite: ...
 
+    async def invited(self, code: str) -> str: ...
+
     async def join(self, code: str) -> object: ...
 
     async def revoke(self, name: str) -> object: ...
@@ -95,6 +97,8 @@ class Desk(Protocol):
     zone: tzinfo | None
     # What was open when the control room ended last, by room.
     kept: dict[str, Any]
+    # What was written and not sent yet, by whom it is to: its kind and the words.
+    drafts: dict[str, tuple[str, str]]
 
     def moment(self) -> Moment:
         """This moment, on the clock the program was given."""

@@ -36,6 +36,7 @@ class InviteCard(ModalScreen[None], inherit_bindings=False):
         self.invite: Invite | None = None
         self.error: FleetError | None = None
         self.known = 0
+        self.user = ""
         self.nearby: list[Suggestion] | None = None
         self.chosen = 0
 
@@ -83,13 +84,21 @@ class InviteCard(ModalScreen[None], inherit_bindings=False):
         self.nearby = [one for one in nearby if not one.known_member][:OFFERED]
         self.look()
 
+    def _used(self, user: str) -> None:
+        if user:
+            self.user = user
+            self.look()
+
     def _failed(self, error: FleetError) -> None:
         self.error = error
         self.look()
 
     def look(self) -> None:
-        """Count down, and see who came."""
+        """Count down, and see who came: whether by this code only the engine knows, for there may be others."""
         if self.is_mounted:
+            if self.invite and not self.user and self._newcomers():
+                code = self.invite.code
+                self.desk.ask(self, lambda engine: engine.invited(code), self._used)
             told = self.query_one(TextLines)
             lines = self._lines(max(20, told.inner.width))
             told.styles.height = min(len(lines), max(3, self.size.height - 4))
@@ -104,7 +113,9 @@ class InviteCard(ModalScreen[None], inherit_bindings=False):
         left = (self.invite.expires_at - self.desk.moment().wall_ms) / 1_000
         where = "From here, once:" if self.machine else "On the other machine, once:"
         lines = [*wrap(where, size, "dim"), (), *wrap(self.command, size, "title"), ()]
-        if left > 0:
+        if self.user:
+            lines += wrap(f"used by {self.user}; esc, then i makes another", size, "warn")
+        elif left > 0:
             lines.append((("good once, for another ", "dim"), (countdown(left), "strong")))
         else:
             lines += wrap("This code is over. esc, then i prints another.", size, "warn")

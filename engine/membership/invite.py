@@ -75,12 +75,14 @@ class JoinAnswer(msgspec.Struct, frozen=True):
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """One invite this node gave out. `answered`: the HMAC of the request that used it up (empty: none yet)."""
+    """One invite this node gave out. `answered`: the HMAC of the request that used it up (empty: none yet); `user`: who
+    came by it."""
 
     secret: bytes
     expires_ms: int
     role: Role = Role.WORKER
     answered: bytes = b""
+    user: str = ""
 
     def __repr__(self) -> str:
         return f"Pending({self.role}, {self.expires_ms}, answered={bool(self.answered)})"
@@ -177,8 +179,15 @@ def member(asked: JoinRequest, pending: Pending) -> Member:
 def answer(invites: Invites, asked: JoinRequest, roster: Roster) -> tuple[Invites, JoinAnswer]:
     """The answer to a request that was checked, and the invites with this one used up."""
     pending = invites.known[asked.invite]
-    used = Invites(invites.known.set(asked.invite, replace(pending, answered=asked.hmac)))
+    user = next((one.name for one in roster.members if one.bundle == asked.bundle), asked.name)
+    used = Invites(invites.known.set(asked.invite, replace(pending, answered=asked.hmac, user=user)))
     return used, JoinAnswer(roster, _answer_mac(pending.secret, asked, roster))
+
+
+def user(invites: Invites, code: InviteCode) -> str:
+    """The name of the machine that came by this code; empty while nobody did."""
+    pending = invites.known.get(_invite_id(code.secret))
+    return pending.user if pending else ""
 
 
 def check_answer(code: InviteCode, asked: JoinRequest, given: JoinAnswer) -> Roster:

@@ -69,6 +69,10 @@ class Admission:
         roster = self._hands.visible.roster
         return Invite(invites.make(self._identity, roster.fleet_id, endpoints, secret), expires_ms)
 
+    async def invited(self, code: str) -> str:
+        """Who came by this code of ours; empty while nobody did."""
+        return invites.user(self._invites, invites.parse(code))
+
     async def asked(self, data: bytes) -> bytes:
         """A joiner's request at the peer port: its answer, once the roster that holds it is durable here."""
         asked = invites.unpack_request(data)

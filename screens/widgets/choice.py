@@ -24,6 +24,10 @@ class Choice(Painted, can_focus=True, inherit_bindings=False):
         self.values = values
         self.at = 0
 
+    def choose(self, value: str) -> None:
+        """Have this one chosen, if there is such a one."""
+        self.at = next((at for at, (one, _) in enumerate(self.values) if one == value), self.at)
+
     @property
     def value(self) -> str:
         """The chosen one."""

@@ -69,6 +69,7 @@ class Scripted:
         self.calls: list[tuple[Any, ...]] = []
         self.refuse: dict[str, FleetError] = {}
         self.rungs: dict[str, Rung] = {}
+        self.user = ""
         self.nearby = [
             Suggestion("attic", "attic", "ssh, mdns", "ann@192.168.1.31, peer port 8856"),
             Suggestion("phoenix", "phoenix.tail1234.ts.net", "tailscale", "linux, offline"),
@@ -168,6 +169,9 @@ class Scripted:
     async def invite(self, role: Role = Role.WORKER, ttl_s: int = 900) -> Invite:
         self._called("invite", role, ttl_s)
         return Invite("fleet1-home-7XK2-QM4T-9PLD", NOW.wall_ms + ttl_s * 1_000)
+
+    async def invited(self, code: str) -> str:
+        return self.user
 
     async def join(self, code: str) -> object:
         return self._called("join", code)

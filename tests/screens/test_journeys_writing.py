@@ -43,6 +43,29 @@ async def test_compose_shows_whom_it_reaches_and_follows_the_receipt() -> None:
         assert isinstance(app.screen, Peers)
 
 
+async def test_what_was_not_sent_is_kept() -> None:
+    """`esc` keeps the words and the kind for whom they are to, until they are sent or emptied; so does a refusal."""
+    app = control_room("small")
+    async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        app.show_peer("peers", "id-mac2")
+        await press(pilot, "m", *"hello", "shift+tab", "right", "escape")
+        assert "kept, not sent" in said(app)
+        app.show_peer("peers", "id-studio")
+        await press(pilot, "m")
+        assert app.screen.query_one(TextArea).text == ""
+        await press(pilot, "escape")
+        app.show_peer("peers", "id-mac2")
+        script(app).refuse["send"] = FleetError("store.full", "The store is full", "", "free some space")
+        await press(pilot, "m", "!", "ctrl+s", "escape")
+        assert asked(app, "send") == [("mac2", "hello!", Kind.TASK)]
+        del script(app).refuse["send"]
+        await press(pilot, "m", "ctrl+s", "escape")
+        assert asked(app, "send")[1:] == [("mac2", "hello!", Kind.TASK)]
+        await press(pilot, "m")
+        assert app.screen.query_one(TextArea).text == ""
+
+
 async def test_compose_to_the_marked() -> None:
     """`space` marks, `m` writes to all that are marked, each with a receipt of its own."""
     app = control_room("small")
@@ -145,10 +168,16 @@ async def test_invite_shows_the_command_counts_down_and_copies() -> None:
         app._pull()
         await settle(pilot)
         assert "studio has joined" in told(app)
+        assert "13:59" in told(app)
         moments[0] = replace(NOW, wall_ms=NOW.wall_ms + 901_000, mono=NOW.mono + 901)
         app._pull()
         await settle(pilot)
         assert "This code is over" in told(app)
+        script(app).user = "studio"
+        moments[0] = replace(NOW, wall_ms=NOW.wall_ms + 902_000, mono=NOW.mono + 902)
+        app._pull()
+        await settle(pilot)
+        assert "used by studio; esc, then i makes another" in told(app)
 
 
 async def test_join_by_code_from_the_palette() -> None:

@@ -27,6 +27,7 @@ from engine.membership.invite import (
     request,
     unpack_answer,
     unpack_request,
+    user,
 )
 from engine.model.roster import Address, Role, Roster
 from engine.security.ancestry import check_successor
@@ -141,8 +142,9 @@ def test_an_expired_code() -> None:
 
 
 def test_a_code_is_for_one_machine_once() -> None:
-    """Another machine, and the same one asking anew, are refused; nothing else was in the way."""
+    """Another machine, and the same one asking anew, are refused; nothing else was in the way. Who came is known."""
     used, _ = joined(OPEN, ASKED)
+    assert (user(OPEN, CODE), user(used, CODE)) == ("", "b")
     again = request(CODE, B, "b", HERE, b"m" * 16)
     for asked in (request(CODE, C, "c", (), NONCE), again):
         assert check_request(OPEN, asked, NOW)
