@@ -108,7 +108,8 @@ def parser(only: Collection[str] = BY_NAME) -> argparse.ArgumentParser:
         dest="command", metavar="COMMAND", title="commands", prog="fleet", parser_class=_VerbParser
     )
     for verb in VERBS:
-        sub = commands.add_parser(verb.name, help=verb.help, description=verb.help, parents=[shared])
+        how = {"help": verb.help, "description": verb.help, "epilog": verb.examples}
+        sub = commands.add_parser(verb.name, parents=[shared], **how)
         if verb.name in only:
             for flags, how in verb.args:
                 sub.add_argument(*flags, **how)
@@ -142,6 +143,10 @@ class _Help(argparse.HelpFormatter):
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=28, width=_width())
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """Examples stay the lines they are: they are copied."""
+        return text if "\n" in text else super()._fill_text(text, width, indent)
 
 
 def _width() -> int:

@@ -23,7 +23,8 @@ class Arg(NamedTuple):
 
 class Verb(NamedTuple):
     """One command. `run`: module under `fleet_tui.commands` and function, `mail:send`. `changes`: whether it changes
-    anything, which may hang on its arguments; `looks`: what to say instead in order to only look."""
+    anything, which may hang on its arguments; `looks`: what to say instead in order to only look; `examples`: lines to
+    copy, each with what it does."""
 
     name: str
     run: str
@@ -31,6 +32,7 @@ class Verb(NamedTuple):
     args: tuple[Arg, ...] = ()
     changes: bool | Callable[[argparse.Namespace], bool] = False
     looks: str = ""
+    examples: str = ""
 
     def would_change(self, args: argparse.Namespace) -> bool:
         """Whether it would change anything, called like this."""
@@ -191,6 +193,12 @@ VERBS: tuple[Verb, ...] = (
         ),
         changes=lambda args: not args.dry_run,
         looks="`--dry-run` shows whom it would reach",
+        examples="""examples:
+  fleet send mac2 "build is green"            safe on disk when it returns
+  fleet send mac2 "build is green" -w on_host wait until it is on its disk
+  fleet send all "stop at noon" --dry-run     whom it would reach
+  git log -1 | fleet send mac2 -              standard input as one message
+  tail -f build.log | fleet send mac2 --stdin each line as one message""",
     ),
     Verb(
         "why", "mail:why", "where a message or group is, what was tried, what it waits for", (arg("id", metavar="ID"),)

@@ -1,7 +1,11 @@
 """Members from the command line (edge): init, invite, join, revoke, leave, peers, role."""
 
 import sys
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import islice
 
+from engine.errors import FleetError
 from fleet_tui import plain
 from fleet_tui.call import Call
 from fleet_tui.commands import home, node, onboard
@@ -10,6 +14,8 @@ from screens import format
 
 # A code is checked with its issuer over the network, on every address it names.
 JOIN_S = 90.0
+# A code takes no more lines in the narrowest terminal.
+LINES = 64
 
 
 def init(call: Call) -> int:
@@ -32,7 +38,7 @@ def join(call: Call) -> int:
     """Join the fleet that a code is from; the node is started if none runs. A person sees the ten checks at once."""
     from engine.membership.invite import parse  # only here, for it brings the ciphers along
 
-    code = sys.stdin.readline() if call.args.code == "-" else call.args.code
+    code = _typed(call, parse) if call.args.code == "-" else call.args.code
     parse(code)
     node.ensure(call)
     status = call.node.post("/join", {"code": code}, JOIN_S)
@@ -42,6 +48,19 @@ def join(call: Call) -> int:
         return 0
     call.say("")
     return onboard.ticked(call, "")
+
+
+def _typed(call: Call, parse: Callable[[str], object]) -> str:
+    """Standard input until it is a code: a screen shows it, and the command around it, folded over several lines."""
+    if sys.stdin.isatty():
+        call.tell("paste the code; ctrl+d gives up")
+    code = ""
+    for line in islice(sys.stdin, LINES):
+        code = f"{code}{line.strip()} ".removeprefix("fleet join ")
+        with suppress(FleetError):
+            parse(code)
+            break
+    return code
 
 
 def revoke(call: Call) -> int:

@@ -11,6 +11,8 @@ import psutil
 import pytest
 
 from engine.daemon.lock import await_end, holder
+from engine.membership.invite import make
+from engine.security.identity import Identity
 from fleet_tui.call import Call
 from fleet_tui.cli import DEFAULTS, main
 from fleet_tui.commands import node
@@ -33,6 +35,17 @@ def test_a_code_that_cannot_be_read_starts_no_node(home: Path, monkeypatch: pyte
     for code in ("nonsense", "fleet1-abc", "-"):
         assert main(["--home", str(home), "join", code]) == 2, code
     assert list(home.iterdir()) == []
+
+
+def test_a_code_is_read_as_a_screen_shows_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folded over several lines, with the command before it; what comes after it is not waited for."""
+    code = make(Identity(bytes(32)), "f" * 26, ("10.0.0.2:8856",), bytes(16))
+    typed = io.StringIO(f"fleet join {code[:30]}\n  {code[30:60]}\n{code[60:]}\nmore\n")
+    monkeypatch.setattr("sys.stdin", typed)
+    read: list[Call] = []
+    monkeypatch.setattr(node, "ensure", read.append)
+    assert main(["--home", str(home), "join", "-"]) == 3
+    assert (len(read), typed.read()) == (1, "more\n")
 
 
 @pytest.mark.slow
