@@ -11,6 +11,7 @@ its pid file and its command line.
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 from collections import deque
@@ -37,6 +38,8 @@ from engine.broker.patience import WINDOW_S, pause_s, recent
 from engine.errors import FleetError
 from engine.home import write_private
 from engine.signals import BrokerChanged
+
+log = logging.getLogger(__name__)
 
 # Two processors are plenty for one node's mail, and fewer make fewer heaps. Go gives memory back before this limit.
 _ENVIRONMENT = {"GOMAXPROCS": "2", "GOGC": "50", "GOMEMLIMIT": "48MiB"}
@@ -157,7 +160,9 @@ class Broker:
                 continue
             self._deaths = recent((*self._deaths, clock()), clock())
             wait = pause_s(len(self._deaths))
-            self._say("down", _told(note, len(self._deaths), wait))
+            said = _told(note, len(self._deaths), wait)
+            log.warning("the nats-server is down: %s", said)
+            self._say("down", said)
             self._settled.set()
             self._hurry.clear()
             with contextlib.suppress(TimeoutError):

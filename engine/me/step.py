@@ -53,13 +53,18 @@ def _started(fleet: Fleet, signal: Started, now: Moment) -> Step:
 
 def _broker(fleet: Fleet, signal: BrokerChanged, now: Moment) -> Step:
     """A broker that is down with a note of its deaths keeps dying; one that does not answer is told; one that is up
-    again is well. Told again what is known, because a link to it came up, it keeps its moment."""
+    again is well. Told again what is known, because a link to it came up, it keeps its moment. The death of one that
+    ran is an entry: it is back before anybody could look."""
     broker = Broker(signal.state, signal.pid, signal.url, signal.note, now.wall_ms)
     if broker == msgspec.structs.replace(fleet.broker, since_ms=now.wall_ms):
         return fleet, []
+    gone = fleet.broker.pid if signal.state == "down" else 0
     fleet = msgspec.structs.replace(fleet, broker=broker)
     dying = msgspec.structs.replace(BROKER_DYING, detail=signal.note)
     told: list[Effect] = [Publish(BrokerMoved(signal.state, signal.note))]
+    if gone:
+        facts = {"pid": str(gone), "died": signal.note}
+        told.insert(0, Save((AddEntry(now.wall_ms, fleet.me.id, "broker", fleet.me.id, facts),)))
     if signal.state in ("silent", "down", "up", "external"):
         step = BROKER_SILENT.next_step if signal.pid else "see to that server; mail goes over http meanwhile"
         silent = msgspec.structs.replace(BROKER_SILENT, detail=signal.note, next_step=step)

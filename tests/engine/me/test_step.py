@@ -77,6 +77,15 @@ def test_a_silent_broker_is_a_finding_until_it_answers_or_dies() -> None:
     assert "tell gone broker.silent" in _all(node, BrokerChanged("down", note="exit 1"))
 
 
+def test_a_broker_s_death_is_written_down() -> None:
+    """Each once, with its process; one that never ran has not died."""
+    node = script()
+    node.hear(BrokerChanged("up", 7, "nats://x"))
+    assert "save entry broker A" in node.hear(BrokerChanged("down", note="exit -9"))
+    assert "save entry broker A" not in node.hear(BrokerChanged("starting"))
+    assert "save entry broker A" not in node.hear(BrokerChanged("down", note="no such file"))
+
+
 def _all(node: Script, signal: BrokerChanged) -> list[str]:
     """What a signal and those that it raises make the node do."""
     told = node.hear(signal)
