@@ -308,6 +308,14 @@ def resolve(text: str, env: Mapping[str, str], source: str = "config.toml") -> R
     ):
         if text and (why := look(text)):
             raise _refused(_teller(f"$.{key}", origins, source), f"`{key}` cannot be {why}")
+    for key, files in (
+        ("cloud.secret_file", (config.cloud.secret_file,)),
+        ("cloud.ca_file", (config.cloud.ca_file,)),
+        ("ssh.keys", config.ssh.keys),
+        ("ssh.host_keys", config.ssh.host_keys),
+    ):
+        if why := next(filter(None, map(_no_file, files)), ""):
+            raise _refused(_teller(f"$.{key}", origins, source), f"`{key}` cannot be {why}")
     return Resolved(config, origins)
 
 
@@ -318,6 +326,14 @@ def _no_address(text: str) -> str:
         ip_address(text)
     except ValueError:
         return f"{text!r}: it is an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them"
+    return ""
+
+
+def _no_file(name: str) -> str:
+    if "\0" in name:
+        return "that: a file's name has no NUL in it"
+    if name.startswith("~") and name[1:2] != "/":
+        return f"{name!r}: only `~/`, your own home, is written with a tilde"
     return ""
 
 

@@ -296,7 +296,7 @@ class Hands:
     def _ask_ready(self, effect: AskReady) -> None:
         target = self.target(effect.peer)
         if target is not None:
-            reasons = {channel: transport.ready(target) for channel, transport in self.transports.items()}
+            reasons = {channel: _unready(transport, target) for channel, transport in self.transports.items()}
             self.post(Readied(effect.peer, reasons))
 
     # -------------------------------------------------------------------------------------------------- relaying
@@ -363,6 +363,16 @@ class Hands:
 def _kept(saved: "asyncio.Future[None]") -> bool:
     """Whether these records are durable: a commit that failed is done as well, and nothing may follow it."""
     return saved.done() and not saved.cancelled() and saved.exception() is None
+
+
+def _unready(transport: Transport, target: Target) -> str | None:
+    """One channel that cannot even say why ends neither the others nor the node."""
+    try:
+        return transport.ready(target)
+    except Exception as error:
+        # Asked every few seconds: the reason is shown, and the story of it is for whoever wants it.
+        log.debug("%s cannot say whether it is ready", transport.channel, exc_info=True)
+        return f"failed here: {type(error).__name__}"
 
 
 async def _read(page: Callable[[], Awaitable[T]]) -> T:

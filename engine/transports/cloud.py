@@ -25,13 +25,13 @@ from binascii import Error as NotBase64
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from engine.config import CloudConfig
 from engine.model.channel import Channel, Outcome, Verdict
 from engine.model.envelope import CARRIAGE_LIMIT
+from engine.security.plainfile import opened
 from engine.transports.base import Arrivals, Target
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ LONGEST_REST_S = 3_600.0
 # Standard Webhooks: a secret has 24 to 64 bytes.
 SECRET_SIZES = range(24, 65)
 
-_SECRET = "whsec_"
+_SECRET = b"whsec_"
+# More than the longest secret takes.
+_FILE_LIMIT = 1_024
 CLOSED = Outcome(Verdict.BARRED, "closed", hard=True)
 
 
@@ -71,8 +73,8 @@ class Cloud:
 
     async def deliver(self, data: bytes, target: Target, budget_s: float) -> Outcome:
         """POST it; see the module for what each ending means."""
-        reason = self.ready(target)
-        if reason is not None or self._closed:
+        reason = flaw(self._config.url)
+        if reason or self._closed:
             return Outcome(Verdict.BARRED, reason, hard=True) if reason else CLOSED
         if len(data) > CARRIAGE_LIMIT:
             return Outcome(Verdict.BARRED, f"larger than {CARRIAGE_LIMIT >> 20} MiB", hard=True)
@@ -123,7 +125,7 @@ class Cloud:
     async def _post(self, client: "httpx.AsyncClient", name: str, body: bytes) -> Outcome:
         import httpx
 
-        key, unfit = _signing(self._config.secret_file)
+        key, unfit = await asyncio.to_thread(_signing, self._config.secret_file)
         if unfit:
             return Outcome(Verdict.BARRED, unfit, hard=True)
         headers = {"content-type": "application/json", **signature(key, name, int(time.time()), body)}
@@ -154,6 +156,7 @@ def _open(ca_file: str) -> "httpx.AsyncClient":
         logging.getLogger(library).setLevel(logging.WARNING)
     trusted = ssl.create_default_context()
     if ca_file:
+        opened(ca_file).close()
         trusted.load_verify_locations(os.path.expanduser(ca_file))
     return httpx.AsyncClient(verify=trusted, timeout=None, follow_redirects=False, headers={"user-agent": "fleet"})
 
@@ -219,11 +222,12 @@ def _signing(secret_file: str) -> tuple[bytes, str]:
     """The key to sign with, or why there is none. Read each time: a person may replace it while the node runs."""
     if not secret_file:
         return b"", "no secret configured"
-    path = Path(secret_file).expanduser()
     try:
-        if path.stat().st_mode & 0o077:
-            return b"", "its secret is open to others"
-        key = base64.b64decode(path.read_text().strip().removeprefix(_SECRET), validate=True)
+        with opened(secret_file) as file:
+            if os.fstat(file.fileno()).st_mode & 0o077:
+                return b"", "its secret is open to others"
+            text = file.read(_FILE_LIMIT)
+        key = base64.b64decode(text.strip().removeprefix(_SECRET), validate=True)
     except (NotBase64, ValueError):
         return b"", "its secret is no webhook secret"
     except OSError:

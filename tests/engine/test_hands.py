@@ -408,6 +408,22 @@ async def test_every_transport_is_asked_and_answers_together() -> None:
 
 
 @story
+async def test_a_channel_that_cannot_say_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are told as they are, and of this one what went wrong."""
+    broken = Line(NATS)
+    watch = Watch(broken, Line(HTTP))
+
+    def fails(target: object) -> None:
+        raise RuntimeError("no home directory")
+
+    monkeypatch.setattr(broken, "ready", fails)
+    heard: list[object] = []
+    watch.hands.post = heard.append
+    watch.do(AskReady(B))
+    assert heard == [Readied(B, {NATS: "failed here: RuntimeError", HTTP: None})]
+
+
+@story
 async def test_deeds_are_the_compositions() -> None:
     """What belongs to the machine is handed to whoever owns it."""
     watch = Watch()

@@ -44,6 +44,8 @@ UNFIT = {
     "a hub that shows a password": '[git]\nhub = "https://me:secret@host/x.git"',
     "an address that is none": '[net]\nlisten = "$(x)"',
     "an address for others that is none": '[net]\nadvertise = ["-x"]',
+    "a home of somebody else": '[cloud]\nsecret_file = "~nosuchuser/secret"',
+    "a file's name with a NUL": '[ssh]\nkeys = ["/x", "a\\u0000b"]',
     "a user that is an option": '[ssh]\nuser = "-oProxyCommand=x"',
 }
 
@@ -55,7 +57,14 @@ def test_a_value_that_cannot_work_does_not_fit(home: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"), [("FLEET_NET_HTTP_PORT", "abc"), ("FLEET_NODE_NAME", "a,b"), ("FLEET_PRESET", "moon")]
+    ("variable", "value"),
+    [
+        ("FLEET_NET_HTTP_PORT", "abc"),
+        ("FLEET_NODE_NAME", "a,b"),
+        ("FLEET_PRESET", "moon"),
+        ("FLEET_CLOUD_SECRET_FILE", "~nosuchuser/secret"),
+        ("FLEET_SSH_KEYS", "~nosuchuser/id_rsa"),
+    ],
 )
 def test_a_variable_that_does_not_fit_is_named(home: Path, variable: str, value: str) -> None:
     """Not the file, which says nothing of it and need not exist."""

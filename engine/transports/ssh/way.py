@@ -19,6 +19,7 @@ import msgspec
 
 from engine.config import SshConfig
 from engine.model.ways import SshWay
+from engine.security.plainfile import opened
 from engine.signals import Reachable, Signal
 from engine.state import Fleet
 from engine.transports.ssh.voucher import Sign, leave, made
@@ -31,7 +32,7 @@ AGAIN_S = 1.0
 GREETING_S = 2.0
 GREETING = b"SSH-2.0-"
 _HOST_KEYS = "/etc/ssh/ssh_host_*_key.pub"
-_KEYS_LIMIT = 8
+_KEYS_LIMIT, _KEY_LIMIT = 8, 65_536
 _LOOPBACK = "127.0.0.1"
 
 Holds = Callable[[Fleet], bool]
@@ -129,8 +130,8 @@ def host_keys(files: tuple[str, ...]) -> tuple[str, ...]:
     is passed over."""
     found = []
     for name in files or tuple(sorted(glob.glob(_HOST_KEYS))):
-        with suppress(OSError, UnicodeDecodeError):
-            words = Path(name).read_text(encoding="ascii").split()
+        with suppress(OSError, UnicodeDecodeError), opened(name) as file:
+            words = file.read(_KEY_LIMIT).decode("ascii").split()
             if len(words) > 1:
                 found.append(f"{words[0]} {words[1]}")
     return tuple(dict.fromkeys(found))[:_KEYS_LIMIT]

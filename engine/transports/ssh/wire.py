@@ -8,10 +8,13 @@ anything is sent. Only keys sign in, those configured or the user's own and the 
 person, and neither `~/.ssh/config` nor `known_hosts` is read. asyncssh keeps its log to itself.
 """
 
+import asyncio
+import glob
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterator
+import stat
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -32,6 +35,8 @@ SAID_LIMIT = 2_000
 Heard = Callable[[bytes], None]
 Ended = Callable[[], None]
 
+# A key of ours that is none, or a home that is none (asyncssh looks for it).
+_UNREAD = (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, FileNotFoundError, PermissionError, RuntimeError)
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 
 logging.getLogger("asyncssh").setLevel(logging.CRITICAL + 1)
@@ -154,6 +159,8 @@ class _Stream(asyncssh.SSHUNIXSession[bytes]):
 async def dial(place: Place, way: SshWay, config: SshConfig) -> Wire:
     """Sign in at `place`. Raises `WrongKey`, `NoEntry` or another `ConnectionError`."""
     caller = _Caller()
+    if unfit := await asyncio.to_thread(_unfit, config.keys):
+        raise barred(f"our ssh key cannot be read: {unfit} is no plain file")
     try:
         connection = await asyncssh.connect(
             place[0],
@@ -174,12 +181,23 @@ async def dial(place: Place, way: SshWay, config: SshConfig) -> Wire:
     except asyncssh.DisconnectError as error:
         # More keys than it lets anybody try ends with this instead (MaxAuthTries).
         raise (NoEntry() if "authentication" in error.reason else lost(_said(error))) from None
-    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, FileNotFoundError, PermissionError) as error:
+    except _UNREAD as error:
         raise barred(f"our ssh key cannot be read: {_said(error)}") from None
     except (asyncssh.Error, OSError, UnicodeError, ValueError) as error:
         raise lost(_said(error)) from None
     tune(connection)  # type: ignore[arg-type]  # it has the one method that is asked for
     return Wire(connection, place, way, config.keepalive_s)
+
+
+def _unfit(keys: Sequence[str]) -> str:
+    """The first of what asyncssh would read as a key of ours that is there and no plain file: a thread of it would read
+    for ever."""
+    for key in keys or glob.glob(os.path.expanduser("~/.ssh/id_*")):
+        for name in (key, f"{key}.pub", f"{key}-cert.pub"):
+            with suppress(OSError):
+                if not stat.S_ISREG(os.stat(os.path.expanduser(name)).st_mode):
+                    return name
+    return ""
 
 
 def _keys(way: SshWay) -> list[asyncssh.SSHKey]:

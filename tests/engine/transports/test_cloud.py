@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import logging
+import os
 from collections.abc import AsyncIterator
 from email.utils import formatdate
 from pathlib import Path
@@ -113,6 +114,21 @@ def test_a_secret_that_is_none(tmp_path: Path, text: str | None, mode: int, why:
         file.chmod(mode)
     assert Cloud("a", CloudConfig("https://example.org", str(file))).ready(PEER) == why
     assert Cloud("a", CloudConfig("https://example.org")).ready(PEER) == "no secret configured"
+
+
+async def test_what_is_no_file_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """A pipe as secret, or as certificates, and a home of nobody: refused at once, by `ready` and by a delivery."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o600)
+    for name in (str(pipe), "~nosuchuser/secret"):
+        one = Cloud("a", CloudConfig("https://example.org", name))
+        assert one.ready(PEER) == "its secret cannot be read"
+        outcome = await one.deliver(b"x", PEER, BUDGET_S)
+        assert outcome == Outcome(Verdict.BARRED, "its secret cannot be read", hard=True)
+        await one.close()
+    one = Cloud("a", CloudConfig("https://example.org", str(pipe), str(pipe)))
+    outcome = await one.deliver(b"x", PEER, BUDGET_S)
+    assert outcome == Outcome(Verdict.BARRED, "cloud.ca_file cannot be read", hard=True)
 
 
 async def test_it_says_who_and_to_whom_and_proves_it(bench: Bench) -> None:

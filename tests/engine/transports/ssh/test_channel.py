@@ -145,10 +145,11 @@ async def test_another_announcement_is_another_chance(meet: Meet) -> None:
 
 
 async def test_a_key_with_a_passphrase_asks_nobody(meet: Meet, home: Path) -> None:
-    """A configured key that cannot be opened, or is not there, is named, and nothing is asked of anybody."""
+    """A configured key that cannot be opened, is not there, or is no file is named; nothing is asked of anybody."""
     two = await meet()
     keygen(home / "locked", passphrase="secret")
-    for name in ("locked", "missing"):
+    os.mkfifo(home / "pipe")
+    for name in ("locked", "missing", "pipe"):
         two.call(keys=(str(home / name),))
         outcome = await two.try_it()
         assert (outcome.verdict, outcome.hard) == (Verdict.BARRED, True)

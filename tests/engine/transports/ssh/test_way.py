@@ -1,6 +1,7 @@
 """What a machine tells of its sshd: only what is there, and again when somebody spoke over it."""
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -81,6 +82,8 @@ async def test_what_is_not_there_is_not_told(machine: Machine) -> None:
     """Switched off, without keys, with something else on the port, with nothing there: no word of ssh."""
     assert await machine.herald(enabled=False).look() is None
     assert await machine.herald(host_keys=(str(machine.key) + ".missing",)).look() is None
+    os.mkfifo(f"{machine.key}.pipe")
+    assert await machine.herald(host_keys=(f"{machine.key}.pipe",)).look() is None
     machine.greeting = b"220 smtp ready\r\n"
     assert await machine.herald().look() is None
     machine.server.close()
