@@ -112,6 +112,7 @@ def test_every_rule_is_about_something() -> None:
     assert gone == set()
 
 
+@pytest.mark.slow
 def test_every_exception_is_needed() -> None:
     """What only one floor may import, beyond words and rooms, somebody on it imports; and by each arrow somebody goes
     whom the table alone would refuse."""

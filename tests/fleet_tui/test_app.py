@@ -90,6 +90,7 @@ async def test_no_size_crashes(fleet: str, size: tuple[int, int]) -> None:
         assert app.is_running
 
 
+@pytest.mark.slow
 async def test_no_color_means_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """With NO_COLOR not one colour reaches the terminal; what has the cursor is still told apart."""
     monkeypatch.setenv("NO_COLOR", "1")
@@ -107,6 +108,7 @@ async def test_no_color_means_none(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "NO_COLOR" in said(app)
 
 
+@pytest.mark.slow
 async def test_ascii_means_ascii() -> None:
     """With --ascii nothing but ASCII reaches the terminal, on any screen and in any dialog."""
     app = control_room("broken", ascii=True)

@@ -228,6 +228,7 @@ def test_the_log_is_whole_in_json(fleet: Fleet, monkeypatch: pytest.MonkeyPatch)
     assert (len(ran.out.splitlines()), sent[-1] in ran.out) == (50, True)
 
 
+@pytest.mark.slow
 def test_the_inbox_is_whole_in_json(fleet: Fleet, up: Stage) -> None:
     """The same, and `--after` goes on where one was."""
 

@@ -2,11 +2,14 @@
 
 import asyncio
 
+import pytest
+
 from engine.config import Config, LimitsConfig
 from engine.mail.flood import FLOODS
 from tests.sim.world import World
 
 
+@pytest.mark.slow
 def test_everybody_else_is_served_while_one_floods() -> None:
     """Ten times what is taken in a minute: others' mail comes within two seconds, all of the flood in the end."""
     world = World(11, config=Config(limits=LimitsConfig(flood=60)))

@@ -44,6 +44,7 @@ def test_the_first_live_channel_carries_it(cut: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
+@pytest.mark.slow
 def test_promises_over_every_channel(seed: int) -> None:
     """Loss, duplicates, cuts of single channels, and crashes at every instant, with mail that may go any way."""
 

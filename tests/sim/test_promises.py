@@ -201,6 +201,7 @@ def test_promises_in_larger_worlds(name: str, size: int) -> None:
 # ------------------------------------------------------------------------------------------------------------- relays
 
 
+@pytest.mark.slow
 def test_no_further_than_two_relays() -> None:
     """In a row of five, mail passes two relays in both directions; what would need three waits, accepted, until there
     is a shorter way."""
@@ -323,6 +324,7 @@ def test_refused_is_not_waited_for() -> None:
 
 
 @pytest.mark.parametrize("hard", [False, True])
+@pytest.mark.slow
 def test_no_retry_storm(hard: bool) -> None:
     """P1 comes and goes every two seconds under a thousand messages: few are sent more than once (fault 62)."""
 
@@ -376,7 +378,8 @@ async def outage(world: World, backlog: int) -> float:
     return took_s
 
 
-@pytest.mark.parametrize("backlog", [1_500, pytest.param(5_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("backlog", [1_500, 5_000])
+@pytest.mark.slow
 def test_a_long_outage_drains(backlog: int) -> None:
     """Ten minutes without a channel, thousands of messages: all arrive, urgent first, without a storm (fault 34)."""
     took: list[float] = []

@@ -250,6 +250,7 @@ def test_landed_taken_for_delivered(monkeypatch: Patch) -> None:
     breaks(a_forgetful_relay, "lost")
 
 
+@pytest.mark.slow
 def test_a_relay_asked_only_once(monkeypatch: Patch) -> None:
     """A relay that lost what it took is never asked again."""
     monkeypatch.setattr(flight, "_asks_again", lambda waiting: False)
@@ -352,6 +353,7 @@ def test_no_window_for_pulses(monkeypatch: Patch) -> None:
         (a_busy_page, 2),
     ],
 )
+@pytest.mark.slow
 def test_the_stories_themselves_break_nothing(story: Story, size: int) -> None:
     """It is the missing guard that breaks the promise, not the story."""
     for seed in SEEDS[:2]:

@@ -4,6 +4,7 @@ No sealing, no loop, no store: deliveries are values that may be lost, doubled, 
 any two turns; so may the two nodes' timers. What holds here holds by the logic of receipts alone.
 """
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -138,6 +139,7 @@ def test_every_message_once(ours: int, theirs: int, plays: list[tuple[str, int, 
 
 @given(st.integers(1, 6), PLAYS)
 @settings(max_examples=80, deadline=None)
+@pytest.mark.slow
 def test_short_lives_end_truly(count: int, plays: list[tuple[str, int, float]]) -> None:
     """Messages that live two seconds, on the same network: what the sender calls delivered was delivered, once; what it
     calls expired is not among what it calls delivered; and no number stays open."""

@@ -116,6 +116,7 @@ def test_a_bound_of_none() -> None:
     assert not script.fleet.mail.inflows
 
 
+@pytest.mark.slow
 def test_a_burst_at_full_speed_passes_by_default() -> None:
     """Four thousand a second for ten seconds is work, not a flood."""
     script, seq = node(config=Config()), 0

@@ -122,7 +122,7 @@ def test_without_tcp_blocked_udp_is_death() -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("stall_s", [1.0, 3.0, 6.0])
-@pytest.mark.parametrize("size", [2, 3, 20])
+@pytest.mark.parametrize("size", [2, 3, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_stall_is_not_a_death(size: int, stall_s: float, seed: int) -> None:
     """A node that stands still for up to six seconds, under ten per cent loss, is called unreachable by nobody, and
     calls nobody so."""
@@ -139,8 +139,8 @@ def test_a_stall_is_not_a_death(size: int, stall_s: float, seed: int) -> None:
     [
         (60.0, 5, True),
         (60.0, 5, False),
-        (1_000.0, 5, True),
-        (1_000.0, 5, False),
+        pytest.param(1_000.0, 5, True, marks=pytest.mark.slow),
+        pytest.param(1_000.0, 5, False, marks=pytest.mark.slow),
         pytest.param(24 * HOURS, 3, False, marks=pytest.mark.slow),
     ],
 )
