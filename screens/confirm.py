@@ -1,7 +1,7 @@
-"""A question before something that cannot be undone: it names what is touched, and Cancel has the focus.
+"""A question before something that cannot be undone: it names what is touched, and enter alone does nothing.
 
-Where a name is given it has to be typed, so that no key pressed by habit can answer yes; where none is, a second key
-is enough.
+Where a word is given it has to be typed, so that no key pressed by habit can answer yes: what is typed goes there, and
+until it stands there the button is shut. Where none is, Cancel has the focus and a second key is enough.
 """
 
 from typing import Literal
@@ -38,8 +38,8 @@ class Confirm(ModalScreen[bool], inherit_bindings=False):
                 yield Button(self.asked, id="yes", variant=variant, compact=True, disabled=bool(self.word))
 
     def on_mount(self) -> None:
-        """Doing nothing is the nearest answer."""
-        self.query_one("#cancel").focus()
+        """What is asked for is typed at once; else doing nothing is the nearest answer."""
+        self.query_one("#typed" if self.word else "#cancel").focus()
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
