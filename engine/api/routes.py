@@ -298,7 +298,8 @@ async def wake(node: Node, request: Request) -> Response:
 
 
 async def discover(node: Node, request: Request) -> Response:
-    return answer(await node.engine.discover())
+    failed: dict[str, str] = {}
+    return answer({"machines": await node.engine.discover(failed=failed), "failed": failed})
 
 
 async def tunnels(node: Node, request: Request) -> Response:

@@ -5,6 +5,7 @@ there". It knows `Host`, `HostName`, `User`, `Port` and `Include`; patterns are 
 nothing. ssh_config(5) has the grammar.
 """
 
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from glob import glob
 from pathlib import Path
 
 from engine.membership.discovery import SSH, Sighting
+from engine.security.plainfile import opened
 
 # As ssh itself has it (readconf.c): deeper is a circle.
 DEPTH = 16
@@ -27,7 +29,7 @@ def sightings(config: Path) -> list[Sighting]:
     """Every host that is named in this file or in one that it includes; blocking."""
     hosts: dict[str, dict[str, str]] = {}
     current: list[str] = []
-    for keyword, words in _lines(config, config.parent, 0):
+    for keyword, words in _lines(config, config.parent, 0, set()):
         if keyword == "host":
             current = [word for word in words if not _PATTERN.search(word)]
             for name in current:
@@ -48,13 +50,18 @@ def _sighting(name: str, facts: dict[str, str]) -> Sighting:
     return Sighting(name, name, SSH, note.strip(), hosts=(there,) if there else ())
 
 
-def _lines(path: Path, base: Path, depth: int) -> Iterator[Line]:
-    """Keyword and words of each line, included files where they are included. Relative ones are in `base`."""
+def _lines(path: Path, base: Path, depth: int, known: set[str]) -> Iterator[Line]:
+    """Keyword and words of each line, included files where they are included, each once. Relative ones are in
+    `base`."""
+    real = os.path.realpath(path)
+    if real in known:
+        return
+    known.add(real)
     for keyword, words in map(_read, _text(path).splitlines()):
         if keyword == "include" and depth < DEPTH:
             for pattern in words:
-                for one in sorted(glob(str(base / Path(pattern).expanduser()))):
-                    yield from _lines(Path(one), base, depth + 1)
+                for one in sorted(glob(str(base / os.path.expanduser(pattern)))):
+                    yield from _lines(Path(one), base, depth + 1, known)
         elif keyword:
             yield keyword, words
 
@@ -71,7 +78,7 @@ def _read(line: str) -> Line:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             return file.read(FILE_LIMIT).decode(errors="replace")
     except OSError:
         return ""

@@ -22,7 +22,9 @@ def discover(call: Call) -> int:
     """Who else is there; who of them is a member already."""
     call.tell("looking around …")
     found = call.node.get("/discover")
-    call.show(found, plain.suggestions(found))
+    for source, why in found["failed"].items():
+        call.tell(f"{source} could not be asked: {why}")
+    call.show(found["machines"], plain.suggestions(found["machines"]))
     return 0
 
 

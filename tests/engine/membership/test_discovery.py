@@ -73,6 +73,17 @@ def test_no_ssh_config_names_nobody(tmp_path: Path) -> None:
     assert discovery_ssh.sightings(tmp_path / "config") == []
 
 
+def test_an_include_that_leads_nowhere(tmp_path: Path) -> None:
+    """Nobody's home, a pipe, a circle with two ways round: the hosts beside it are found, each file is read once."""
+    os.mkfifo(tmp_path / "pipe")
+    text = "Include ~nosuchuser/x\nInclude pipe\nInclude config\nInclude config\nHost elm\n"
+    (tmp_path / "config").write_text(text)
+    found = list(discovery_ssh._lines(tmp_path / "config", tmp_path, 0, known := set()))
+    assert found == [("host", ["elm"])]
+    assert [Path(one).name for one in sorted(known)] == ["config", "pipe"]
+    assert [one.name for one in discovery_ssh.sightings(tmp_path / "config")] == ["elm"]
+
+
 # ------------------------------------------------------------------------------------------------------- tailscale
 
 
