@@ -23,7 +23,7 @@ MEANS = {
 ILL = (ChannelState.DEGRADED, ChannelState.BROKEN, ChannelState.HEALING, ChannelState.QUARANTINED)
 HEAD = "repair  "
 # How a step ended, as a sign: the first word of its outcome.
-MARKS = {"done": (" ✓", "good"), "held": (" ‖", "warn"), "skipped": (" –", "dim")}
+MARKS = {"done": (" ✓", "good"), "already": (" –", "dim"), "held": (" ‖", "warn"), "skipped": (" –", "dim")}
 FAILED = (" ✗", "bad")
 
 

@@ -173,6 +173,8 @@ def _asked(fleet: Fleet, signal: RepairAsked, now: Moment) -> Step:
     if key not in fleet.repairs:
         why = signal.why or fleet.health(*key).reason
         fleet, effects = _begun(fleet, *key, now, why, signal.by)
+    elif signal.by:
+        fleet = rungs.put(fleet, msgspec.structs.replace(fleet.repairs[key], by=signal.by))
     level = Level(signal.level)
     if level is Level.NOTED:
         return fleet, effects
@@ -244,7 +246,7 @@ def _answered(fleet: Fleet, signal: MendAnswered, now: Moment) -> Step:
     fleet, repair, effects = rungs.told(fleet, repair, said, now)
     if said.outcome == "refused" and absent(fleet, repair):
         return rungs.left_alone(fleet, repair, effects)
-    event = Event.DONE if said.outcome == "done" else Event.NO
+    event = Event.DONE if said.outcome in rungs.WENT_WELL else Event.NO
     if event is Event.NO and (repair.level, event) in TABLE:
         fleet, more = _onward(fleet, repair, event, now)
         effects += more

@@ -4,7 +4,7 @@
             unknown action?           refused, and counted
             role, limit, no agent?    refused
             runs already?             its end is the answer to this one too
-            ended well a moment ago?  that is the answer
+            ended well a moment ago, and stands? that is the answer
             else                      undertaken; MENDED tells the end
 
 A peer names an action of the closed table and nothing else. What is begun, and how often, is remembered in the same
@@ -47,6 +47,8 @@ Step = tuple[Fleet, list[Effect]]
 
 # What ended well this recently is not begun again: whoever asks now has not seen its effect yet.
 SETTLED_S = 20.0
+# What a restart has brought up is looked at before it is said to be done.
+FALLEN = ("silent", "down")
 # Each wish of a peer costs an answer; no ladder asks half as often.
 ASKS_A_MINUTE, MINUTE_S = 20, 60.0
 # Askers of one action that are answered.
@@ -74,8 +76,8 @@ def _came(fleet: Fleet, signal: MendCame, now: Moment) -> Step:
     if not why_not:
         return _taken(fleet, Action(mend.action), asker, mend, now)
     effects: list[Effect] = [] if mend.action in _NAMES else [Raise(Rejected(UNKNOWN, None, frm))]
-    # Its own limit lets no member ask more often than that; others may have used up ours.
-    if len(asked) <= fleet.config.repair.per_hour:
+    # Its own limit lets no member ask more often than that, and once an hour for each action that is refused.
+    if len(asked) <= fleet.config.repair.per_hour + len(Action):
         return fleet, [*effects, *_told(fleet, (asker,), mend.action, Ended.REFUSED, why_not, now)]
     said = _word(fleet, asker, Mended(asker.ask, mend.action[:64], Ended.REFUSED, why_not), now)
     return fleet, [*effects, said, *_pesters(fleet, frm, now)]
@@ -145,6 +147,9 @@ def _refusal(fleet: Fleet, wanted: str, frm: str, now: Moment) -> str:
 
 
 def _settled(fleet: Fleet, action: Action, now: Moment) -> bool:
+    """Whether it was done a moment ago, and what it did has not come undone since."""
+    if action is Action.RESTART_NATS and fleet.broker.state in FALLEN:
+        return False
     last = fleet.mending.last.get(action)
     return last is not None and last[1] is Ended.DONE and now.mono - last[0] < SETTLED_S
 
@@ -156,8 +161,8 @@ def _taken(fleet: Fleet, action: Action, asker: Asker, mend: Mend, now: Moment) 
         return _with(fleet, underway=mending.underway.set(action, askers)), []
     if asker.frm and _settled(fleet, action, now):
         # That it was done is written down already.
-        _, outcome, note = mending.last[action]
-        return fleet, [_word(fleet, asker, Mended(asker.ask, action, outcome, f"a moment ago: {note}"), now)]
+        note = mending.last[action][2]
+        return fleet, [_word(fleet, asker, Mended(asker.ask, action, Ended.ALREADY, note), now)]
     begun = mending.begun
     if asker.frm:
         begun = begun.set(action, (*spent(begun.get(action, ()), now.mono), now.mono))

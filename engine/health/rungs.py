@@ -43,6 +43,8 @@ FLAP_S = 600.0
 # What of a peer's own words is kept.
 NOTE_LIMIT = 200
 CODE = "repair."
+# After these answers the round trip is waited for; after any other nothing is.
+WENT_WELL = (Ended.DONE, Ended.ALREADY)
 
 
 def put(fleet: Fleet, repair: Repair) -> Fleet:
@@ -122,6 +124,11 @@ def _escalated(fleet: Fleet, repair: Repair, level: Level, action: Action, wait_
     if not repair.ours and not _may_ask(fleet):
         repair, told = _said(fleet, _rested(repair, level, now.mono), level, "an observer asks nobody", now, "skipped")
         return put(fleet, repair), told
+    noes = spent(fleet.escalations.get(_noes(repair, action), ()), now.mono)
+    if noes and not repair.by and not stopped:
+        what = f"{action} is not asked for: refused {_told_s(now.mono - noes[-1])} ago"
+        repair, told = _said(fleet, _rested(repair, level, now.mono), level, what, now, "skipped")
+        return put(fleet, repair), told
     whose, limit = _allowance(fleet, repair, action)
     times = fleet.escalations.get(whose, ())
     opens = opens_at(times, now.mono, limit)
@@ -131,7 +138,7 @@ def _escalated(fleet: Fleet, repair: Repair, level: Level, action: Action, wait_
     ask = f"mend-{fleet.me.epoch}-{serial}"
     mend = Mend(ask, action, repair.channel, repair.why[:NOTE_LIMIT])
     repair = _rested(repair, level, now.mono + wait_s)
-    repair = msgspec.structs.replace(repair, ask=ask, held_until=0.0, quiet=False)
+    repair = msgspec.structs.replace(repair, ask=ask, charged=now.mono, held_until=0.0, quiet=False)
     repair, told = _said(fleet, repair, level, _wish(fleet, repair, action, stopped), now, strict=True)
     fleet = msgspec.structs.replace(
         put(fleet, repair),
@@ -194,7 +201,8 @@ def _posted(fleet: Fleet, repair: Repair, mend: Mend, now: Moment) -> Posted:
 
 
 def told(fleet: Fleet, repair: Repair, said: Mended, now: Moment) -> tuple[Fleet, Repair, list[Effect]]:
-    """What the asked machine made of it. What was done is looked at now: only a round trip says that it helped."""
+    """What the asked machine made of it. What was done is looked at now: only a round trip says that it helped. What
+    it did nothing for is not counted."""
     outcome = f"{said.outcome}: {said.note}"[:NOTE_LIMIT] if said.note else said.outcome
     steps = tuple(
         msgspec.structs.replace(one, outcome=outcome) if one.level is repair.level and not one.outcome else one
@@ -202,9 +210,34 @@ def told(fleet: Fleet, repair: Repair, said: Mended, now: Moment) -> tuple[Fleet
     )
     repair = msgspec.structs.replace(repair, steps=steps)
     effects = _written(fleet, repair, repair.level, outcome, now, strict=False)
-    if said.outcome == "done" and not repair.ours:
+    if said.outcome in WENT_WELL and not repair.ours:
         effects.append(Raise(ProbeAsked(repair.peer, repair.channel)))
-    return put(fleet, repair), repair, effects
+    fleet = put(fleet, repair)
+    if said.outcome in (Ended.ALREADY, Ended.REFUSED) and not absent(fleet, repair):
+        fleet = _uncharged(fleet, repair, said.outcome == Ended.REFUSED, now)
+        effects.append(kept.record(fleet, now))
+    return fleet, repair, effects
+
+
+def _uncharged(fleet: Fleet, repair: Repair, refused: bool, now: Moment) -> Fleet:
+    """The hour has room again for what helps. An action that was refused is remembered instead: it is not asked for
+    again in this hour, except by a person."""
+    action = Action.AGENT if repair.level is Level.AGENT else repair.action
+    accounts = fleet.escalations
+    if action is not None:
+        whose, _ = _allowance(fleet, repair, action)
+        times = list(accounts.get(whose, ()))
+        if repair.charged in times:
+            times.remove(repair.charged)
+        accounts = accounts.set(whose, tuple(times))
+        if refused and not repair.ours:
+            accounts = accounts.set(_noes(repair, action), (now.mono,))
+    return msgspec.structs.replace(fleet, escalations=accounts)
+
+
+def _noes(repair: Repair, action: Action) -> str:
+    """The account of what a peer refuses; no id has a blank."""
+    return f"{repair.peer} {action}"
 
 
 def approved(fleet: Fleet, repair: Repair, by: str, now: Moment) -> Step:
@@ -244,16 +277,16 @@ def healed(fleet: Fleet, repair: Repair, now: Moment) -> Step:
 
 
 def _credited(repair: Repair) -> str:
-    """Who is said to have healed it: a rung that said it was done, or one that was at it; that a rung was reached, or
-    commands were shown, heals nothing."""
+    """Who is said to have healed it: the newest rung that was at it, or else the newest that said it was done; that a
+    rung was reached, or commands were shown, heals nothing."""
     if repair.working:
         return f"while L{Level.PERSON:d} was at it,"
     acted = [one for one in repair.steps if one.level is not Level.NOTED]
+    if repair.ask and any(one.level is repair.level and not one.outcome for one in acted):
+        return f"while L{repair.level:d} was at it,"
     done = [one.level for one in acted if one.outcome.partition(":")[0] == Ended.DONE]
     if done:
-        return f"by L{max(done):d}"
-    if repair.ask and acted[-1].level is repair.level and not acted[-1].outcome:
-        return f"while L{repair.level:d} was at it,"
+        return f"by L{done[-1]:d}"
     return "by itself" + (f", while at L{repair.level:d}," if repair.level is not Level.NOTED else "")
 
 

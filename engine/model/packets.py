@@ -113,7 +113,7 @@ class Mend(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Mended(msgspec.Struct, frozen=True, array_like=True):
-    """What came of it: `outcome` done, refused or failed, and a line for people."""
+    """What came of it: `outcome` done, already, refused or failed, and a line for people."""
 
     ask: Label
     action: Label

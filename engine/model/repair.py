@@ -48,9 +48,11 @@ class Level(IntEnum):
 
 
 class Ended(StrEnum):
-    """How an action ended at the machine that was asked. DONE says that it was done, not that it helped."""
+    """How an action ended at the machine that was asked. DONE says that it was done, not that it helped; ALREADY that
+    it was done a moment before, and nothing for this request."""
 
     DONE = "done"
+    ALREADY = "already"
     REFUSED = "refused"
     FAILED = "failed"
 
@@ -93,9 +95,10 @@ def opens_at(times: Iterable[float], now_mono: float, per_hour: int) -> float:
 class Repair(msgspec.Struct, frozen=True):
     """One ladder. `level`: the rung in progress. `began`, `due`: monotonic seconds; at `due` the next rung is begun.
     `why`: what was seen. `action`: what the table has for it (None: nothing of its own). `ask`: the id of the request
-    under way. `held_until`: no escalation before this moment (0: none is held). `quiet`: its pair breaks again and
-    again, and nothing was done about it yet: the ledger has enough of that. `plan`: what a person may approve;
-    `working`: it runs now. `by`: who began it (empty: the fleet itself)."""
+    under way; `charged`: when that was counted against the limit of an hour. `held_until`: no escalation before this
+    moment (0: none is held). `quiet`: its pair breaks again and again, and nothing was done about it yet: the ledger
+    has enough of that. `plan`: what a person may approve; `working`: it runs now.
+    `by`: who asked for it (empty: the fleet itself)."""
 
     peer: str
     channel: Channel
@@ -106,6 +109,7 @@ class Repair(msgspec.Struct, frozen=True):
     why: str = ""
     action: Action | None = None
     ask: str = ""
+    charged: float = 0.0
     steps: tuple[Step, ...] = ()
     held_until: float = 0.0
     plan: tuple[Command, ...] = ()

@@ -7,71 +7,24 @@ import msgspec
 import pytest
 
 from engine import effects as e
-from engine.config import Config, RepairConfig
 from engine.errors import FleetError
 from engine.health import kept
 from engine.health.ladder import TABLE, TIMER, Event, advance
 from engine.health.remedies import above
 from engine.health.rungs import OURS_AN_HOUR
-from engine.model.channel import Channel, ChannelState, Verdict
+from engine.model.channel import ChannelState, Verdict
 from engine.model.envelope import Kind
 from engine.model.finding import Severity
 from engine.model.packets import Heartbeat, Mend, Mended, pack, unpack
 from engine.model.peer import Peer, Standing
 from engine.model.records import AddEntry, PutMeta
-from engine.model.repair import Action, Ended, Level, Repair, left, opens_at
+from engine.model.repair import Action, Ended, Level, left, opens_at
 from engine.model.roster import Address, Role
 from engine.model.ways import SshWay, Ways
-from engine.signals import ChannelTurned, MendAnswered, MendEnded, PlanApproved, PlanRan, Rang, RepairAsked
-from engine.state import Broker, Fleet
+from engine.signals import ChannelTurned, MendAnswered, MendEnded, PlanApproved, PlanRan, RepairAsked
+from engine.state import Broker
+from tests.engine.health.repairs import B, H, N, R, S, answer, begun, broken, config, lines, mends, repair, rung, three
 from tests.engine.script import T0_MONO, Script, fleet, moment, tried, with_health
-
-N, H, R, S = Channel.NATS, Channel.HTTP, Channel.RELAY, Channel.SSH
-B = ChannelState.BROKEN
-
-
-def config(**repair: Any) -> Config:
-    return Config(repair=RepairConfig(**{"l2_s": 5.0, "l3_s": 20.0, "l4_s": 30.0, "last_s": 90.0} | repair))
-
-
-def three(**repair: Any) -> Fleet:
-    """A of A, B and C, with a broker of its own; P1 and P2 work to both."""
-    value = fleet("A", "B", "C", config=config(**repair))
-    return msgspec.structs.replace(value, broker=Broker("up"))
-
-
-def broken(value: Fleet, channel: Channel = N, peer: str = "B", state: ChannelState = B, **more: Any) -> Fleet:
-    return with_health(value, peer, channel, state=state, reason="no answer", **more)
-
-
-def begun(value: Fleet) -> Script:
-    """P1 to B has just broken; P2 works, and has worked since."""
-    script = Script(broken(value))
-    script.hear(ChannelTurned("B", N, usable=False), at=10)
-    script.fleet = with_health(script.fleet, "B", H, ok_at=T0_MONO + 12)
-    return script
-
-
-def repair(script: Script, peer: str = "B", channel: Channel = N) -> Repair:
-    return script.fleet.repairs[peer, channel]
-
-
-def mends(script: Script) -> list[tuple[str, Mend]]:
-    """What the last signal asked others to do, as it lies in the outbox."""
-    saved = (
-        one.envelope for s in script.effects if isinstance(s, e.Save) for one in s.records if hasattr(one, "envelope")
-    )
-    return [(one.dst, unpack(Kind.MEND, one.body)) for one in saved if one.kind is Kind.MEND]
-
-
-def rung(script: Script, at: float) -> None:
-    script.hear(Rang(TIMER), at=at)
-
-
-def answer(script: Script, outcome: str, note: str = "", peer: str = "B") -> None:
-    asked = repair(script, peer)
-    script.hear(MendAnswered(peer, Mended(asked.ask, str(asked.action), outcome, note)))
-
 
 # ------------------------------------------------------------------------------------------------------ the machine
 
@@ -137,16 +90,8 @@ def test_then_the_peer_is_asked_over_what_works() -> None:
     rung(script, at=15)
     ((to, mend),) = mends(script)
     assert (to, mend.action, mend.channel, mend.why) == ("B", "restart_nats", "nats", "no answer")
-    assert any(
-        said.startswith("deliver mend-") and said.endswith("to B over http") for said in map(_said, script.effects)
-    )
+    assert any(said.startswith("deliver mend-") and said.endswith("to B over http") for said in lines(script))
     assert repair(script).level is Level.ASKED
-
-
-def _said(effect: e.Effect) -> str:
-    from tests.engine.script import said
-
-    return said(effect)
 
 
 def test_each_rung_is_given_its_time() -> None:
@@ -342,7 +287,7 @@ def test_what_is_broken_to_everybody_is_ours() -> None:
     script.hear(ChannelTurned("B", N, usable=False), at=10)
     script.hear(ChannelTurned("C", N, usable=False), at=10.5)
     rung(script, at=15)
-    assert [said for said in map(_said, script.effects) if "undertake" in said] == ["undertake restart_nats"]
+    assert [said for said in lines(script) if "undertake" in said] == ["undertake restart_nats"]
     assert mends(script) == []
     rung(script, at=16)
     assert set(script.fleet.repairs) == {("A", N)}
@@ -410,7 +355,7 @@ def test_our_own_broker_is_not_left_standing_still() -> None:
         script.fleet = broken(script.fleet)
         script.hear(ChannelTurned("B", N, usable=False), at=at)
         rung(script, at=at + 6)
-        undertaken += "undertake restart_nats" in map(_said, script.effects)
+        undertaken += "undertake restart_nats" in lines(script)
         if ("A", N) in script.fleet.repairs and turn < OURS_AN_HOUR:
             script.hear(MendEnded(Action.RESTART_NATS, Ended.DONE, "up again"))
             script.fleet = with_health(script.fleet, "B", N, state=ChannelState.HEALTHY, ok_at=T0_MONO + at + 9)
@@ -528,7 +473,7 @@ def test_a_node_that_ended_is_started_over_ssh() -> None:
     # It is probed meanwhile, and says so.
     script.fleet = with_health(script.fleet, "B", S, state=ChannelState.HEALING, reason="trying again")
     rung(script, at=15)
-    assert [said for said in map(_said, script.effects) if said.startswith(("start", "deliver mend"))] == ["start B"]
+    assert [said for said in lines(script) if said.startswith(("start", "deliver mend"))] == ["start B"]
     answer_on(script, "done", "it was started")
     script.fleet = msgspec.structs.replace(script.fleet, peers=script.fleet.peers.set("B", Peer("B", Standing.ALIVE)))
     script.fleet = with_health(script.fleet, "B", H, state=ChannelState.HEALTHY, ok_at=T0_MONO + 20)

@@ -19,7 +19,7 @@ from engine.model.records import PutMeta
 from engine.model.repair import Action, Asker, Ended, Mending
 from engine.model.roster import Role
 from engine.signals import Arrived, MendCame, MendEnded, MendWanted, Rang, Started
-from engine.state import Fleet
+from engine.state import Broker, Fleet
 from tests.engine.script import T0_MONO, T0_MS, Script, fleet, letter, moment
 
 
@@ -112,8 +112,19 @@ def test_what_was_done_a_moment_ago_is_not_done_again() -> None:
     script.hear(came("restart_nats"))
     script.hear(MendEnded(Action.RESTART_NATS, Ended.DONE, "up"), at=2)
     script.hear(came("restart_nats", "C", "c1"), at=4)
-    assert (undertaken(script), answers(script)) == ([], [("C", "c1", "done", "a moment ago: up")])
+    assert (undertaken(script), answers(script)) == ([], [("C", "c1", "already", "up")])
     script.hear(came("restart_nats", "C", "c2"), at=60)
+    assert undertaken(script) == [Action.RESTART_NATS]
+
+
+@pytest.mark.parametrize("state", ["silent", "down"])
+def test_what_has_come_undone_is_done_again(state: str) -> None:
+    """A broker that stands still now was not restarted a moment ago, whatever was."""
+    script = Script(home())
+    script.hear(came("restart_nats"))
+    script.hear(MendEnded(Action.RESTART_NATS, Ended.DONE, "up"), at=2)
+    script.fleet = msgspec.structs.replace(script.fleet, broker=Broker(state))
+    script.hear(came("restart_nats", "C", "c1"), at=4)
     assert undertaken(script) == [Action.RESTART_NATS]
 
 
@@ -207,7 +218,7 @@ def test_a_restart_lifts_no_limit() -> None:
             script.hear(Started(), at=30 * number + 2)
             assert answers(script)[0][:3] == ("B", f"q{number}", "done")
             script.hear(came("restart_daemon", ask=f"r{number}"))
-            assert (undertaken(script), answers(script)[0][2]) == ([], "done")
+            assert (undertaken(script), answers(script)[0][2]) == ([], "already")
             assert not any("entry" in line for line in script.hear(came("restart_daemon", ask=f"s{number}")))
     assert done == 3
     assert answers(script)[0][2:] == ("refused", "restart_daemon was done 3 times in this hour already")

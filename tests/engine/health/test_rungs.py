@@ -1,0 +1,51 @@
+"""What is done on the rungs of a repair: who is credited, what is counted, and what is said of it."""
+
+from engine.model.channel import ChannelState
+from engine.model.repair import Action, Level
+from engine.signals import ChannelTurned, RepairAsked
+from tests.engine.health.repairs import H, N, answer, begun, broken, lines, mends, repair, rung, three
+from tests.engine.script import T0_MONO, Script, with_health
+
+
+def healed(script: Script, at: float) -> str:
+    """The reason of the pair after a round trip over P1."""
+    script.fleet = with_health(script.fleet, "B", N, state=ChannelState.HEALTHY, ok_at=T0_MONO + at)
+    script.hear(ChannelTurned("B", N, usable=True), at=at)
+    return script.fleet.health("B", N).reason
+
+
+def test_a_rung_that_did_nothing_heals_nothing() -> None:
+    """Its machine says that it was done already: the channel is looked at, nothing is counted, nobody is credited."""
+    script = begun(three())
+    rung(script, at=15)
+    answer(script, "already", "its broker is up again")
+    assert "deliver ping to B over nats" in lines(script)
+    assert (repair(script).level, script.fleet.escalations["B"]) == (Level.ASKED, ())
+    assert healed(script, 18) == "healed by itself, while at L2, in 8 s"
+
+
+def test_the_newest_rung_at_work_is_credited() -> None:
+    """What an earlier one said it had done did not help by then."""
+    script = begun(three())
+    rung(script, at=15)
+    answer(script, "done", "its broker is up again")
+    rung(script, at=35)
+    assert healed(script, 40) == "healed while L3 was at it, in 30 s"
+
+
+def test_a_no_is_not_counted_and_not_asked_for_again() -> None:
+    """The hour's escalations are left for what helps; the same action is a person's to ask for until it is over."""
+    script = begun(three())
+    rung(script, at=15)
+    answer(script, "failed", "not up")
+    answer(script, "refused", "no repair agent is configured there")
+    assert (repair(script).level, len(script.fleet.escalations["B"])) == (Level.PERSON, 1)
+    healed(script, 20)
+    script.fleet = with_health(broken(script.fleet), "B", H, ok_at=T0_MONO + 35)
+    script.hear(ChannelTurned("B", N, usable=False), at=30)
+    rung(script, at=36)
+    answer(script, "failed", "not up")
+    assert mends(script) == []
+    assert repair(script).steps[-1].what == "agent is not asked for: refused 21 s ago"
+    script.hear(RepairAsked("B", N, 3, by="anna"), at=37)
+    assert [mend.action for _, mend in mends(script)] == [Action.AGENT]
