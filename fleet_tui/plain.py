@@ -139,14 +139,17 @@ def _peer(one: dict[str, Any], channels: Sequence[str]) -> tuple[str, ...]:
     look = glyphs.STANDING[Standing(one["standing"])]
     word = "revoked" if one.get("revoked") else look.word
     seen = "never" if one["seen_s"] is None else f"{format.age(one['seen_s'])} ago"
-    cells = (state(one["channels"][name]) for name in channels)
-    return one["name"], one["role"], f"{look.glyph} {word}", seen, one["best"] or "–", *cells
+    states, held = one["channels"], one.get("held", ())
+    # The next message would go there, but nobody has measured yet that it arrives.
+    best = one["best"] if states.get(one["best"]) != ChannelState.UNKNOWN else None
+    cells = (state(states[name], held=name in held) for name in channels)
+    return one["name"], one["role"], f"{look.glyph} {word}", seen, best or "–", *cells
 
 
-def state(word: str) -> str:
-    """A channel's state, as a sign and a word."""
+def state(word: str, *, held: bool = False) -> str:
+    """A channel's state, as a sign and a word; and whether a person holds it back, however it is."""
     look = glyphs.CHANNEL[ChannelState(word)]
-    return f"{look.glyph} {look.word}"
+    return f"{look.glyph} {look.word}{' (held)' if held else ''}"
 
 
 def findings(found: Sequence[dict[str, Any]]) -> Iterator[str]:
@@ -170,8 +173,8 @@ def channels(grid: dict[str, dict[str, dict[str, Any]]], width: int = 0) -> Iter
 
 def _channel(peer: str, name: str, cell: dict[str, Any]) -> tuple[str, ...]:
     round_trip = "–" if cell["latency_ms"] is None else format.latency(cell["latency_ms"])
-    held = " (held)" if cell.get("held") else ""
-    return peer, name, state(cell["state"]) + held, round_trip, str(cell["fails"]), cell["reason"]
+    word = state(cell["state"], held=bool(cell.get("held")))
+    return peer, name, word, round_trip, str(cell["fails"]), cell["reason"]
 
 
 def check(answers: dict[str, dict[str, Any]]) -> Iterator[str]:

@@ -2,17 +2,20 @@
 
 The chief stands on top. Under it runs a bus: what this node reaches. Every card hangs on it by the best channel that
 works from here, with its latency; a card that nothing reaches hangs on a dashed line that names the rung that failed.
-Only what this node has measured is drawn. Above `FOLD` peers the cards fold into groups (`screens.chart_groups`).
+Only what this node has measured is drawn: that a relay takes mail for a peer that is not there is the relay's word, and
+its edge is dashed and unproved. Above `FOLD` peers the cards fold into groups (`screens.chart_groups`).
 """
 
 from typing import NamedTuple
 
+from engine.model.channel import CHANNELS
 from engine.model.moment import Moment
+from engine.model.peer import THERE
 from engine.model.roster import Member, Role
 from engine.state import Fleet
 from screens import format as say
 from screens.canvas import Canvas
-from screens.roll import Plan, best, condition, failed, members, no_plan, peer_of, said
+from screens.roll import WORKS, Link, Plan, best, condition, failed, links, members, no_plan, peer_of, said
 from screens.spans import Spans, cell, cells, clip
 
 FOLD = 30
@@ -126,7 +129,15 @@ def _drop(canvas: Canvas, seen: Seen, x: int, y: int, spot: Spot, end: tuple[boo
 
 
 def _is_cut(seen: Seen, node_id: str) -> bool:
-    return node_id != seen.fleet.me.id and best(seen.fleet, node_id, seen.plan) is None
+    if node_id == seen.fleet.me.id:
+        return False
+    link = best(seen.fleet, node_id, seen.plan)
+    return link is None or _unproved(seen.fleet, node_id, link)
+
+
+def _unproved(fleet: Fleet, node_id: str, link: Link) -> bool:
+    """Whether only somebody between has answered: what it took for a peer that is not there is not there."""
+    return CHANNELS[link.channel].stores and peer_of(fleet, node_id).standing not in THERE
 
 
 def edge(seen: Seen, node_id: str) -> tuple[str, str]:
@@ -135,11 +146,18 @@ def edge(seen: Seen, node_id: str) -> tuple[str, str]:
     if node_id == fleet.me.id:
         return "this node", "accent"
     link = best(fleet, node_id, seen.plan)
+    if link and _unproved(fleet, node_id, link):
+        return f"╎ {link.channel}, unproved", "warn"
     if link:
         value = f" {say.latency(link.ms)}" if link.ms is not None else ""
         return f"{link.channel}{value}", "warn" if link.state == "DEGRADED" else "dim"
+    if any(one.held and one.state in WORKS for one in links(fleet, node_id)):
+        return "╎ held by you", "warn"
     broken = failed(fleet, node_id)
-    return (f"╎ ✗ {said(broken)}", "bad") if broken else ("╎ no channel yet", "dim")
+    if broken:
+        return f"╎ ✗ {said(broken)}", "bad"
+    worked = any(fleet.health(node_id, channel).ok_at is not None for channel in CHANNELS)
+    return ("╎ no way now", "warn") if worked else ("╎ no channel yet", "dim")
 
 
 def _card(canvas: Canvas, seen: Seen, spot: Spot) -> None:

@@ -24,7 +24,7 @@ CHANNEL: dict[ChannelState, Look] = {
     ChannelState.HEALING: Look("◌", "healing", "heal"),
     ChannelState.QUARANTINED: Look("⊘", "quarantined", "bad"),
     ChannelState.UNKNOWN: Look("·", "unknown", "dim"),
-    ChannelState.ABSENT: Look("–", "not set up", "faint"),
+    ChannelState.ABSENT: Look("–", "no way now", "faint"),
 }
 
 STANDING: dict[Standing, Look] = {

@@ -201,9 +201,16 @@ class Messages(Room):
     def summary(self) -> Spans:
         line = self.item()
         if line is None:
-            return ()
+            return self._paused()
         reason: Span = (f"  {line.reason}", "dim")
-        return ((f"{line.peer} {line.kind}  ", "strong"), *path(line), reason)
+        return (*self._paused(), (f"{line.peer} {line.kind}  ", "strong"), *path(line), reason)
+
+    def _paused(self) -> Spans:
+        """That the list holds still, and what came meanwhile."""
+        if self.pages.following and not self.held:
+            return ()
+        newer = f", {self.pages.newer} newer" if self.pages.newer else ""
+        return ((f"paused{newer}: f follows  ", "warn" if newer else "dim"),)
 
     def _kept(self) -> Spans:
         kept: list[Span] = list(super()._kept())
@@ -211,10 +218,8 @@ class Messages(Room):
             kept.append((f"  {self.wrong}", "warn"))
         if self.pages.total:
             kept.append((f"{'  ' if kept else ''}{count(self.pages.total, 'row')}", "dim"))
-        if not self.pages.following or self.held:
-            newer = f", {self.pages.newer} newer" if self.pages.newer else ""
-            kept.append((f"  paused{newer}: f follows", "warn" if newer else "dim"))
-        return tuple(kept)
+        # Where the panel is folded the line is short, and the summary begins with it.
+        return tuple(kept) if self.folded else (*self._paused(), *kept)
 
     def title_of_item(self) -> str:
         line = self.item()
@@ -290,8 +295,11 @@ class Messages(Room):
         """Try the message under the cursor again, under its own id."""
         line = self.item()
         if line is not None:
-            told = f"{line.kind} to {line.peer} is tried again, under the same id"
-            self.desk.ask(self, lambda engine: engine.resend(line.id), lambda _: self.desk.note(told, "heal"))
+            self.desk.ask(self, lambda engine: engine.resend(line.id), self._resent)
+
+    def _resent(self, story: Story) -> None:
+        """What becomes of it: with no channel left nothing was tried, and that is said."""
+        self.desk.note(f"{story.kind} to {story.to}: {story.waits}", "heal")
 
     def do_copy(self) -> None:
         """The id of the message."""

@@ -175,6 +175,7 @@ def _peer(fleet: Fleet, member: Member, now: Moment, best: Channel | None, shown
         beat.head if beat else "",
         beat.load if beat else None,
         peer.offset_ms if peer else None,
+        tuple(channel for channel in shown if fleet.health(member.id, channel).held),
     )
 
 

@@ -54,7 +54,7 @@ class OutboxView(msgspec.Struct, frozen=True):
 
 class PeerView(msgspec.Struct, frozen=True):
     """Another member. `seen_s`: since it was last heard (null: never). `best`: the channel the next message would take
-    (null: none works). `channels`: every channel this version has, by name."""
+    (null: none works). `channels`: every channel this version has, by name. `held`: those a person holds back."""
 
     name: str
     id: str
@@ -69,6 +69,7 @@ class PeerView(msgspec.Struct, frozen=True):
     head: str = ""
     load: float | None = None
     clock_offset_ms: float | None = None
+    held: tuple[Channel, ...] = ()
 
 
 class DoorsView(msgspec.Struct, frozen=True):

@@ -8,6 +8,8 @@ decides nothing here and measures nothing.
 from functools import lru_cache
 from math import ceil
 
+from msgspec.structs import replace
+
 from engine.config import MailConfig
 from engine.health.table import USABLE
 from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState
@@ -54,6 +56,18 @@ def resorts(fleet: Fleet, peer: str) -> tuple[Channel, ...]:
         if health is not None and _usable(fleet, peer, channel, health) and (spec.carries or _away(fleet, peer)):
             found.append(channel)
     return tuple(sorted(found, key=lambda channel: CHANNELS[channel].speed))
+
+
+def held_back(
+    fleet: Fleet, peer: str, kind: Kind, *, via: Channel | None = None, widened: bool = False
+) -> tuple[Channel, ...]:
+    """The channels that would be tried if no person held them back, where nothing else is left for the message: why it
+    waits. Empty where something else is left, and for what the sender named with `via`, which no hold stops."""
+    if via or choose(fleet, peer, kind, widened=widened):
+        return ()
+    known = ((channel, fleet.channels.get((peer, channel))) for channel in _allowed(kind, widened))
+    held = ((channel, health) for channel, health in known if health is not None and health.held)
+    return tuple(channel for channel, health in held if _usable(fleet, peer, channel, replace(health, held=False)))
 
 
 def reached(fleet: Fleet, peer: str) -> bool:

@@ -16,10 +16,12 @@ from msgspec.structs import replace
 
 from engine.effects import Effect, Raise
 from engine.health import spurned
+from engine.health.cascade import held_back
 from engine.model import vitals as judge
-from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState, Class
+from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState, Class, kept_out
 from engine.model.envelope import KINDS
 from engine.model.finding import Finding, Severity
+from engine.model.mail import Waiting
 from engine.model.moment import Moment
 from engine.model.peer import Peer, Standing
 from engine.signals import Found, Looked, LoopLagged, Measured, RepairAsked, Signal
@@ -226,7 +228,16 @@ def _stuck(fleet: Fleet, peer: Peer, now: Moment) -> Iterable[Finding]:
     name, whose = fleet.name_of(peer.id), waiting or "mail of the fleet itself"
     what = f"{whose} for {name}, the oldest for more than {fleet.config.watch.queue_s:.0f} s, though it is alive"
     step = f"`fleet messages --peer {name} --rung accepted` lists them, `fleet why ID` says why"
+    oldest = lane.open.get(head[0])
+    held = _held_back(fleet, oldest) if oldest else ()
+    if held:
+        what = f"{what}: {kept_out(held, name)}"
     yield Finding(STUCK, "Messages do not leave", Severity.MEDIUM, what, name, step, (COLD, "store.full"))
+
+
+def _held_back(fleet: Fleet, waiting: Waiting) -> tuple[Channel, ...]:
+    of = waiting.envelope
+    return held_back(fleet, of.dst, of.kind, via=waiting.via, widened=waiting.widened)
 
 
 COLD, MUTE, STUCK = "channel.cold", "peer.mute", "queue.stuck"

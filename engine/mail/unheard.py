@@ -7,11 +7,13 @@ The finding is made here, before anybody is told, so that it ends whenever the a
 How that is told, and that no peer fills it with notices, is `engine.deeds.notice`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from engine.effects import Effect, Notify, Raise
+from engine.health.cascade import choose, held_back
+from engine.model.channel import kept_out
 from engine.model.envelope import KINDS
 from engine.model.finding import ALERT_WAITS, Finding, Severity
 from engine.model.mail import Waiting
@@ -25,10 +27,21 @@ def unheard(fleet: Fleet, waiting: Waiting) -> list[Effect]:
     envelope = waiting.envelope
     if waiting.cascades != 1 or waiting.skipping or not KINDS[envelope.kind].notifies:
         return []
-    text = f"{fleet.name_of(envelope.dst)} has not taken an {envelope.kind} yet; it stays queued"
-    step = f"`fleet why {envelope.msg_id}`; `fleet resend {envelope.msg_id} --any` lets it go any way"
+    name = fleet.name_of(envelope.dst)
+    text = f"{name} has not taken an {envelope.kind} yet; it stays queued"
+    step = "; ".join((f"`fleet why {envelope.msg_id}`", *_ways(fleet, waiting, name)))
     found = Finding(ALERT_WAITS, "An alert has not arrived", Severity.HIGH, text, envelope.dst, step)
     return [Raise(Found(found)), Notify(envelope.dst, text)]
+
+
+def _ways(fleet: Fleet, waiting: Waiting, name: str) -> Iterator[str]:
+    """What a person can do about it. `--any` passes no hold, so it is named where something else would be used."""
+    of = waiting.envelope
+    held = held_back(fleet, of.dst, of.kind, via=waiting.via, widened=waiting.widened)
+    if held:
+        yield kept_out(held, name)
+    if not waiting.widened and (not held or choose(fleet, of.dst, of.kind, widened=True)):
+        yield f"`fleet resend {of.msg_id} --any` lets it go any way"
 
 
 def step(fleet: Fleet, signal: Signal, now: Moment) -> tuple[Fleet, list[Effect]]:

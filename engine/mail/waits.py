@@ -1,10 +1,11 @@
-"""What a message of ours waits for, as half a sentence: who keeps it meanwhile, or which way it is not allowed to go.
+"""What a message of ours waits for, as half a sentence: who keeps it meanwhile, which way a person holds back, or which
+one it is not allowed to go.
 
 Nothing is guessed: that a relay keeps it was its own word (a try that landed); which channels work is the cascade's.
 """
 
-from engine.health.cascade import choose
-from engine.model.channel import Channel, ChannelState
+from engine.health.cascade import choose, held_back
+from engine.model.channel import Channel, ChannelState, kept_out, listed
 from engine.model.envelope import Kind
 from engine.model.mail import Lane, Waiting
 from engine.model.moment import Moment
@@ -31,11 +32,14 @@ def waits(fleet: Fleet, peer: str, story: Story) -> str:
         cannot = f" ({way.reason})" if way.state is ChannelState.ABSENT and way.reason else ""
         return f"only {via} may carry it{cannot}, and it is tried{again} until it has"
     works = choose(fleet, peer, story.kind, widened=widened)
-    barred = "" if widened or works else _barred(fleet, peer, story)
-    if barred:
-        return barred
+    held = held_back(fleet, peer, story.kind, widened=widened)
+    unused = kept_out(held, story.to) if held else ""
+    if not widened and not works:
+        unused = _barred(fleet, peer, story, unused) or unused
     live = fleet.peers.get(peer)
     standing = live.standing if live else Standing.UNKNOWN
+    if unused:
+        return unused if standing in THERE or not held else f"{story.to} is {standing.lower()}; {unused}"
     if standing in THERE:
         # What was tried once is tried on, over a channel that was given up as well.
         return f"it is tried{again} until it is" if works or again else f"no channel to {story.to} works now; {LATER}"
@@ -49,16 +53,17 @@ def under_way(fleet: Fleet, peer: str, msg_id: str, now: Moment) -> tuple[TryLin
     return tuple(TryLine(channel, FLYING, ms, at=now.wall_ms - round(ms)) for channel, ms in ages)
 
 
-def _barred(fleet: Fleet, peer: str, story: Story) -> str:
-    """Whether other channels would work, which a message of this kind may not use."""
+def _barred(fleet: Fleet, peer: str, story: Story, held: str) -> str:
+    """Whether other channels would work, which a message of this kind may not use; after what is `held` back."""
     others = choose(fleet, peer, story.kind, widened=True)
     if not others:
         return ""
-    named = " and ".join((", ".join(others[:-1]), others[-1])) if others[1:] else str(others[0])
     does = "do" if others[1:] else "does"
     command = f"`fleet resend {story.id} --any`" if story.id else "`--any`"
+    if held:
+        return f"{held}, and {command} would use {listed(others)}"
     return (
-        f"no channel that {_one(story.kind)} may use works now: {named} {does}; "
+        f"no channel that {_one(story.kind)} may use works now: {listed(others)} {does}; "
         f"{command} would use {'them' if others[1:] else 'it'}"
     )
 

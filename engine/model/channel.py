@@ -4,6 +4,7 @@
 tie-break of the cascade; the class is the first thing the cascade orders by after health.
 """
 
+from collections.abc import Sequence
 from enum import IntEnum, StrEnum
 
 import msgspec
@@ -75,6 +76,19 @@ CHANNELS: dict[Channel, ChannelSpec] = {
 NODE_ABSENT = "nobody at its socket"
 # What is said of a peer that answered, and opened nothing of what it was sent: it does not know us, or not any more.
 SPURNED = "it refused what it got"
+
+
+def kept_out(held: Sequence[Channel], name: str) -> str:
+    """What is said where a person holds back the channels to the peer `name`, and how one is let back in."""
+    named, are = listed(held), "is" if len(held) == 1 else "are"
+    which = "it" if len(held) == 1 else held[0]
+    return f"{named} {are} held back by you; `fleet hold {name} {held[0]} --off` releases {which}"
+
+
+def listed(channels: Sequence[Channel]) -> str:
+    """Their names: `nats, http and relay`."""
+    *others, last = channels
+    return f"{', '.join(others)} and {last}" if others else str(last)
 
 
 class ChannelState(StrEnum):

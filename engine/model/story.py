@@ -46,7 +46,8 @@ def as_ended(tries: Iterable[TryLine]) -> tuple[TryLine, ...]:
 class Story(msgspec.Struct, frozen=True):
     """A message of ours: where it is on the ladder, over which channel that was proved, what was tried. `to`: the
     name. `reason`: why it is not further. `at`, `expires_at`: wall milliseconds (0: never). `story`: one sentence.
-    `session`: the one it names there. `group`: what it was sent together with."""
+    `session`: the one it names there. `group`: what it was sent together with. `waits`: half a sentence on why it is
+    not on its host yet and what becomes of it; empty where it is settled."""
 
     id: str
     to: str
@@ -60,6 +61,7 @@ class Story(msgspec.Struct, frozen=True):
     story: str = ""
     session: str = ""
     group: str = ""
+    waits: str = ""
 
 
 class Group(msgspec.Struct, frozen=True):

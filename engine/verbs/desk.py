@@ -353,7 +353,7 @@ def _begun(fleet: Fleet, msg_id: str, member: Member, envelope: Envelope) -> Sto
 def _told(fleet: Fleet, story: Story, node: str) -> Story:
     """The story with its sentence. `node`: the recipient's id; empty for who is not in the roster any more."""
     why = waits(fleet, node, story) if story.rung is Rung.ACCEPTED else ""
-    return msgspec.structs.replace(story, story=tell(story, why))
+    return msgspec.structs.replace(story, story=tell(story, why), waits=why)
 
 
 def _settled(rung: Rung, wanted: Rung) -> bool:

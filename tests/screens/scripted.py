@@ -132,6 +132,7 @@ class Scripted:
                 ends,
                 said,
                 group=group,
+                waits="it is tried again until it is" if line.rung is Rung.ACCEPTED else "",
             )
         rung = self.rungs.get(msg_id, Rung.ACCEPTED)
         tries = (tried(N, OK, 2.4),) if rung is not Rung.ACCEPTED else ()

@@ -6,12 +6,31 @@ from itertools import combinations
 import pytest
 from msgspec.structs import replace
 
+from engine.model.channel import ChannelHealth
+from engine.model.peer import Standing
 from engine.model.roster import Role
 from screens.chart import Drawing, Seen, alone, cards, edge, shown_members
 from screens.chart_groups import folded, groups
 from screens.spans import width, words
 from screens.widgets.chart_view import neighbour
-from tests.screens.golden import BROKEN, EMPTY, LARGE, NOW, SMALL, Fleet, fleet, large, member, peer, plan, ways
+from tests.screens.golden import (
+    ABSENT,
+    BROKEN,
+    EMPTY,
+    LARGE,
+    NOW,
+    SMALL,
+    UNKNOWN,
+    B,
+    Fleet,
+    fleet,
+    health,
+    large,
+    member,
+    peer,
+    plan,
+    ways,
+)
 
 SIZES = [30, 45, 58, 76, 78, 120, 160]
 
@@ -63,6 +82,21 @@ def test_edges_say_what_was_measured() -> None:
         "pi": "╎ no channel yet",
         "mac1": "this node",
     }
+
+
+@pytest.mark.parametrize(
+    ("known", "standing", "told"),
+    [
+        ({"nats": health(held=True), "http": health(B, reason="refused")}, Standing.ALIVE, "╎ held by you"),
+        ({"relay": health(ABSENT), "nats": health(UNKNOWN, ok_at=1.0)}, Standing.ALIVE, "╎ no way now"),
+        ({"relay": health(ms=(6.0,))}, Standing.ALIVE, "relay 6 ms"),
+        ({"relay": health(ms=(6.0,))}, Standing.STALE, "╎ relay, unproved"),
+    ],
+)
+def test_edges_say_what_was_not_measured(known: dict[str, ChannelHealth], standing: Standing, told: str) -> None:
+    """A person's hold, a way that was there, and a relay that alone has answered are told apart."""
+    value = fleet([(member("pi"), peer("pi", standing), ways(**known))])
+    assert edge(Seen(value, NOW), "id-pi")[0] == told
 
 
 def test_the_chief_is_on_top_wherever_we_are() -> None:

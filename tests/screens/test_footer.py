@@ -89,7 +89,7 @@ EFFECTS: dict[str, Callable[[FleetApp], bool]] = {
     "peers.revoke": on_top(Confirm),
     "peers.wake": on_top(Confirm),
     "messages.follow": follows,
-    "messages.resend": lambda app: bool(asked(app, "resend")) and "under the same id" in said(app),
+    "messages.resend": lambda app: bool(asked(app, "resend")) and "it is tried again until it is" in said(app),
 }
 # Where the cursor has to be for a key to have something to work on.
 WAYS = {"messages.resend": ("down", "down")}

@@ -33,6 +33,7 @@ async def test_follow_pause_and_new_messages() -> None:
         await settle(pilot)
         assert screen.item() == held
         assert screen.pages.newer == 1
+        assert words(screen.summary()).startswith("paused, 1 newer: f follows"), "where the panel is folded"
         await press(pilot, "f")
         assert screen.main().cursor == 0
         assert screen.main().key == "01KASE0000000000000NEW0008"

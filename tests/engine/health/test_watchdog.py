@@ -152,6 +152,12 @@ def test_a_message_that_does_not_leave() -> None:
     assert told(script, 60) == ["+queue.stuck"]
     (seen,) = script.fleet.watch.suspicions.values()
     assert seen.finding.detail.startswith("1 for B, the oldest"), "a RUNG is nobody's message"
+    for channel in (Channel.NATS, Channel.HTTP):
+        script.fleet = with_health(script.fleet, "B", channel, held=True)
+    beating(script, 70)
+    assert told(script, 70) == ["+queue.stuck"]
+    (seen,) = script.fleet.watch.suspicions.values()
+    assert seen.finding.detail.endswith("nats and http are held back by you; `fleet hold B nats --off` releases nats")
     moving = Script(stuck, watchdog.step)
     for at in range(0, 200, 10):
         lane = Lane(Lane().open.set((1, 7 + at), waiting))

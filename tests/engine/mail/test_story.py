@@ -115,6 +115,23 @@ def test_other_channels_work_and_it_may_not_use_them() -> None:
     )
 
 
+def test_what_a_person_holds_back_is_named() -> None:
+    """Where channels work and are held, that is why it waits; `--any` is named where it would use something else."""
+    value = fleet("A", "berlin", up=(P1, P2, Channel.SSH))
+    for channel in (P1, P2):
+        value = with_health(value, "berlin", channel, held=True)
+    held = "nats and http are held back by you; `fleet hold berlin nats --off` releases nats"
+    assert waits(value, "berlin", story(Rung.ACCEPTED)) == f"{held}, and `fleet resend m1 --any` would use ssh"
+    value = with_health(value, "berlin", Channel.SSH, state=ChannelState.BROKEN)
+    assert waits(value, "berlin", story(Rung.ACCEPTED)) == held
+    assert waits(value, "berlin", story(Rung.ACCEPTED, TryLine(P1, "lost", 1.0))) == held
+    value = with_health(value, "berlin", P1, state=ChannelState.BROKEN)
+    one = "http is held back by you; `fleet hold berlin http --off` releases it"
+    assert waits(value, "berlin", story(Rung.ACCEPTED)) == one
+    value = with_health(value, "berlin", P2, held=False)
+    assert waits(value, "berlin", story(Rung.ACCEPTED)) == "it is tried until it is"
+
+
 def test_the_one_channel_it_may_use_is_not_set_up() -> None:
     """A message that may go one way only says what stands in that way."""
     value = fleet("A", "berlin")

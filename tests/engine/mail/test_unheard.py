@@ -4,12 +4,13 @@ import pytest
 from msgspec.structs import replace
 
 from engine.effects import Notify, Publish
+from engine.model.channel import Channel, ChannelState
 from engine.model.envelope import Kind
 from engine.model.finding import ALERT_WAITS, Severity
 from engine.model.packets import Note
 from engine.model.roster import Roster
 from engine.signals import Posted, Rang, RosterMade, Signal, Told
-from tests.engine.script import EPOCH, Script, fleet, letter, receipt, roster
+from tests.engine.script import EPOCH, Script, fleet, letter, receipt, roster, with_health
 
 SHOWN = Told("B", "the desktop was told")
 UNSAID = "tell gone mail.alert_waits"
@@ -64,6 +65,19 @@ def test_the_finding_says_how_it_was_told() -> None:
     assert "fleet resend m1 --any" in found.next_step
     script.hear(SHOWN)
     assert script.fleet.findings[ALERT_WAITS, "B"] == replace(found, detail=f"{found.detail}; {SHOWN.how}")
+
+
+def test_the_finding_names_what_a_person_holds_back() -> None:
+    """`--any` passes no hold: it is not told as a way where it would change nothing."""
+    value = with_health(fleet("A", "B", up=(Channel.NATS,)), "B", Channel.NATS, held=True)
+    script = Script(value)
+    script.hear(Posted(letter("m1", kind=Kind.ALERT), 1))
+    assert script.fleet.findings[ALERT_WAITS, "B"].next_step == (
+        "`fleet why m1`; nats is held back by you; `fleet hold B nats --off` releases it"
+    )
+    script = Script(with_health(value, "B", Channel.SSH, state=ChannelState.HEALTHY))
+    script.hear(Posted(letter("m1", kind=Kind.ALERT), 1))
+    assert "`fleet resend m1 --any` lets it go any way" in script.fleet.findings[ALERT_WAITS, "B"].next_step
 
 
 def test_an_alert_within_the_minute_is_found_again() -> None:
