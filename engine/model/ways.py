@@ -26,6 +26,8 @@ Argument = Annotated[str, msgspec.Meta(max_length=1_024, pattern=rf"^{_SIGN}]*\Z
 # Our keys may write in many places of another's machine: a member can name none but a folder made for this.
 Seeds = Annotated[str, msgspec.Meta(max_length=1_024, pattern=rf"^(?:/{_SIGN}]*/seed-in)?\Z")]
 SessionName = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[\w.@-]+\Z")]
+# One word: which there are, a later version may know better.
+State = Annotated[str, msgspec.Meta(max_length=16, pattern=r"^[a-z_]+\Z")]
 
 
 class SshWay(msgspec.Struct, frozen=True):
@@ -58,7 +60,7 @@ class Seat(msgspec.Struct, frozen=True):
     """A session that lets itself be typed into (P8). `state`: idle, busy, asking or unknown, as last seen."""
 
     session: SessionName
-    state: str = "unknown"
+    state: State = "unknown"
 
 
 class Ways(msgspec.Struct, frozen=True):
@@ -76,7 +78,7 @@ NO_WAYS = Ways()
 def armed(channel: Channel, ways: Ways) -> str:
     """What is known of a channel that is never tried without a message, before its first."""
     if channel is Channel.WOL:
-        return f"armed: {', '.join(nic.mac for nic in ways.nics)}"
+        return f"`fleet wake` would call {', '.join(nic.mac for nic in ways.nics)}"
     if channel is Channel.TEXT:
         states = ", ".join(seat.state for seat in ways.seats)
         return f"{len(ways.seats)} session{'s' if len(ways.seats) != 1 else ''} opted in: {states or 'none'}"

@@ -1,5 +1,6 @@
 """Packets: what is asked for several times is read once, and what does not fit is refused each time."""
 
+import msgspec
 import pytest
 
 from engine.errors import FleetError
@@ -27,3 +28,17 @@ def test_what_does_not_fit_is_refused_each_time(body: bytes) -> None:
     for _ in range(2):
         with pytest.raises(FleetError, match="Packet does not fit"):
             unpack(Kind.RECEIPT, body)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"ways": {"seats": [{"session": "work", "state": "x" * 640_000}]}},
+        {"ways": {"seats": [{"session": "work", "state": "idle\n"}]}},
+        {"prekey": [1, bytes(640_000)]},
+    ],
+)
+def test_no_part_of_a_heartbeat_is_without_end(said: dict[str, object]) -> None:
+    """Every peer keeps it and shows it: a session's state is one word, a key has a key's size."""
+    with pytest.raises(FleetError, match="Packet does not fit"):
+        unpack(Kind.HEARTBEAT, msgspec.msgpack.encode({"sent_ms": 1, "version": "1", **said}))
