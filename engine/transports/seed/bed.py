@@ -48,6 +48,8 @@ _SEED = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}\.seed", re.ASCII)
 _WRITTEN = re.compile(rf"({_SEED.pattern}|{voucher.NAME})\{PART}", re.ASCII)
 # What we call a thing that was refused: when that was, in nanoseconds.
 _ASIDE = re.compile(r"\d{20}", re.ASCII)
+# What opening says of a link, of a socket or a device without a driver, of a folder, of what is somebody else's.
+_NO_SEED = (errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EISDIR, errno.EACCES, errno.EPERM)
 # The seed folder cannot be used.
 UNUSABLE = "node.seeds"
 
@@ -86,6 +88,7 @@ class Seedbed:
                     async for _ in watched(self.folder, lambda name: not name.endswith(PART)):
                         while await self._gather(arrived):
                             pass
+                        self._well()
                 except OSError as error:
                     self._ails(error.strerror or str(error))
             await asyncio.sleep(AGAIN_S)
@@ -97,11 +100,14 @@ class Seedbed:
         except OSError as error:
             self._ails(error.strerror or str(error))
             return False
+        return True
+
+    def _well(self) -> None:
+        """All that lay there was taken: whatever was wrong is over."""
         if self._trouble:
             log.info("the seed folder can be used again")
             self._post(Found(_finding(self.folder, self._trouble), present=False))
             self._trouble = ""
-        return True
 
     def _ails(self, why: str) -> None:
         """Told once, however often it is met."""
@@ -111,10 +117,12 @@ class Seedbed:
             self._post(Found(_finding(self.folder, why)))
 
     async def _gather(self, arrived: Arrivals) -> bool:
-        """Take what is finished; whether to look again."""
+        """Take what is finished; whether to look again. Raises `OSError` where one could not be read now: it stays,
+        and the others are taken."""
         names, foreign = await asyncio.to_thread(_look, self.folder)
         for name in foreign:
             await self._put_aside(name, "foreign")
+        stays: OSError | None = None
         for name in names[:AT_ONCE]:
             try:
                 data = await asyncio.to_thread(_read, self.folder, name)
@@ -123,10 +131,15 @@ class Seedbed:
             except _Foreign as error:
                 await self._put_aside(name, str(error))
                 continue
+            except OSError as error:
+                stays = error
+                continue
             if not arrived(data, Channel.SEED, None):
                 await asyncio.sleep(BUSY_S)
                 return True
             _unlinked(self.folder, name)
+        if stays is not None:
+            raise stays
         return len(names) > AT_ONCE
 
     async def _put_aside(self, name: str, why: str) -> None:
@@ -214,15 +227,16 @@ def _unlinked(folder: Path, name: str) -> None:
 
 
 def _read(folder: Path, name: str) -> bytes:
-    """A finished seed. Raises `_Foreign` for what is no plain file of this user's, or larger than a delivery."""
+    """A finished seed. Raises `_Foreign` for what is no plain file of this user's, or larger than a delivery, and
+    `OSError` where that cannot be told now: nobody's seed is foreign because this node has no descriptor left."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with _opened(folder) as bed:
         try:
             file = os.open(name, flags, dir_fd=bed)
-        except FileNotFoundError:
-            raise
-        except OSError:
-            raise _Foreign("foreign") from None  # ELOOP: a link; ENXIO: a socket
+        except OSError as error:
+            if error.errno not in _NO_SEED:
+                raise
+            raise _Foreign("foreign") from None
     try:
         found = os.fstat(file)
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid():

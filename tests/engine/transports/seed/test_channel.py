@@ -1,6 +1,7 @@
 """P4: what may lie in a seed folder, what is taken from it, and what a machine says that cannot keep a file."""
 
 import asyncio
+import errno
 import os
 import shutil
 import socket
@@ -203,6 +204,51 @@ async def test_while_the_node_is_busy_seeds_wait(bed: Bed) -> None:
     await bed.inbox.asked.wait()
     bed.inbox.busy = False
     assert [await bed.inbox.came.get() for _ in left] == [b"0", b"1", b"2"]
+
+
+async def test_a_seed_that_cannot_be_read_now_is_not_foreign(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Out of descriptors: it stays and is taken when there are some, the one behind it at once; the trouble is told."""
+    made = Bed(home)
+    made.folder.mkdir()
+    first, _ = made.leave(b"first"), made.leave(b"second")
+    usual, short = folder._read, True
+
+    def read(where: Path, name: str) -> bytes:
+        if short and name == first.name:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return usual(where, name)
+
+    monkeypatch.setattr(folder, "_read", read)
+    monkeypatch.setattr(folder, "AGAIN_S", LOOK_S)
+    await made.bed.open(made.inbox)
+    assert await made.inbox.came.get() == b"second"
+    assert isinstance(told := await made.signals.get(), Found)
+    assert told.present
+    short = False
+    assert await made.inbox.came.get() == b"first"
+    assert isinstance(over := await made.signals.get(), Found)
+    assert not over.present
+    await made.bed.close()
+
+
+def test_what_opening_says_of_a_seed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link is foreign; that nothing can be opened now says nothing of the seed."""
+    made = Bed(home)
+    made.folder.mkdir()
+    seed, link = made.leave(b"seed"), made.folder / made.name()
+    link.symlink_to(seed)
+    with pytest.raises(folder._Foreign):
+        folder._read(made.folder, link.name)
+    usual = os.open
+
+    def opened(name: str, flags: int, *, dir_fd: int | None = None) -> int:
+        if name == seed.name:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return usual(name, flags, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", opened)
+    with pytest.raises(OSError, match="open files"):
+        folder._read(made.folder, seed.name)
 
 
 async def test_a_folder_that_was_taken_away_is_made_again(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
