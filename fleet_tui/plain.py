@@ -179,7 +179,8 @@ def _channel(peer: str, name: str, cell: dict[str, Any]) -> tuple[str, ...]:
 
 def check(answers: dict[str, dict[str, Any]]) -> Iterator[str]:
     """`fleet check`: how each round trip ended."""
-    yield from table((_checked(name, one) for name, one in answers.items()), ("channel", "state", "answer", "", "why"))
+    head = ("channel", "state", "answer", "", "why")
+    yield from table((_checked(name, one) for name, one in answers.items()), head, width)
 
 
 def _checked(name: str, one: dict[str, Any]) -> tuple[str, ...]:
@@ -288,7 +289,7 @@ def suggestions(found: Sequence[dict[str, Any]]) -> Iterator[str]:
         yield "To bring one in: `fleet invite` prints a code, `ssh HOST fleet join CODE` uses it there."
 
 
-def tunnels(kept: Sequence[dict[str, Any]]) -> Iterator[str]:
+def tunnels(kept: Sequence[dict[str, Any]], width: int = 0) -> Iterator[str]:
     """`fleet tunnel list`: a row each."""
     if not kept:
         yield "No tunnel is kept. `fleet tunnel add PEER` keeps one."
@@ -304,7 +305,7 @@ def tunnels(kept: Sequence[dict[str, Any]]) -> Iterator[str]:
         )
         for one in kept
     )
-    yield from table(rows, ("peer", "state", "since", "through", "near end", "why"))
+    yield from table(rows, ("peer", "state", "since", "through", "near end", "why"), width)
 
 
 def _near(one: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from engine.model.channel import Channel
+from engine.model.channel import CHANNELS, Channel
 from engine.model.envelope import KINDS, TTL_LIMIT_S, WAITABLE, Kind, Rung
 from engine.model.repair import Action
 from engine.model.roster import Role
@@ -105,12 +105,18 @@ def words(of: Any) -> list[str]:
     return [word.value for word in of]
 
 
+def channel(text: str) -> str:
+    """A channel by its word or its number: `nats`, `P1`, `p1`."""
+    word = text.lower()
+    return next((one.value for one, spec in CHANNELS.items() if word == f"p{spec.number}"), word)
+
+
 PUBLIC = [kind.value for kind in Kind if KINDS[kind].public]
 PEER = arg("peer", metavar="PEER", help="a member by name or id")
 YES = arg("-y", "--yes", action="store_true", help="do not ask first")
 LIMIT = arg("-n", "--limit", type=count, metavar="N", help="at most so many, the newest (default 50; with --json all)")
 FOLLOW = arg("-f", "--follow", action="store_true", help="go on with what comes, until ctrl+c")
-CHANNEL = {"choices": words(Channel), "metavar": "CHANNEL"}
+CHANNEL = {"type": channel, "choices": words(Channel), "metavar": "CHANNEL"}
 
 VERBS: tuple[Verb, ...] = (
     Verb(
@@ -255,7 +261,12 @@ VERBS: tuple[Verb, ...] = (
         looks="`fleet text list` looks",
     ),
     Verb("channels", "ways:channels", "every channel to every peer", (arg("peer", nargs="?", metavar="PEER"),)),
-    Verb("check", "ways:check", "a round trip to a peer on every channel, now", (PEER,)),
+    Verb(
+        "check",
+        "ways:check",
+        "a round trip to a peer on every channel, now",
+        (PEER, arg("channel", nargs="?", help="show this one", **CHANNEL)),
+    ),
     Verb("probe", "ways:probe", "ask for a probe", (PEER, arg("channel", nargs="?", **CHANNEL)), changes=True),
     Verb(
         "hold",

@@ -103,7 +103,7 @@ class ChannelRows(Rows):
         name, each, after = self._wide(size)
         shown = self.shown(size)
         parts: list[Span] = [(cell("  peer", name), "dim")]
-        parts += [(cell(f"P{CHANNELS[one].number} {one}" if each > 9 else str(one), each), "dim") for one in shown]
+        parts += [(cell(f"P{CHANNELS[one].number} {one}" if each > 8 else str(one), each), "dim") for one in shown]
         parts.append(("next goes by" if after else self._left_out(size), "faint"))
         return fit(parts, size)
 

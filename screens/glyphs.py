@@ -55,6 +55,7 @@ OUTCOME: dict[str, Look] = {
     Verdict.REFUSED: Look("✗", "refused", "bad"),
     Verdict.LOST: Look("✗", "no answer", "bad"),
     Verdict.BARRED: Look("–", "barred", "dim"),
+    "untried": Look("–", "not tried", "dim"),
     FLYING: Look("▸", "on its way", "heal"),
 }
 

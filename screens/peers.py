@@ -252,4 +252,4 @@ def _unwakable(fleet: Fleet, peer: str) -> str:
         return "it is awake: it was heard a moment ago"
     ways = fleet.ways_of(peer)
     known = ways.nics or (ways.ssh and ways.ssh.start)
-    return "" if known else "no network card of its is known"
+    return "" if known else "it told of no network card"

@@ -73,7 +73,8 @@ def _look(fleet: Fleet, peer: str, channel: Channel, now: Moment) -> Step:
         health = msgspec.structs.replace(health, owed_at=None, tried_at=now.mono)
         live = fleet.peers.get(peer)
         if live is not None and live.standing in THERE:
-            return fail(fleet, peer, channel, health, now, f"no receipt came back through {_THROUGH[channel]}", False)
+            why = f"{_THROUGH[channel]} took it; no receipt says it came"
+            return fail(fleet, peer, channel, health, now, why, False)
         return put(fleet, peer, channel, health), []
     if now.mono < _due(fleet, peer, channel):
         return fleet, []

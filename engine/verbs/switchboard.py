@@ -54,7 +54,7 @@ class Switchboard:
             return {"state": str(ChannelState.ABSENT), "outcome": "barred", "ms": None, "reason": reason}
         if not CHANNELS[channel].probed:
             # Nobody is woken, typed at or billed by a look.
-            return _told(fleet, node, channel, "barred", None)
+            return _told(fleet, node, channel, UNTRIED, None)
         return await self._round_trip(node, channel)
 
     async def _round_trip(self, node: str, channel: Channel) -> dict[str, Any]:
@@ -85,6 +85,8 @@ class Switchboard:
 
 # The try itself has the channel's budget; its end has to be heard too.
 GRACE_S = 0.5
+# The word for what a check leaves alone.
+UNTRIED = "untried"
 UNPROVED = {Verdict.LANDED: "taken; the peer has not said yet that it came", Verdict.LOST: "no answer"}
 
 

@@ -7,6 +7,7 @@ A tunnel is two ports on our loopback that end at the peer's own port and its br
 stood beside us. While it is up the peer is called there first (`engine.membership.detour`); nothing is trusted by it.
 A broker that already has a route to that peer finds a second to be one too many, and never calls there again: so while
 P1 is broken the tunnel's is taken from its routes and put back.
+One that cannot be opened is a finding about its peer until it stands.
 Which tunnels there are is kept in the home and begun anew with the node; ports are the system's choice each time.
 """
 
@@ -86,8 +87,8 @@ class Tunnels:
         await self._lines.close()
 
     async def add(self, peer: str, ssh: str = "") -> TunnelLine:
-        """Keep a tunnel to a peer from now on; how it is shows in `lines`. Raises `FleetError`: `unknown.recipient`,
-        `usage.host`, `tunnel.kept`."""
+        """Keep a tunnel to a peer from now on; how it is shows in `lines`, and at once where nothing tells how to open
+        it. Raises `FleetError`: `unknown.recipient`, `usage.host`, `tunnel.kept`."""
         member = recipients(self._loop.fleet, peer)[0]
         if ssh and not callable_host(ssh):
             step = "name it as you would to ssh: HOST or USER@HOST"
@@ -104,6 +105,7 @@ class Tunnels:
         await self._end(node)
         del self._wanted[node]
         self._state.pop(node, None)
+        self._loop.post(Found(_shut(node), present=False))
 
     def lines(self) -> list[TunnelLine]:
         """Every tunnel and how it is, by the peer's name."""
@@ -129,8 +131,14 @@ class Tunnels:
 
     def _begin(self, one: Wanted) -> None:
         self._wanted[one.peer] = one
-        self._turned(one.peer, OPENING)
+        why = self._why_not(one)
+        self._turned(one.peer, RETRYING if why else OPENING, why)
         self._keepers[one.peer] = asyncio.get_running_loop().create_task(self._kept(one))
+
+    def _why_not(self, one: Wanted) -> str:
+        """Why it cannot be opened now, as far as that is known without trying."""
+        there = target(self._loop.fleet, one.peer)
+        return "" if one.ssh or there is None else self._lines.why_not(there) or ""
 
     async def _end(self, node: str) -> None:
         keeper = self._keepers.pop(node, None)
@@ -206,6 +214,8 @@ class Tunnels:
         self._state[node] = TunnelLine(node, ssh, state, since_ms, reason, *ports)
         if near:
             self._loop.post(Detoured(node, near))
+        if state != OPENING and (known is None or (known.state, known.reason) != (state, reason)):
+            self._loop.post(Found(_shut(node, reason), present=state != UP))
 
     def _line(self, node: str) -> TunnelLine:
         return msgspec.structs.replace(self._state[node], peer=self._loop.fleet.name_of(node))
@@ -241,6 +251,17 @@ def _near(fleet: Fleet, node: str, near: dict[int, int]) -> Address:
     told = fleet.addresses_of(node)
     http, nats = (next((port for at in told if (port := getattr(at, name))), 0) for name in ("http", "nats"))
     return Address(LOOPBACK, http=near.get(http, 0), nats=near.get(nats, 0))
+
+
+def _shut(node: str, why: str = "") -> Finding:
+    return Finding(
+        "tunnels.shut",
+        "The tunnel to it cannot be opened",
+        Severity.LOW,
+        f"{why}; it is tried again and again",
+        subject=node,
+        next_step="`fleet tunnel list` tells how it is; `fleet tunnel add PEER --ssh HOST` names another way",
+    )
 
 
 def _unreadable(path: Path, error: Exception) -> Finding:

@@ -33,15 +33,18 @@ def tunnel(call: Call) -> int:
     args = call.args
     if args.what == "list":
         kept = call.node.get("/tunnels")
-        call.show(kept, plain.tunnels(kept))
+        call.show(kept, plain.tunnels(kept, call.width))
         return 0
     if not args.peer:
         step = f"`fleet tunnel {args.what} PEER`"
         raise FleetError("usage.peer", "To which peer?", "no name is given", step, Fault.THEIRS)
     if args.what == "add":
         line = call.node.post("/tunnels", {"name": args.peer, "ssh": args.ssh})
-        call.show(line, [*plain.tunnels([line]), "", "`fleet tunnel list` shows when it is up."])
+        how = f"It cannot open yet: {line['reason']}. It is tried on and on; " if line["reason"] else ""
+        step = "`--ssh HOST` names a host as ssh knows it; " if how and not args.ssh else ""
+        said = plain.folded(f"{how}{step}`fleet tunnel list` shows when it is up.", call.width)
+        call.show(line, [*plain.tunnels([line], call.width), "", *said])
     else:
         kept = call.node.post("/tunnels/remove", {"name": args.peer})
-        call.show(kept, [f"No tunnel to {args.peer} is kept.", "", *plain.tunnels(kept)])
+        call.show(kept, [f"No tunnel to {args.peer} is kept.", "", *plain.tunnels(kept, call.width)])
     return 0

@@ -14,9 +14,11 @@ def channels(call: Call) -> int:
 
 
 def check(call: Call) -> int:
-    """A round trip on every channel; 1 when none came back."""
-    answers = call.node.post("/check", {"name": call.args.peer}, CHECK_S)
-    call.show(answers, plain.check(answers))
+    """A round trip on every channel, or what came of one of them; 1 when none came back."""
+    only = call.args.channel
+    asked = call.node.post("/check", {"name": call.args.peer}, CHECK_S)
+    answers = {name: one for name, one in asked.items() if only in (None, name)}
+    call.show(answers, plain.check(answers, call.width))
     return 0 if any(one["outcome"] == "confirmed" for one in answers.values()) else 1
 
 

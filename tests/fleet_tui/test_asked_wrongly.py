@@ -14,7 +14,7 @@ from engine.daemon.lock import await_end, holder
 from engine.membership.invite import make
 from engine.security.identity import Identity
 from fleet_tui.call import Call
-from fleet_tui.cli import DEFAULTS, main
+from fleet_tui.cli import DEFAULTS, main, parser
 from fleet_tui.commands import node
 
 DEMOS = [("--script", "--nodes", "2"), ("--script", "--nodes", "99"), ("--drill", "--nodes", "2"), ("--nodes", "0")]
@@ -46,6 +46,15 @@ def test_a_code_is_read_as_a_screen_shows_it(home: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(node, "ensure", read.append)
     assert main(["--home", str(home), "join", "-"]) == 3
     assert (len(read), typed.read()) == (1, "more\n")
+
+
+def test_a_channel_has_a_number_and_a_name() -> None:
+    """Wherever one is named: as the pages and the log say it, in any case."""
+    for said in ("hold b {}", "check b {}", "probe b {}", "send b hi --via {}", "repair b --channel {}"):
+        for word in ("P2", "p2", "http", "HTTP"):
+            args = parser().parse_args(said.format(word).split(), Namespace(**DEFAULTS))
+            assert "http" in vars(args).values(), (said, word)
+    assert main(["hold", "b", "P9"]) == 2
 
 
 @pytest.mark.slow

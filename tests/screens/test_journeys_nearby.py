@@ -63,7 +63,7 @@ async def test_a_machine_that_does_not_wake_is_an_error_with_its_reason() -> Non
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("mac1", "it is awake"), ("studio", "it is awake"), ("pi", "no network card of its is known")],
+    [("mac1", "it is awake"), ("studio", "it is awake"), ("pi", "it told of no network card")],
 )
 async def test_who_cannot_be_woken(name: str, reason: str) -> None:
     """The node itself, one that is there, one without a card: said, and nothing is asked."""

@@ -55,7 +55,7 @@ class SshLines:
         if not self._config.enabled:
             return "ssh is switched off here"
         if way is None or not way.host_keys:
-            return "no sshd of its is known"
+            return "it told of no sshd"
         if not _places(target, way):
             return "no address known"
         if self._is_refused(target.id, way):

@@ -57,9 +57,9 @@ def test_what_was_never_tried_says_what_it_would_go_by() -> None:
     value = replace(value, peers=value.peers.set("B", replace(value.peers["B"], beat=beat)))
     script = Script(value)
     for said, reason, state in (
-        (None, "armed: 02:00:00:00:00:01", ChannelState.UNKNOWN),
+        (None, "`fleet wake` would call 02:00:00:00:00:01", ChannelState.UNKNOWN),
         ("no MAC known", "no MAC known", ChannelState.ABSENT),
-        (None, "armed: 02:00:00:00:00:01", ChannelState.UNKNOWN),
+        (None, "`fleet wake` would call 02:00:00:00:00:01", ChannelState.UNKNOWN),
     ):
         script.hear(Readied("B", {Channel.WOL: said}))
         health = script.fleet.health("B", Channel.WOL)

@@ -58,7 +58,7 @@ def test_it_is_not_new_for_long(ago_ms: int) -> None:
 def test_what_it_announces_is_unknown_until_it_was_looked_at() -> None:
     """Before its first word nothing was known of its sshd; that this was so is no reason any more."""
     script = Script(fleet("A", "B", up=()), health.step)
-    script.hear(Readied("B", {SSH: "no sshd of its is known"}))
+    script.hear(Readied("B", {SSH: "it told of no sshd"}))
     assert script.fleet.health("B", SSH).state is ChannelState.ABSENT
     beat = Heartbeat(1, "1", ways=Ways(ssh=SshWay("ann", 22, ("ssh-ed25519 AAAA",))))
     script.hear(Arrived((Parcel(letter("h", "A", "B", kind=Kind.HEARTBEAT, seq=1, body=pack(beat))),), NATS))

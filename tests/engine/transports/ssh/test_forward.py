@@ -109,7 +109,7 @@ async def test_why_there_is_none(server: Sshd, echo: int, tmp_path: Path, monkey
     own, far = server.config, [(LOOPBACK, echo)]
     with pytest.raises(ConnectionError, match="its host key is not in known_hosts: run `ssh shelf` once"):
         await opened(SshLines(own), own, there(server), "shelf", far)
-    with pytest.raises(ConnectionError, match="no sshd of its is known"):
+    with pytest.raises(ConnectionError, match="it told of no sshd"):
         await opened(SshLines(own), own, Target("B", (), b""), "", far)
     off = msgspec.structs.replace(own, enabled=False)
     with pytest.raises(ConnectionError, match="ssh is switched off here"):
