@@ -177,7 +177,7 @@ def _channel(peer: str, name: str, cell: dict[str, Any]) -> tuple[str, ...]:
     return peer, name, word, round_trip, str(cell["fails"]), cell["reason"]
 
 
-def check(answers: dict[str, dict[str, Any]]) -> Iterator[str]:
+def check(answers: dict[str, dict[str, Any]], width: int = 0) -> Iterator[str]:
     """`fleet check`: how each round trip ended."""
     head = ("channel", "state", "answer", "", "why")
     yield from table((_checked(name, one) for name, one in answers.items()), head, width)
