@@ -109,7 +109,6 @@ class Repair(msgspec.Struct, frozen=True):
     why: str = ""
     action: Action | None = None
     ask: str = ""
-    charged: float = 0.0
     steps: tuple[Step, ...] = ()
     held_until: float = 0.0
     plan: tuple[Command, ...] = ()
@@ -117,6 +116,7 @@ class Repair(msgspec.Struct, frozen=True):
     by: str = ""
     ours: bool = False
     quiet: bool = False
+    charged: float = 0.0
 
 
 class Breaks(msgspec.Struct, frozen=True):
