@@ -12,7 +12,7 @@ from engine import signals as s
 from engine.doctor import step as doctor
 from engine.effects import Effect, Raise, Save
 from engine.evidence import refusals
-from engine.health import checks, ladder, mend, watchdog
+from engine.health import approval, checks, ladder, mend, watchdog
 from engine.health import step as health
 from engine.mail import climb, epoch, farewell, flood, inbox, outbox, relay, unheard, welcome
 from engine.me import step as me
@@ -26,8 +26,11 @@ Step = Callable[[Fleet, s.Signal, Moment], tuple[Fleet, list[Effect]]]
 
 # In each row the order is a reason: receipts are read before new mail is answered, health before whoever asks it.
 ROOMS: dict[type, tuple[Step, ...]] = {
-    s.Started: (me.step, swim.step, beat.step, health.step, mend.step, outbox.step),
-    s.Rang: (swim.step, beat.step, health.step, ladder.step, mend.step, outbox.step, hops.step, flood.step),
+    s.Started: (me.step, swim.step, beat.step, health.step, mend.step, approval.step, outbox.step),
+    s.Rang: (
+        *(swim.step, beat.step, health.step, ladder.step, mend.step, approval.step),
+        *(outbox.step, hops.step, flood.step),
+    ),
     s.Posted: (outbox.step,),
     s.Loaded: (farewell.step, outbox.step),
     s.Arrived: (epoch.step, swim.step, health.step, outbox.step, inbox.step, beat.step, checks.step),
@@ -62,8 +65,8 @@ ROOMS: dict[type, tuple[Step, ...]] = {
     s.MendWanted: (mend.step,),
     s.MendEnded: (mend.step,),
     s.MendAnswered: (ladder.step,),
-    s.PlanApproved: (ladder.step,),
-    s.PlanRan: (ladder.step,),
+    s.PlanApproved: (approval.step,),
+    s.PlanRan: (approval.step,),
     s.Found: (me.step,),
     s.Measured: (watchdog.step,),
     s.Examined: (doctor.step,),

@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from engine.model.channel import CHANNELS, Channel
-from engine.model.repair import Ran, Repair
+from engine.model.repair import Ran, Repair, digest
 from engine.model.story import Page, Query
 from screens import channel_lines
 from screens import format as say
@@ -182,7 +182,8 @@ class Channels(Room):
         def done(answer: bool | None) -> None:
             if answer:
                 self.desk.note(f"running {say.count(len(repair.plan), 'command')} …", "accent")
-                self.desk.ask(self.app, lambda engine: engine.approve(repair.peer, repair.channel), self._ran)
+                shown = digest(repair.plan)
+                self.desk.ask(self.app, lambda engine: engine.approve(repair.peer, repair.channel, shown), self._ran)
 
         self.app.push_screen(question, done)
 

@@ -95,6 +95,7 @@ ARROWS = {
         "fleet_tui.commands.home",
         "engine.security.keyfile",
     ): "no node is stopped whose key its next start could not read",
+    ("fleet_tui.commands.repair", "engine.security.peercred"): "who says it is the same user, here and in the node",
     ("fleet_tui.commands.members", "engine.membership.invite"): "a code is read before a node is started for it",
     ("fleet_tui", "engine.api.client"): "a command asks the running node over its socket",
     ("fleet_tui.parts", "engine.api.server"): "the process is put together in one place: engine, API, terminal",

@@ -103,20 +103,23 @@ class HoldAsk(msgspec.Struct, frozen=True):
 
 
 class RepairAsk(msgspec.Struct, frozen=True):
-    """`POST /repair`: begin a repair, or take it to this rung. Without a channel: the one in the worst state."""
+    """`POST /repair`: begin a repair, or take it to this rung. Without a channel: the one in the worst state. `by`: who
+    says so; empty for the user of this node."""
 
     name: str
     channel: Channel | None = None
     level: Annotated[int, msgspec.Meta(ge=1, le=4)] = 1
-    by: str = "a person"
+    by: str = ""
 
 
 class ApproveAsk(msgspec.Struct, frozen=True):
-    """`POST /repair/approve`: run the commands of a repair. `name` empty: of this node itself."""
+    """`POST /repair/approve`: run the commands of a repair, if they are those that were shown (`digest`). `name` empty:
+    of this node itself. `by`: who says so; empty for the user of this node."""
 
+    digest: str
     name: str = ""
     channel: Channel | None = None
-    by: str = "a person"
+    by: str = ""
 
 
 class MendAsk(msgspec.Struct, frozen=True):

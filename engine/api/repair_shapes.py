@@ -6,7 +6,7 @@ import msgspec
 
 from engine.model.channel import Channel
 from engine.model.moment import Moment
-from engine.model.repair import Action, Repair, left
+from engine.model.repair import Action, Repair, digest, left
 from engine.state import Fleet
 
 
@@ -28,7 +28,8 @@ class CommandView(msgspec.Struct, frozen=True):
 
 class RepairView(msgspec.Struct, frozen=True):
     """One ladder. `next_s`: seconds to the next rung (null: none follows by itself); `held_s`: seconds until the hour's
-    limit lets it go on; `left`: escalations that remain in this hour for this peer."""
+    limit lets it go on; `left`: escalations that remain in this hour for this peer; `digest`: names the plan as it is
+    shown here, and an approval names it too."""
 
     peer: str
     channel: Channel
@@ -41,6 +42,7 @@ class RepairView(msgspec.Struct, frozen=True):
     left: int
     steps: list[StepView]
     plan: list[CommandView]
+    digest: str
     working: bool
     by: str
 
@@ -65,6 +67,7 @@ def repair(fleet: Fleet, one: Repair, now: Moment) -> RepairView:
         left(fleet.escalations.get(one.peer, ()), now.mono, fleet.config.repair.per_hour),
         [StepView(int(step.level), step.at_ms, step.what, step.outcome) for step in one.steps],
         [CommandView(shlex.join(command.argv), command.does) for command in one.plan],
+        digest(one.plan),
         one.working,
         one.by,
     )

@@ -284,7 +284,7 @@ async def repair(node: Node, request: Request) -> Response:
 async def approve(node: Node, request: Request) -> Response:
     ask = asks.read(await body_of(request), asks.ApproveAsk)
     found = member_id(node.engine.fleet, ask.name) if ask.name else ""
-    return answer(await node.engine.approve(found, ask.channel, ask.by))
+    return answer(await node.engine.approve(found, ask.channel, ask.digest, ask.by))
 
 
 async def mend(node: Node, request: Request) -> Response:
@@ -327,6 +327,7 @@ async def down(node: Node, request: Request) -> Response:
     if not ask.now:
         await node.engine.drain()
     left = {"pid": node.engine.fleet.me.pid, "waiting": node.engine.fleet.mail.waiting}
+    left["plans"] = len(node.engine.fleet.mending.plans)
     return Response(202, body=msgspec.json.encode(left), after=lambda: node.stop(ask.now))
 
 

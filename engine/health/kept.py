@@ -1,4 +1,5 @@
-"""What of repairs outlives a restart: what was under way, how often each was done, and who asked how often.
+"""What of repairs outlives a restart: what was under way, how often each was done, who asked how often, and which
+commands a person had approved.
 
     Fleet --record, with each change--> meta "mending" --restore, at a start--> Fleet
 
@@ -15,7 +16,7 @@ from immutables import Map
 from engine.effects import Save
 from engine.model.moment import Moment
 from engine.model.records import PutMeta
-from engine.model.repair import Action, Asker, Ended, Mending, spent
+from engine.model.repair import Action, Approval, Asker, Ended, Mending, spent
 from engine.state import Fleet
 
 META = "mending"
@@ -33,6 +34,7 @@ class _Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     last: dict[Action, tuple[int, Ended, str]] = {}
     asked: dict[str, _Times] = {}
     escalations: dict[str, _Times] = {}
+    plans: tuple[Approval, ...] = ()
 
 
 _encode, _decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(_Kept).decode
@@ -47,6 +49,7 @@ def record(fleet: Fleet, now: Moment) -> Save:
         {action: (_wall_ms(at, now), ended, note) for action, (at, ended, note) in sorted(mending.last.items())},
         _written(mending.asked, now),
         _written(fleet.escalations, now),
+        mending.plans,
     )
     return Save((PutMeta(META, _encode(kept)),))
 
@@ -62,6 +65,7 @@ def restore(data: bytes, now: Moment) -> tuple[Mending, Escalations]:
         last=Map({action: (_mono(at_ms, now), ended, note) for action, (at_ms, ended, note) in kept.last.items()}),
         broken_off=kept.underway,
         asked=_read(kept.asked, now),
+        plans_broken_off=kept.plans,
     )
     return mending, _read(kept.escalations, now)
 

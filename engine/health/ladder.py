@@ -38,8 +38,6 @@ from engine.model.repair import Level, Repair
 from engine.signals import (
     ChannelTurned,
     MendAnswered,
-    PlanApproved,
-    PlanRan,
     Rang,
     RepairAsked,
     Signal,
@@ -253,15 +251,6 @@ def _answered(fleet: Fleet, signal: MendAnswered, now: Moment) -> Step:
     return fleet, [*effects, *armed(fleet, now)]
 
 
-def _approved(fleet: Fleet, signal: PlanApproved, now: Moment) -> Step:
-    repair = fleet.repairs.get((signal.peer, signal.channel))
-    return rungs.approved(fleet, repair, signal.by, now) if repair else (fleet, [])
-
-
-def _ran(fleet: Fleet, signal: PlanRan, now: Moment) -> Step:
-    return rungs.ran(fleet, fleet.repairs.get((signal.peer, signal.channel)), signal, now)
-
-
 # ----------------------------------------------------------------------------------------------------------- ending
 
 
@@ -311,6 +300,4 @@ _HEARD: dict[type, Callable[[Fleet, Any, Moment], Step]] = {
     Rang: _rang,
     RepairAsked: _asked,
     MendAnswered: _answered,
-    PlanApproved: _approved,
-    PlanRan: _ran,
 }

@@ -22,6 +22,8 @@ CONNECT_S = 10
 BAR = "| "
 # The verb in a peer's start command; what stands before it asks its node for anything else as well.
 START = "up"
+# A prompt is one argument of the agent's command, which execve(2) takes up to 128 KiB of.
+FACTS_LIMIT = 32 << 10
 UNPROVED = "; its node has never answered there, so look closely at host, user and command: they are its own word"
 
 
@@ -105,6 +107,17 @@ def prompt(fleet: Fleet, frm: str, mend: Mend) -> str:
 
 
 def _facts(fleet: Fleet) -> list[str]:
+    """What is wrong, as far as one argument has room for it."""
+    known, room, fits = _known(fleet), FACTS_LIMIT, list[str]()
+    for line in known:
+        room -= len(line.encode())
+        if room < 0:
+            return [*fits, f"and {len(known) - len(fits)} more, left out here; the commands below show them"]
+        fits.append(line)
+    return fits
+
+
+def _known(fleet: Fleet) -> list[str]:
     broker = fleet.broker
     said = [f"broker {broker.state}{f': {broker.note}' if broker.note else ''}"]
     said += [f"finding {one.code}: {one.title}. {one.detail}" for one in fleet.findings.values()]

@@ -7,8 +7,10 @@ The actions are a closed table: a peer names one of them and nothing else ever h
 broken to everybody and therefore ours to mend.
 """
 
+import shlex
 from collections.abc import Iterable
 from enum import IntEnum, StrEnum
+from hashlib import sha256
 
 import msgspec
 from immutables import Map
@@ -71,6 +73,28 @@ class Command(msgspec.Struct, frozen=True):
 
     argv: tuple[str, ...]
     does: str
+
+
+def digest(plan: tuple[Command, ...]) -> str:
+    """What names a plan as a person was shown it: its commands and what is said of them."""
+    return sha256(msgspec.msgpack.encode(plan)).hexdigest() if plan else ""
+
+
+def told(plan: tuple[Command, ...]) -> str:
+    """Its commands in one line, as a shell would run them."""
+    return " && ".join(shlex.join(one.argv) for one in plan)
+
+
+class Approval(msgspec.Struct, frozen=True):
+    """A person's word for one plan: of whose repair, who gave it, and for which commands. `ticket`: the verb that runs
+    them."""
+
+    peer: str
+    channel: Channel
+    by: str
+    digest: str
+    commands: str
+    ticket: int = 0
 
 
 HOUR_S = 3_600.0
@@ -148,7 +172,8 @@ class Mending(msgspec.Struct, frozen=True):
     """What this node was asked to do to itself. `serial`: requests of ours so far. `underway`: action -> who waits for
     it. `begun`: action -> when peers had it begun, within the last hour. `last`: action -> when it ended, how, and the
     line about it. `broken_off`: (action, asker) of what the last process did not live to finish. `asked`: peer -> when
-    it asked for something, the last times within the last hour."""
+    it asked for something, the last times within the last hour. `plans`: approved commands that run now;
+    `plans_broken_off`: those that the last process did not live to end."""
 
     serial: int = 0
     underway: Map[Action, tuple[Asker, ...]] = Map()
@@ -156,3 +181,5 @@ class Mending(msgspec.Struct, frozen=True):
     last: Map[Action, tuple[float, Ended, str]] = Map()
     broken_off: tuple[tuple[Action, Asker], ...] = ()
     asked: Map[str, tuple[float, ...]] = Map()
+    plans: tuple[Approval, ...] = ()
+    plans_broken_off: tuple[Approval, ...] = ()

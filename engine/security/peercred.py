@@ -1,6 +1,7 @@
 """Whose process is at the other end of a Unix socket (edge): the kernel's word, which nobody can forge."""
 
 import os
+import pwd
 import socket
 import struct
 import sys
@@ -11,6 +12,14 @@ from typing import Any
 def ours(sock: Any) -> bool:
     """Whether a client is this user's, or root's, who could read the key anyway."""
     return peer_uid(sock) in (os.getuid(), 0)
+
+
+def user() -> str:
+    """Whose process this is, by name: the kernel's word too, whatever the environment says."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
 
 
 def peer_uid(sock: Any) -> int:

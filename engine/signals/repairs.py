@@ -50,18 +50,23 @@ class MendAnswered(msgspec.Struct, frozen=True):
 
 
 class PlanApproved(msgspec.Struct, frozen=True):
-    """A person lets the commands of a repair's plan run."""
+    """A person lets the commands of a repair's plan run. `digest`: of the plan as it was shown. `ticket`: the verb that
+    runs them once this is answered."""
 
     peer: str
     channel: Channel
+    digest: str
     by: str
+    ticket: int = 0
 
 
 class PlanRan(msgspec.Struct, frozen=True):
-    """The approved commands ended: `ran` of them well, and what the last one said."""
+    """The approved commands ended: `ran` of them well, and what the last one said. `ok` None: they were broken off,
+    and nobody knows how far the last of them came. `ticket`: as it was approved."""
 
     peer: str
     channel: Channel
     ran: int
-    ok: bool
+    ok: bool | None
     note: str = ""
+    ticket: int = 0

@@ -1,7 +1,8 @@
 """The workbench: a person has a channel repaired, this node mended, or a plan's commands run (edge).
 
 Verbs of one node. A repair goes on by itself once it was asked for; a plan runs here, one command after another, each
-with its deadline, and stops at the first that fails. Who approved what is in the ledger before the first one starts.
+with its deadline, and stops at the first that fails. What runs is what was shown, or nothing does; who approved which
+commands is in the ledger before the first one starts.
 That commands went well proves nothing: a round trip over that one channel, measured after them, is the last of them.
 """
 
@@ -11,12 +12,16 @@ import shlex
 import signal
 from contextlib import suppress
 
+import msgspec
+
 from engine.errors import Fault, FleetError
 from engine.hands import Hands
+from engine.health.approval import CHANGED, NOTHING, waits
 from engine.health.remedies import ended_node
 from engine.loop import Loop
 from engine.model.channel import CHANNELS, Channel, ChannelState
-from engine.model.repair import Action, Command, Level, Ran, Repair, opens_at
+from engine.model.repair import Action, Command, Level, Ran, Repair, digest, opens_at
+from engine.security.peercred import user
 from engine.signals import MendWanted, PlanApproved, PlanRan, ProbeAsked, RepairAsked
 from engine.state import Fleet
 from engine.verbs.desk import recipients
@@ -29,6 +34,8 @@ PROOF_S, LOOK_S = 30.0, 2.0
 # An agent has its own deadline and some seconds to end.
 MARGIN_S = 10.0
 ACTION_S = 40.0
+# An approval that no disk has taken by then is none.
+KEPT_S = 10.0
 # A restart that is refused is refused at once.
 SHORT_S = 0.2
 
@@ -38,11 +45,10 @@ class Workbench:
 
     def __init__(self, loop: Loop, hands: Hands):
         self._loop, self._hands = loop, hands
-        self._approving: set[tuple[str, Channel]] = set()
 
-    async def repair(self, peer: str, channel: Channel | None = None, level: int = 1, by: str = "a person") -> Repair:
-        """Begin a repair, or take one to another rung. Raises `FleetError`: `usage.repair` for a channel that is well,
-        `refused.repairs` where the limit of an hour is reached."""
+    async def repair(self, peer: str, channel: Channel | None = None, level: int = 1, by: str = "") -> Repair:
+        """Begin a repair, or take one to another rung. `by`: who wants it (empty: this node's user). Raises
+        `FleetError`: `usage.repair` for a channel that is well, `refused.repairs` at the limit of an hour."""
         node = self._id(peer)
         fleet = self._loop.fleet
         peer = fleet.name_of(node)
@@ -56,7 +62,7 @@ class Workbench:
         if level in (Level.ASKED, Level.AGENT):
             self._check_limit(fleet, node)
         now = asyncio.get_running_loop().time()
-        self._loop.post(RepairAsked(node, chosen, level, "", by))
+        self._loop.post(RepairAsked(node, chosen, level, "", by or user()))
         await self._loop.until(lambda value: _begun(value, node, chosen, level, now))
         await self._hands.flush()
         repair = self._loop.fleet.repairs.get((node, chosen))
@@ -91,29 +97,44 @@ class Workbench:
             raise FleetError(code, f"The repair was {outcome}" if outcome == "refused" else "The repair failed", note)
         return note
 
-    async def approve(self, peer: str, channel: Channel | None = None, by: str = "a person") -> list[Ran]:
-        """Run the commands of a repair that waits for a person, in their order. Raises `FleetError` `usage.plan` where
-        none waits."""
-        repair = self._waiting(peer, channel)
-        key = (repair.peer, repair.channel)
-        if key in self._approving:
-            raise FleetError("usage.plan", "It runs already", "its commands were approved before", "wait for its end")
-        self._approving.add(key)
+    async def approve(self, peer: str, channel: Channel | None, shown: str, by: str = "") -> list[Ran]:
+        """Run the commands of a repair that waits for a person, in their order. `shown`: the digest of what that person
+        saw; `by`: who it is (empty: this node's user). Raises `FleetError` `usage.plan` where none waits, where one
+        runs already, and where the plan is another by now."""
+        waiting = self._waiting(peer, channel)
+        key = (waiting.peer, waiting.channel)
+        ticket, taken = self._hands.ticket()
+        self._loop.post(PlanApproved(*key, shown, by or user(), ticket))
+        done, end = list[Ran](), PlanRan(*key, 0, False, "none of them was run", ticket)
         try:
-            self._loop.post(PlanApproved(*key, by))
-            await self._loop.until(lambda fleet: key not in fleet.repairs or fleet.repairs[key].working)
-            await self._hands.flush()
-            done = await _run(repair.plan)
-            well = sum(one.status == 0 for one in done)
-            if well == len(repair.plan):
-                done.append(await self._proof(repair))
+            async with asyncio.timeout(KEPT_S):
+                await taken
+            plan = self._unchanged(*key, shown)
+            end = msgspec.structs.replace(end, ok=None, note="broken off")
+            await _run(plan, done)
+            if len(done) == len(plan) and done[-1].status == 0:
+                done.append(await self._proof(waiting))
             helped = done[-1].status == 0
             last = [] if helped else done[-1].output.strip().splitlines()
-            self._loop.post(PlanRan(*key, well, helped, last[-1][:160] if last else ""))
-            await self._loop.until(lambda fleet: key not in fleet.repairs or not fleet.repairs[key].working)
-            return done
+            end = msgspec.structs.replace(end, ok=helped, note=last[-1][:160] if last else "")
+        except TimeoutError:
+            why = f"the approval was not on the disk after {KEPT_S:g} s"
+            raise FleetError("timeout.repair", "Nothing was run", why, "see `fleet doctor`", Fault.WORLD) from None
         finally:
-            self._approving.discard(key)
+            well = sum(one.status == 0 and bool(one.command) for one in done)
+            self._loop.post(msgspec.structs.replace(end, ran=well))
+        await self._loop.until(lambda fleet: all(one.ticket != ticket for one in fleet.mending.plans))
+        await self._hands.flush()
+        return done
+
+    def _unchanged(self, node: str, channel: Channel, shown: str) -> tuple[Command, ...]:
+        """What was shown, once the approval is on the disk: a repair that healed meanwhile has nothing to run."""
+        repair = self._loop.fleet.repairs.get((node, channel))
+        if repair is None or not waits(repair):
+            raise NOTHING
+        if digest(repair.plan) != shown:
+            raise CHANGED
+        return repair.plan
 
     async def _proof(self, repair: Repair) -> Ran:
         """A round trip over the channel that was repaired, from now on: nothing else says that the commands helped."""
@@ -146,9 +167,7 @@ class Workbench:
         fleet = self._loop.fleet
         node = fleet.me.id if peer in ("", fleet.me.id, fleet.me.name) else self._id(peer)
         found = [
-            one
-            for one in fleet.repairs.values()
-            if one.plan and one.peer == node and channel in (None, one.channel) and one.level is Level.PERSON
+            one for one in fleet.repairs.values() if waits(one) and one.peer == node and channel in (None, one.channel)
         ]
         if len(found) != 1:
             why = "several repairs wait" if found else "no repair of it waits for a person"
@@ -170,13 +189,12 @@ def _begun(fleet: Fleet, node: str, channel: Channel, level: int, asked_at: floa
     return repair.level >= level or repair.held_until > asked_at or bool(repair.steps and level > Level.NOTED)
 
 
-async def _run(plan: tuple[Command, ...]) -> list[Ran]:
-    done: list[Ran] = []
+async def _run(plan: tuple[Command, ...], done: list[Ran]) -> None:
+    """One after another, up to the first that fails; what each came to is in `done` as soon as it ended."""
     for command in plan:
         done.append(await _one(command))
         if done[-1].status != 0:
             break
-    return done
 
 
 async def _one(command: Command) -> Ran:
@@ -205,4 +223,5 @@ async def _one(command: Command) -> Ran:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
-    return Ran(told, command.does, status, said.decode(errors="replace"))
+    # ssh ends its own lines as a terminal in raw mode wants them.
+    return Ran(told, command.does, status, said.decode(errors="replace").replace("\r\n", "\n"))

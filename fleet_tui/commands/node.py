@@ -138,7 +138,10 @@ def _stopped(call: Call) -> tuple[int, int]:
         raise FleetError("node.absent", "No node is running", str(call.home), "start it with `fleet up`")
     waiting = 0
     try:
-        waiting = call.node.post("/down", {"now": call.args.now}, STOP_S)["waiting"]
+        left = call.node.post("/down", {"now": call.args.now}, STOP_S)
+        waiting = left["waiting"]
+        if left.get("plans"):
+            call.tell("Approved commands of a repair were running: they are broken off, their outcome is unknown.")
     except FleetError as error:
         # A node whose API does not answer still hears a signal, and stops in the same way.
         call.tell(f"{error.title}; asked by signal instead")

@@ -1,9 +1,9 @@
 """Repairs from the command line (edge): what is under way, begin one, approve its commands, mend this node."""
 
-import getpass
 from typing import Any
 
 from engine.errors import FleetError
+from engine.security.peercred import user
 from fleet_tui import plain
 from fleet_tui.call import Call
 from screens import format
@@ -22,7 +22,7 @@ def repair(call: Call) -> int:
         return _approve(call)
     if not args.peer:
         return _list(call)
-    ask = {"name": args.peer, "channel": args.channel, "level": args.level, "by": _person()}
+    ask = {"name": args.peer, "channel": args.channel, "level": args.level, "by": user()}
     begun = call.node.post("/repair", ask)
     call.show(begun, lines([begun]))
     return 0
@@ -53,9 +53,11 @@ def _approve(call: Call) -> int:
         raise FleetError("usage.plan", "Nothing to approve", why, "`fleet repair` lists what is under way")
     found = waiting[0]
     call.tell(*plan(found))
-    call.confirm(f"Run these {len(found['plan'])} commands from this node?")
+    call.confirm(f"Run {format.count(len(found['plan']), 'command')} from this node?")
     name = "" if found["peer"] == _own_name(call) else found["peer"]
-    done = call.node.post("/repair/approve", {"name": name, "channel": found["channel"], "by": _person()}, APPROVE_S)
+    # What was shown, and nothing else: a plan is made anew when its repair is.
+    ask = {"name": name, "channel": found["channel"], "digest": found["digest"], "by": user()}
+    done = call.node.post("/repair/approve", ask, APPROVE_S)
     call.show(done, [line for one in done for line in _ran(one)])
     return 0 if all(one["status"] == 0 for one in done) else 1
 
@@ -66,13 +68,6 @@ def _meant(call: Call, one: dict[str, Any]) -> bool:
 
 def _own_name(call: Call) -> str:
     return str(call.node.get("/status")["node"]["name"])
-
-
-def _person() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "a person"
 
 
 def lines(found: list[dict[str, Any]]) -> list[str]:

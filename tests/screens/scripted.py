@@ -194,8 +194,8 @@ class Scripted:
         found = self._fleet.repairs.get((peer, channel or N))
         return found or Repair(peer, channel or N, Level(level), NOW.wall_ms, NOW.mono, NOW.mono + 5)
 
-    async def approve(self, peer: str, channel: Channel | None = None) -> list[Ran]:
-        self._called("approve", peer, channel)
+    async def approve(self, peer: str, channel: Channel | None, shown: str) -> list[Ran]:
+        self._called("approve", peer, channel, shown)
         return [Ran("fleet repair linux1", "asks linux1 once more", 0, "done: its broker is up again")]
 
     async def check(self, peer: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from immutables import Map
 from engine.errors import FleetError
 from engine.model.channel import SLOTS, Change, Channel, ChannelState
 from engine.model.finding import Finding, Severity
-from engine.model.repair import Level
+from engine.model.repair import Level, digest
 from screens import channel_lines, peer_lines
 from screens.channel_rows import ChannelRows
 from screens.confirm import Confirm
@@ -142,7 +142,7 @@ async def test_a_shows_asks_runs_and_tells() -> None:
         await press(pilot, "enter")
         assert asked(app, "approve") == []
         await press(pilot, "A", "tab", "enter")
-        assert asked(app, "approve") == [("id-linux1", N)]
+        assert asked(app, "approve") == [("id-linux1", N, digest(WAITS.plan))]
         assert isinstance(app.screen, Sheet)
         assert "its broker is up again" in told(app)
 

@@ -216,7 +216,7 @@ def test_an_invite_is_a_code_and_its_end(alone: Stage) -> None:
 @pytest.mark.parametrize("now", [False, True])
 def test_down_answers_then_stops(alone: Stage, now: bool) -> None:
     """The answer comes before the end."""
-    assert alone.client.post("/down", {"now": now}).keys() == {"pid", "waiting"}
+    assert alone.client.post("/down", {"now": now}).keys() == {"pid", "waiting", "plans"}
     assert alone.stopped.wait(10)
     assert alone.now is now
 

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 from immutables import Map
 
-from engine.health.plan import UNPROVED, commands
+from engine.health.plan import FACTS_LIMIT, UNPROVED, commands, prompt
 from engine.health.remedies import NODE_ABSENT
-from engine.model.channel import Channel
-from engine.model.packets import Heartbeat
+from engine.model.channel import Channel, ChannelHealth, ChannelState
+from engine.model.packets import Heartbeat, Mend
 from engine.model.peer import Peer, Standing
 from engine.model.repair import Action, Level, Repair
 from engine.model.roster import Address
@@ -91,3 +91,13 @@ def test_where_nothing_fits_the_node_is_restarted() -> None:
     """The one action that sets up every channel anew."""
     (first,) = commands(value("10.0.0.7", way=WAY), repair(None))
     assert first.argv[-1].endswith("repair --local restart_daemon")
+
+
+def test_a_prompt_is_one_argument_however_much_is_broken() -> None:
+    """What has no room is counted."""
+    ill = ChannelHealth(ChannelState.BROKEN, tried_at=1.0, reason="no answer " * 20)
+    many = msgspec.structs.replace(value(), channels=Map({(f"p{at}", Channel.NATS): ill for at in range(2_000)}))
+    told = prompt(many, "B", Mend("q", "agent", "nats", "x"))
+    assert FACTS_LIMIT < len(told.encode()) < 2 * FACTS_LIMIT
+    shown = sum(line.startswith("| nats to p") for line in told.splitlines())
+    assert f"| and {2_000 - shown} more, left out here; the commands below show them" in told

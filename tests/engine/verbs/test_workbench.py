@@ -1,15 +1,19 @@
 """A person's approval: the commands run, and only a round trip over their own channel says that they helped."""
 
 import asyncio
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from engine.effects import Resolve
 from engine.errors import FleetError
 from engine.loop import Loop
 from engine.model.channel import Channel, ChannelState, Outcome, Verdict
-from engine.model.repair import Command, Level, Repair
+from engine.model.repair import Command, Level, Repair, digest
+from engine.security.peercred import user
 from engine.signals import ProbeAsked, Tried
 from engine.state import Fleet
 from engine.verbs import workbench
@@ -20,9 +24,22 @@ N = Channel.NATS
 
 
 class Dry:
-    """Hands that lose whatever they are given; nothing is behind them."""
+    """Hands that answer the verb which waits, and lose all else. `meanwhile`: what happens before it hears of it."""
 
-    def perform(self, effects: list[Any], value: Fleet) -> None: ...
+    def __init__(self, meanwhile: Callable[[], None] = lambda: None):
+        self._meanwhile = meanwhile
+
+    def ticket(self) -> tuple[int, "asyncio.Future[str]"]:
+        self._answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        return 1, self._answer
+
+    def perform(self, effects: list[Any], value: Fleet) -> None:
+        for one in effects:
+            if isinstance(one, Resolve) and one.error:
+                self._answer.set_exception(one.error.raised())
+            elif isinstance(one, Resolve):
+                self._answer.set_result(one.value)
+                self._meanwhile()
 
     async def flush(self) -> None: ...
 
@@ -62,11 +79,46 @@ async def test_a_round_trip_is_the_last_word(
 
     monkeypatch.setattr(loop, "post", post)
     runner = asyncio.create_task(loop.run())
-    done = await Workbench(loop, hands).approve("B", N, "anna")
+    shown = digest(waiting(*argv).repairs["B", N].plan)
+    done = await Workbench(loop, hands).approve("B", N, shown, "anna")
     assert [one.status for one in done] == statuses
     repair = loop.fleet.repairs[("B", N)]
     assert (repair.plan, repair.working) == ((), False)
     assert repair.steps[-1].outcome.partition(":")[0] == ("done" if statuses[-1] == 0 else "failed")
     with pytest.raises(FleetError, match="no repair of it waits"):
-        await Workbench(loop, hands).approve("B", N, "anna")
+        await Workbench(loop, hands).approve("B", N, shown, "anna")
+    runner.cancel()
+
+
+@pytest.mark.parametrize("how", ["swapped", "healed"])
+async def test_nothing_runs_that_was_not_shown(how: str, tmp_path: Path) -> None:
+    """Neither another plan than the one that was shown, nor one whose repair is over by the time the word is kept."""
+    ran = tmp_path / "ran"
+
+    def heals() -> None:
+        loop.fleet = msgspec.structs.replace(loop.fleet, repairs=fleet("A").repairs)
+
+    hands: Any = Dry(heals)
+    loop = Loop(waiting("touch", str(ran)), hands, moment)
+    runner = asyncio.create_task(loop.run())
+    seen = loop.fleet if how == "healed" else waiting("true")
+    shown = digest(seen.repairs["B", N].plan)
+    with pytest.raises(FleetError, match="no repair of it waits" if how == "healed" else "not those that were shown"):
+        await Workbench(loop, hands).approve("B", N, shown)
+    await loop.until(lambda value: not value.mending.plans)
+    assert not ran.exists()
+    runner.cancel()
+
+
+async def test_a_verb_that_is_given_up_leaves_an_end() -> None:
+    """Whoever asked went away, or the node ends: its commands are ended, and how far they came is not claimed."""
+    hands: Any = Dry()
+    loop = Loop(waiting("sleep", "60"), hands, moment)
+    runner = asyncio.create_task(loop.run())
+    verb = asyncio.create_task(Workbench(loop, hands).approve("B", N, digest(loop.fleet.repairs["B", N].plan)))
+    await loop.until(lambda value: bool(value.mending.plans))
+    assert loop.fleet.mending.plans[0].by == user()
+    verb.cancel()
+    await loop.until(lambda value: not value.mending.plans)
+    assert loop.fleet.repairs["B", N].steps[-1].outcome.partition(":")[0] in ("unknown", "failed")
     runner.cancel()
