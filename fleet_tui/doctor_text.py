@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from engine.model.finding import Severity
+from engine.model.exam import ONLY_JUST, verdict
+from engine.model.finding import PEERS_AWAY, Severity
 from fleet_tui.plain import INDENT, folded, table
 from screens import glyphs
 
@@ -28,7 +29,8 @@ def _report(
         yield ""
     for one in done:
         about = f" ({one['subject']})" if one["subject"] else ""
-        yield f"{'✓ mended' if one['ok'] else '✗ not mended'}: {one['code']}{about}: {one['did']}"
+        end = "✓ mended" if one["ok"] else "△ tried" if one["tried"] else "✗ not mended"
+        yield f"{end}: {one['code']}{about}: {one['did']}"
     yield from ("",) if done else ()
     findings = [one for one in found if not one["ok"] or (one["detail"] and one["next_step"])]
     for one in findings:
@@ -38,9 +40,10 @@ def _report(
     yield from table(((f"{TICK[one['health']]} {one['title']}", one["detail"]) for one in used), (), width)
     idle = [one for one in looked if one["health"] == "unused"]
     yield from (f"{INDENT}– {one['title']}, not used: {one['detail']}" for one in idle)
-    wrong = sum(not one["ok"] for one in found)
     yield ""
-    yield f"{wrong} {'finding' if wrong == 1 else 'findings'}." if wrong else "Everything looks well."
+    away = next((one["detail"] for one in findings if one["code"] == PEERS_AWAY), "")
+    fresh = any(one["check"] and one["health"] == "unknown" and ONLY_JUST in one["detail"] for one in looked)
+    yield verdict([(one["depth"], not one["ok"]) for one in findings], away, fresh=fresh)
 
 
 def finding(one: dict[str, Any]) -> Iterator[str]:

@@ -8,7 +8,6 @@ from engine.model.finding import Placed
 from screens import doctor_lines
 from screens.confirm import Confirm
 from screens.doctor_lines import FindingRows
-from screens.format import count
 from screens.keymap import ROOMS, bindings
 from screens.needs import subject_peer
 from screens.room import Room
@@ -88,7 +87,7 @@ class Doctor(Room):
 
     def peer(self) -> str:
         one = self.item()
-        return subject_peer(self.fleet, one.finding.subject.partition("/")[0]) if one else ""
+        return subject_peer(self.fleet, one.finding.subject) if one else ""
 
     def title_of_item(self) -> str:
         one = self.item()
@@ -140,10 +139,7 @@ class Doctor(Room):
         def looked(_: object) -> None:
             self.looking = False
             if not quietly:
-                wrong = len(doctor_lines.placed(self.fleet, self.desk.moment()))
-                self.desk.note(
-                    count(wrong, "finding") if wrong else "everything looks well", "warn" if wrong else "good"
-                )
+                self.desk.note(*doctor_lines.verdict(self.fleet, self.desk.moment()))
             self.look()
 
         def failed(error: Exception) -> None:
@@ -168,7 +164,7 @@ class Doctor(Room):
                 self.desk.ask(
                     self,
                     lambda engine: engine.fix(finding.code, finding.subject),
-                    lambda did: self.desk.note(did, "good"),
+                    lambda did: self.desk.note(did, doctor_lines.mended(did)),
                 )
 
         self.app.push_screen(Confirm("mend it", text, "fix"), done)

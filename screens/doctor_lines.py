@@ -5,9 +5,12 @@ node's own health; the checks behind them; the ticks of an onboarding. Pure.
 from collections.abc import Callable
 from statistics import median
 
+from msgspec.structs import replace
+
 from engine.doctor import report
-from engine.model.exam import Exam, Health, Tick
-from engine.model.finding import Finding, Placed, explains
+from engine.model import exam
+from engine.model.exam import STILL, Exam, Health, Tick
+from engine.model.finding import PEERS_AWAY, Finding, Placed, explains
 from engine.model.moment import Moment
 from engine.model.peer import Standing
 from engine.state import Fleet
@@ -34,6 +37,21 @@ def placed(fleet: Fleet, now: Moment) -> list[Placed]:
     return report.shown(report.found(fleet.doctor.exams, fleet.findings.values()), now.wall_ms)
 
 
+def verdict(fleet: Fleet, now: Moment) -> tuple[str, str]:
+    """How it all is, in the words of `fleet doctor`, and its ink."""
+    found = placed(fleet, now)
+    away = next((one.finding.detail for one in found if one.finding.code == PEERS_AWAY), "")
+    depths = [(one.depth, report.is_ill(one.finding)) for one in found]
+    ill = any(wrong for _, wrong in depths)
+    fresh = any(report.seen(one, now.wall_ms) is not one.health for one in fleet.doctor.exams)
+    return exam.verdict(depths, away, fresh=fresh), "warn" if ill else "good"
+
+
+def mended(did: str) -> str:
+    """The ink of what a mend said of itself."""
+    return "warn" if did.endswith(STILL) else "good"
+
+
 def key_of(one: Finding) -> str:
     """The identity of a row."""
     return f"{one.code} {one.subject}"
@@ -55,7 +73,9 @@ class FindingRows(Rows):
 
     def heading(self, size: int) -> Spans:
         title = self._title(size)
-        return fit(((cell("  what is wrong", title), "dim"), ("  why" if size >= BESIDE else "", "dim")), size)
+        ill = any(report.is_ill(one.finding) for one in self.found)
+        head = "  what is wrong" if ill else "  nothing is wrong; to know"
+        return fit(((cell(head, title), "dim"), ("  why" if size >= BESIDE else "", "dim")), size)
 
     def row(self, index: int, size: int, column: int) -> Spans:
         one, depth = self.found[index].finding, self.found[index].depth
@@ -88,11 +108,12 @@ def nothing(fleet: Fleet, now: Moment, size: int, query: str) -> list[Spans]:
     if not fleet.doctor.checked_ms:
         return [*wrap("Nothing is wrong that this node has noticed by itself.", size, "title"),
                 *wrap("! runs every check now.", size, "dim")]  # fmt: skip
-    return [((f"● everything looks well, {checked(fleet, now)}", "good"),), (), *checks(fleet.doctor.exams, size)]
+    return [((f"● everything looks well, {checked(fleet, now)}", "good"),), (), *checks(fleet.doctor.exams, now, size)]
 
 
-def checks(exams: tuple[Exam, ...], size: int) -> list[Spans]:
+def checks(exams: tuple[Exam, ...], now: Moment, size: int) -> list[Spans]:
     """Every check and what it saw; those that nothing here needs come last, dim."""
+    exams = tuple(replace(one, health=report.seen(one, now.wall_ms)) for one in exams)
     used = [one for one in exams if one.health is not Health.UNUSED]
     unused = [one for one in exams if one.health is Health.UNUSED]
     title = min(max((cells(one.title) for one in exams), default=0), size // 2)
@@ -124,7 +145,7 @@ def behind(fleet: Fleet, one: Placed | None, now: Moment, size: int) -> list[Spa
         if above is not None:
             lines += wrap(f"because: {above.finding.title}", size, "warn", "  ")
         lines.append(())
-    return [*lines, ((checked(fleet, now), "dim"),), (), *checks(fleet.doctor.exams, size)]
+    return [*lines, ((checked(fleet, now), "dim"),), (), *checks(fleet.doctor.exams, now, size)]
 
 
 def panel(fleet: Fleet, one: Placed | None, now: Moment, size: int) -> list[Spans]:

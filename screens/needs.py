@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from engine.model.channel import CHANNELS, Channel, ChannelState
 from engine.model.envelope import KINDS
-from engine.model.finding import Finding, Severity, causes
+from engine.model.finding import Finding, Severity, arranged
 from engine.model.peer import AWAY
 from engine.state import Fleet
 from screens.format import count
@@ -42,7 +42,9 @@ def needy(fleet: Fleet) -> set[str]:
 
 
 def subject_peer(fleet: Fleet, subject: str) -> str:
-    """The node id a finding speaks of, whether it names it by id or by name; empty when it speaks of no peer."""
+    """The node id a finding speaks of, whether it names it by id or by name, or a channel to it; empty when it speaks
+    of no peer."""
+    subject = subject.partition("/")[0]
     if fleet.member(subject):
         return subject
     member = fleet.roster.named(subject)
@@ -50,7 +52,12 @@ def subject_peer(fleet: Fleet, subject: str) -> str:
 
 
 def _findings(fleet: Fleet) -> list[Need]:
-    return [_found(fleet, one) for one in causes(fleet.findings.values()) if one.severity in LOUD]
+    """Causes; and repairs that ask for somebody's word, which no mend of their cause gives them."""
+    return [
+        _found(fleet, one.finding)
+        for one in arranged(fleet.findings.values())
+        if one.finding.severity in LOUD and (not one.depth or one.finding.code.startswith(REPAIR))
+    ]
 
 
 def _found(fleet: Fleet, one: Finding) -> Need:

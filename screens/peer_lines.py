@@ -3,7 +3,7 @@
 from datetime import tzinfo
 
 from engine.model.channel import SLOT_S, SLOTS, Change, Channel, ChannelState
-from engine.model.finding import Finding, causes
+from engine.model.finding import Finding, arranged, causes
 from engine.model.moment import Moment
 from engine.model.packets import Heartbeat
 from engine.model.peer import Peer, Standing
@@ -193,9 +193,11 @@ def finding(one: Finding, size: int) -> list[Spans]:
 def findings(fleet: Fleet, size: int) -> list[Spans]:
     """Every finding, causes before symptoms."""
     lines: list[Spans] = []
-    for one in causes(fleet.findings.values()):
-        lines += [*finding(one, size), ()]
-    return lines[:-1] or [(("Nothing is wrong that this node knows of.", "good"),)]
+    for one in arranged(fleet.findings.values()):
+        inside = "    " * one.depth
+        lines += [((inside, ""), *line) if inside else line for line in finding(one.finding, size - len(inside))]
+        lines.append(())
+    return lines[:-1] or [(("This node has found nothing wrong by itself.", "good"),)]
 
 
 def why(fleet: Fleet, node_id: str, now: Moment, size: int, plan: Plan = no_plan) -> list[Spans]:

@@ -123,7 +123,8 @@ class Room(Screen[None], inherit_bindings=False):
         if verb == "next":
             return "" if self.needs(self.fleet) else "nothing needs you"
         if verb == "findings":
-            return "" if self.fleet.findings else "nothing is wrong that this node knows of"
+            more = "n goes to what needs you" if self.needs(self.fleet) else "8 has what the doctor found"
+            return "" if self.fleet.findings else f"this node has found nothing wrong by itself; {more}"
         return ""
 
     def state(self) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def clock(fleet: Fleet, peer: str) -> Answer | None:
     live = fleet.peers.get(peer)
     if live is None or live.offset_ms is None:
         return None
-    said = f"{live.offset_ms / 1_000:+.1f} s"
+    said = f"{live.offset_ms / 1_000:+z.1f} s"
     return (Health.WELL, said) if abs(live.offset_ms) <= CLOCK_MS else (Health.ILL, f"{said}; mail does not care")
 
 

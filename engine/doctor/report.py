@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from engine.model.exam import Exam, Health
+from engine.model.exam import ONLY_JUST, Exam, Health
 from engine.model.finding import Finding, Placed, Severity, arranged
 
 
@@ -51,6 +51,14 @@ def lasted(finding: Finding, now_ms: int) -> bool:
     return not finding.at_ms or now_ms - finding.at_ms >= finding.visible_after_s * 1_000
 
 
+def seen(exam: Exam, now_ms: int) -> Health:
+    """How what a check looked at is: what may pass by itself is not known to be ill yet."""
+    if exam.health is not Health.ILL:
+        return exam.health
+    ill = [lasted(one, now_ms) for one in exam.findings if is_ill(one)]
+    return Health.ILL if any(ill) or not ill else Health.UNKNOWN
+
+
 def is_ill(finding: Finding) -> bool:
     """Whether it is more than advice."""
     return finding.severity is not Severity.INFO
@@ -59,22 +67,24 @@ def is_ill(finding: Finding) -> bool:
 def entries(exams: Sequence[Exam], live: Iterable[Finding], now_ms: int) -> list[Entry]:
     """The report for programs: the findings in reading order, then the checks that found nothing."""
     whose = {(one.code, one.subject): exam.code for exam in exams for one in exam.findings}
-    health = {exam.code: exam.health for exam in exams}
+    health = {exam.code: seen(exam, now_ms) for exam in exams}
     lines = [
         _entry(placed, check := whose.get((placed.finding.code, placed.finding.subject), ""), health.get(check))
         for placed in shown(found(exams, live), now_ms)
     ]
     quiet = (exam for exam in exams if not any(lasted(one, now_ms) for one in exam.findings))
-    return lines + [
-        Entry(one.code, one.title, Severity.INFO, _said(one), "", "", False, one.under, True, one.code, 0, one.health)
-        for one in quiet
-    ]
+    return lines + [_quiet(one, health[one.code]) for one in quiet]
+
+
+def _quiet(exam: Exam, health: Health) -> Entry:
+    facts = (exam.code, exam.title, Severity.INFO, _said(exam))
+    return Entry(*facts, "", "", False, exam.under, True, exam.code, 0, health)
 
 
 def _said(exam: Exam) -> str:
     """What a check saw; of what may pass by itself, too: a check that is not well says why."""
-    passing = "; ".join(dict.fromkeys(one.detail or one.title for one in exam.findings))
-    return f"{exam.said}; only just: {passing}" if passing else exam.said
+    passing = "; ".join(dict.fromkeys(one.detail or one.title for one in exam.findings if is_ill(one)))
+    return f"{exam.said}; {ONLY_JUST}: {passing}" if passing else exam.said
 
 
 def _entry(placed: Placed, check: str, health: Health | None) -> Entry:

@@ -32,7 +32,7 @@ class Scene(msgspec.Struct, frozen=True):
     environ: Mapping[str, str] = {}
     size: tuple[int, int] = (0, 0)
     running: str = ""
-    deeds: Mapping[str, Callable[[], None]] = {}
+    deeds: Mapping[str, Callable[[], object]] = {}
 
     def chosen(self, section: str) -> bool:
         """Whether a person configured anything of a section."""

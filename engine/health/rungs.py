@@ -17,7 +17,7 @@ import msgspec
 from engine.effects import Effect, Publish, Raise, Save, StartPeer
 from engine.health import kept, plan
 from engine.health.remedies import absent, others, remedy
-from engine.model.channel import ChannelState
+from engine.model.channel import Channel, ChannelState
 from engine.model.envelope import Kind
 from engine.model.event import RepairMoved
 from engine.model.finding import Finding, Severity
@@ -160,7 +160,7 @@ def _wish(fleet: Fleet, repair: Repair, action: Action, stopped: bool) -> str:
 
 def left_alone(fleet: Fleet, repair: Repair, effects: list[Effect]) -> Step:
     """Its machine says that a person stopped it on purpose. That is remembered until it runs again."""
-    over = Finding(CODE + repair.channel, "", Severity.INFO, subject=fleet.name_of(repair.peer))
+    over = Finding(CODE + repair.channel, "", Severity.INFO, subject=_subject(fleet, repair))
     repair = msgspec.structs.replace(repair, due=float("inf"))
     return put(fleet, repair), [*effects, Raise(Found(over, present=False))]
 
@@ -307,7 +307,7 @@ def ended(fleet: Fleet, repair: Repair, now: Moment, what: str) -> Step:
     """It is over: nothing is left of it but what was written down."""
     key = (repair.peer, repair.channel)
     fleet = msgspec.structs.replace(fleet, repairs=fleet.repairs.delete(key))
-    over = Finding(CODE + repair.channel, "", Severity.INFO, subject=fleet.name_of(repair.peer))
+    over = Finding(CODE + repair.channel, "", Severity.INFO, subject=_subject(fleet, repair))
     told: list[Effect] = [
         Publish(RepairMoved(repair.peer, repair.channel, 0, what)),
         Raise(Found(over, present=False)),
@@ -364,10 +364,20 @@ def _finding(fleet: Fleet, repair: Repair) -> Finding:
         title,
         Severity.HIGH if loud else Severity.LOW,
         f"{where}: {repair.why or 'broken'}; {said}",
-        subject=name,
+        subject=_subject(fleet, repair),
         next_step=_next_step(name, repair),
+        depends_on=(*BEHIND, *OF_P1) if repair.channel is Channel.NATS else BEHIND,
         visible_after_s=0.0 if repair.level > Level.NOTED else fleet.config.repair.l2_s,
     )
+
+
+# Why a channel needs repair at all; of P1 this node's own broker may be the reason.
+BEHIND, OF_P1 = ("channel.cold", "reach.channel"), ("broker", "node.broker")
+
+
+def _subject(fleet: Fleet, repair: Repair) -> str:
+    """A channel to a peer, as whatever else is found of it calls it."""
+    return f"{fleet.name_of(repair.peer)}/{repair.channel}"
 
 
 def _next_step(name: str, repair: Repair) -> str:

@@ -18,7 +18,7 @@ from engine.effects import Effect, Raise
 from engine.health import spurned
 from engine.health.cascade import held_back
 from engine.model import vitals as judge
-from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState, Class, kept_out
+from engine.model.channel import CHANNELS, Channel, ChannelState, Class, kept_out
 from engine.model.envelope import KINDS
 from engine.model.finding import Finding, Severity
 from engine.model.mail import Waiting
@@ -36,7 +36,6 @@ STALLS_S = 60.0
 KEPT_STALLS = 32
 HOT = tuple(spec.channel for spec in CHANNELS.values() if spec.speed is Class.HOT)
 DIRECT = (Channel.NATS, Channel.HTTP)
-WORKING = (ChannelState.HEALTHY, ChannelState.DEGRADED)
 
 
 def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
@@ -86,8 +85,13 @@ def _held(fleet: Fleet, finding: Finding, before: Suspicion | None, now: Moment)
     after = replace(before, finding=finding, well_since=None, told=before.told or lasted)
     if not after.told or (before.told and before.finding == finding):
         return after, []
-    told: list[Effect] = [Raise(Found(finding))]
+    told: list[Effect] = [Raise(_told(finding))]
     return after, told if before.told else [*told, *_repairs(fleet, finding)]
+
+
+def _told(finding: Finding) -> Found:
+    """What is told has lasted: nobody has to wait for it again."""
+    return Found(replace(finding, visible_after_s=0.0))
 
 
 def _repairs(fleet: Fleet, finding: Finding) -> list[Effect]:
@@ -100,12 +104,15 @@ def _repairs(fleet: Fleet, finding: Finding) -> list[Effect]:
 
 
 def _absent(fleet: Fleet, before: Suspicion, now: Moment) -> tuple[Suspicion | None, list[Effect]]:
-    """It does not hold: what was never told is forgotten at once, what was told when it has stayed away."""
+    """It does not hold: what was never told is forgotten at once, what was told when it has stayed away. Until then it
+    is told as what it was."""
     if not before.told:
         return None, []
-    well_since = before.well_since if before.well_since is not None else now.mono
-    if now.mono - well_since < fleet.config.watch.well_s:
-        return replace(before, well_since=well_since), []
+    if before.well_since is None:
+        was = replace(before.finding, detail=f"{PAST}; it was: {before.finding.detail}", next_step=WAIT)
+        return replace(before, finding=was, well_since=now.mono), [Raise(_told(was))]
+    if now.mono - before.well_since < fleet.config.watch.well_s:
+        return before, []
     return None, [Raise(Found(before.finding, present=False))]
 
 
@@ -117,7 +124,7 @@ def _own(fleet: Fleet, peers: list[str], now: Moment) -> Iterable[Finding]:
     alive = [one for peer in peers if (one := fleet.peers.get(peer)) and one.standing is Standing.ALIVE]
     clocks = {fleet.name_of(one.id): one.offset_ms for one in alive if one.offset_ms is not None}
     found = [
-        *judge.disk(vitals, config.store.ballast_mb + config.store.resume_mb),
+        *judge.disk(vitals, config.store.ballast_mb, config.store.resume_mb),
         *judge.descriptors(vitals, config.watch.descriptors),
         *judge.lag(len(stalls), max((lag for _, lag in stalls), default=0.0), STALLS_S),
         *judge.backlog(vitals.backlog, config.watch.backlog),
@@ -145,16 +152,18 @@ def _glance(fleet: Fleet) -> tuple[Fleet, list[str]]:
 
 
 def _noted(fleet: Fleet, peers: list[str], now: Moment) -> Fleet:
-    """Since when each of these has the heartbeat and the oldest open message it has."""
+    """Since when each of these has the heartbeat and the oldest open message it has, while it is there: of one that
+    comes back nothing is expected before it was back for as long as anybody has."""
     beats, heads = fleet.watch.beats, fleet.watch.heads
     for peer in peers:
         live, lane = fleet.peers.get(peer), fleet.mail.lanes.get(peer)
-        if live is not None and (peer not in beats or beats[peer][0] != live.beat_no):
+        away = live is None or live.standing is not Standing.ALIVE
+        if live is not None and (away or peer not in beats or beats[peer][0] != live.beat_no):
             beats = beats.set(peer, (live.beat_no, now.mono))
         head = min(lane.open, default=None) if lane is not None else None
         if head is None:
             heads = heads.delete(peer) if peer in heads else heads
-        elif peer not in heads or heads[peer][0] != head:
+        elif away or peer not in heads or heads[peer][0] != head:
             heads = heads.set(peer, (head, now.mono))
     return _with(fleet, beats=beats, heads=heads)
 
@@ -172,9 +181,9 @@ def _cold(fleet: Fleet, peer: Peer, now: Moment) -> Iterable[Finding]:
     """It gossips, and no channel that asks and answers works to it."""
     pairs = [(channel, fleet.channels.get((peer.id, channel))) for channel in HOT]
     known = [(channel, health) for channel, health in pairs if health is not None]
-    if not known or any(_works(health) for _, health in known):
+    if not known or any(health.answers for _, health in known):
         return
-    why = "; ".join(f"{channel} {_broke(health)}" for channel, health in known)
+    why = "; ".join(f"{channel} {health.trouble}" for channel, health in known)
     name = fleet.name_of(peer.id)
     yield Finding(
         COLD,
@@ -188,33 +197,18 @@ def _cold(fleet: Fleet, peer: Peer, now: Moment) -> Iterable[Finding]:
     )
 
 
-def _works(health: ChannelHealth) -> bool:
-    """A channel that works, or that nobody has tried yet. One that heals has answered at least once since it broke:
-    to be tried again, as a broken one is every few seconds, is no sign of life."""
-    if health.state is ChannelState.HEALING:
-        return health.good > 0
-    return health.state in WORKING or (health.state is ChannelState.UNKNOWN and not health.streak)
-
-
-def _broke(health: ChannelHealth) -> str:
-    """Why it does not work, in the same words while it is only tried again."""
-    again = health.state is ChannelState.HEALING and bool(health.changes)
-    said = next((one.reason for one in reversed(health.changes) if one.new is ChannelState.BROKEN), "") if again else ""
-    return said or health.reason or health.state.lower()
-
-
 _DOWN = (ChannelState.BROKEN, ChannelState.HEALING)
 
 
 def _mute(fleet: Fleet, peer: Peer, now: Moment) -> Iterable[Finding]:
-    """Gossip hears it, and its heartbeats do not come."""
+    """Gossip hears it, and its heartbeats do not come; after a sleep of our own the next one is waited for."""
     since = fleet.watch.beats[peer.id][1]
     if now.mono - since < fleet.config.watch.beat_s:
         return
-    name = fleet.name_of(peer.id)
-    what = f"{name} answers pings, but its last heartbeat came {now.mono - since:.0f} s ago"
+    name, lasts_s = fleet.name_of(peer.id), fleet.config.watch.lasts_s
+    what = f"{name} answers pings, but for {now.mono - since:.0f} s no heartbeat of it came"
     step = f"`fleet log` on {name}; `fleet restart` there if its loop hangs"
-    yield Finding(MUTE, "Heartbeats do not come", Severity.MEDIUM, what, name, step, (COLD,))
+    yield Finding(MUTE, "Heartbeats do not come", Severity.MEDIUM, what, name, step, (COLD,), visible_after_s=lasts_s)
 
 
 def _stuck(fleet: Fleet, peer: Peer, now: Moment) -> Iterable[Finding]:
@@ -232,7 +226,8 @@ def _stuck(fleet: Fleet, peer: Peer, now: Moment) -> Iterable[Finding]:
     held = _held_back(fleet, oldest) if oldest else ()
     if held:
         what = f"{what}: {kept_out(held, name)}"
-    yield Finding(STUCK, "Messages do not leave", Severity.MEDIUM, what, name, step, (COLD, "store.full"))
+    needs, lasts_s = (COLD, "store.full"), fleet.config.watch.lasts_s
+    yield Finding(STUCK, "Messages do not leave", Severity.MEDIUM, what, name, step, needs, visible_after_s=lasts_s)
 
 
 def _held_back(fleet: Fleet, waiting: Waiting) -> tuple[Channel, ...]:
@@ -241,6 +236,7 @@ def _held_back(fleet: Fleet, waiting: Waiting) -> tuple[Channel, ...]:
 
 
 COLD, MUTE, STUCK = "channel.cold", "peer.mute", "queue.stuck"
+PAST, WAIT = "not so any more, at the last look", "nothing: it goes once it has stayed away for a while"
 
 
 def _with(fleet: Fleet, **changes: Any) -> Fleet:

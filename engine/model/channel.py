@@ -103,6 +103,7 @@ class ChannelState(StrEnum):
     ABSENT = "ABSENT"
 
 
+_WORKING = (ChannelState.HEALTHY, ChannelState.DEGRADED)
 # How grave a channel's trouble is: 0 is the worst.
 TROUBLE = {
     ChannelState.QUARANTINED: 0,
@@ -160,6 +161,21 @@ class ChannelHealth(msgspec.Struct, frozen=True):
     spurned: bool = False
     broke_ms: int = 0
     healed_at: float = 0.0
+
+    @property
+    def answers(self) -> bool:
+        """It works, or nobody has tried it yet. One that heals has answered at least once since it broke: to be tried
+        again, as a broken one is every few seconds, is no sign of life."""
+        if self.state is ChannelState.HEALING:
+            return self.good > 0
+        return self.state in _WORKING or (self.state is ChannelState.UNKNOWN and not self.streak)
+
+    @property
+    def trouble(self) -> str:
+        """Why it does not work, in the same words while it is only tried again."""
+        again = self.state is ChannelState.HEALING and bool(self.changes)
+        broke = (one.reason for one in reversed(self.changes) if one.new is ChannelState.BROKEN) if again else ()
+        return next(iter(broke), "") or self.reason or self.state.lower()
 
 
 class Verdict(StrEnum):

@@ -1,10 +1,16 @@
-"""An examination: what one check of the doctor saw, when it looked."""
+"""An examination: what one check of the doctor saw, when it looked; and how it all is, in one line."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
 
-from engine.model.finding import Finding
+from engine.model.finding import Finding, Severity
+
+# Before what may pass by itself.
+ONLY_JUST = "only just"
+# After what was done in vain.
+STILL = "; looked again: it is still so"
 
 
 class Health(StrEnum):
@@ -61,5 +67,19 @@ def unknown(why: str) -> tuple[Health, str, tuple[Finding, ...]]:
 
 
 def judged(said: str, findings: "list[Finding] | tuple[Finding, ...]") -> tuple[Health, str, tuple[Finding, ...]]:
-    """Well where nothing was found."""
-    return (Health.ILL if findings else Health.WELL), said, tuple(findings)
+    """Well where nothing was found but advice."""
+    ill = any(one.severity is not Severity.INFO for one in findings)
+    return (Health.ILL if ill else Health.WELL), said, tuple(findings)
+
+
+def verdict(found: Sequence[tuple[int, bool]], away: str = "", *, fresh: bool = False) -> str:
+    """How it all is, in one line. `found`: the depth of each finding that is shown, and whether it is ill. `away`:
+    which peers are. `fresh`: something may be wrong and has not lasted yet."""
+    wrong = [depth for depth, ill in found if ill]
+    roots = sum(not depth for depth in wrong)
+    if wrong:
+        from_ = f", {roots} cause{'s' if roots != 1 else ''}" if 0 < roots < len(wrong) else ""
+        return f"{len(wrong)} finding{'s' if len(wrong) != 1 else ''}{from_}."
+    if fresh:
+        return "Nothing has been wrong for long; what has only just begun may pass: look again in a moment."
+    return f"Nothing is wrong on this machine; {away}." if away else "Everything looks well."

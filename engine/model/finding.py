@@ -94,3 +94,5 @@ def _gravity(one: Finding) -> tuple[int, int, str, str]:
 
 # An alert that nobody took so far.
 ALERT_WAITS = "mail.alert_waits"
+# Peers that nobody hears, which is no fault of this machine.
+PEERS_AWAY = "reach.away"

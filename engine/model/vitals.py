@@ -5,6 +5,7 @@ it is asked. Each takes numbers and limits and gives a finding or nothing; nobod
 """
 
 from collections.abc import Mapping
+from math import ceil
 from statistics import median
 
 import msgspec
@@ -15,14 +16,16 @@ from engine.model.finding import Finding, Severity
 INODES_LEAST = 1_000
 # From so many times the room that is kept back on, a disk is worth a look though nothing is refused yet.
 ROOMY = 4
+# Of a small disk no more than this share is kept back: beyond it the reserve itself would be what fills the disk.
+SHARE = 1 / 3
 # A stall longer than half a minute is a machine that slept, not a loop that was busy.
 SLEPT_S = 30.0
 
 
 class Vitals(msgspec.Struct, frozen=True):
     """What was measured. `free_mb`, `free_inodes`: on the home's disk, for this user (-1: not known, or not counted
-    there). `descriptors` of `descriptor_limit` are open. `backlog`: signals that wait for the loop. `memory_mb`: in
-    use. `home`, `platform`: where, for the next step."""
+    there). `disk_mb`: its whole size (0: not known). `descriptors` of `descriptor_limit` are open. `backlog`: signals
+    that wait for the loop. `memory_mb`: in use. `home`, `platform`: where, for the next step."""
 
     free_mb: int = -1
     free_inodes: int = -1
@@ -32,14 +35,29 @@ class Vitals(msgspec.Struct, frozen=True):
     memory_mb: int = 0
     home: str = ""
     platform: str = "linux"
+    disk_mb: int = 0
 
 
-def disk(vitals: Vitals, kept_mb: int) -> list[Finding]:
-    """Too little room on the home's disk. `kept_mb`: below so much new messages are refused."""
+def fitting_mb(disk_mb: float, wanted_mb: float) -> float:
+    """The megabytes wanted, or the share of them that a disk of this size can spare."""
+    return min(wanted_mb, disk_mb * SHARE)
+
+
+def resumes_mb(ballast_mb: float, resume_mb: float) -> int:
+    """Once a disk was full, new mail is taken again from so much free room on: the ballast is made anew of it."""
+    return ceil(max(resume_mb, 2 * ballast_mb))
+
+
+def disk(vitals: Vitals, ballast_mb: float, resume_mb: float) -> list[Finding]:
+    """Too little room on the home's disk, for what is configured to be kept back of it."""
     found = []
-    if 0 <= vitals.free_mb < kept_mb * ROOMY:
-        severe = Severity.HIGH if vitals.free_mb < kept_mb else Severity.MEDIUM
-        what = f"{vitals.free_mb} MB free for {vitals.home}; below {kept_mb} MB new messages are refused"
+    if vitals.disk_mb:
+        ballast_mb, resume_mb = (fitting_mb(vitals.disk_mb, one) for one in (ballast_mb, resume_mb))
+    needed_mb = resumes_mb(ballast_mb, resume_mb)
+    if 0 <= vitals.free_mb < needed_mb * ROOMY:
+        severe = Severity.HIGH if vitals.free_mb < needed_mb else Severity.MEDIUM
+        what = f"{vitals.free_mb} MB free for {vitals.home}; once it is full, "
+        what += f"new messages are refused until {needed_mb} MB are free"
         step = f"free some space: `du -xh {vitals.home} | sort -h | tail` shows what Fleet itself holds"
         found.append(Finding("disk.low", "The disk is nearly full", severe, what, next_step=step, fixable=True))
     if 0 <= vitals.free_inodes < INODES_LEAST:
@@ -60,7 +78,7 @@ def clock(offsets_ms: Mapping[str, float], limit_s: float, platform: str) -> lis
     behind = sum(ms < -limit_ms for ms in offsets_ms.values())
     if len(offsets_ms) > 1 and 2 * max(ahead, behind) > len(offsets_ms):
         way = "behind" if middle > 0 else "ahead"
-        what = f"{_span(abs(middle))} {way} of the middle of {len(offsets_ms)} peers (±{spread(offsets_ms)})"
+        what = f"{span(abs(middle))} {way} of the middle of {len(offsets_ms)} peers (±{spread(offsets_ms)})"
         step = SET_CLOCK.get(platform, "set it right")
         return [Finding("clock.off", "This machine's clock is off", Severity.MEDIUM, what, next_step=step)]
     odd = {name: ms for name, ms in offsets_ms.items() if abs(ms) > limit_ms}
@@ -69,7 +87,7 @@ def clock(offsets_ms: Mapping[str, float], limit_s: float, platform: str) -> lis
 
 def _differs(name: str, ms: float, peers: int) -> Finding:
     way = "ahead of" if ms > 0 else "behind"
-    what = f"{name} is {_span(abs(ms))} {way} this machine"
+    what = f"{name} is {span(abs(ms))} {way} this machine"
     if peers == 1:
         what += "; between two nobody can tell whose is right"
     step = f"compare both with a clock you trust, and on the wrong one: {SET_CLOCK['linux']}"
@@ -79,7 +97,7 @@ def _differs(name: str, ms: float, peers: int) -> Finding:
 def spread(offsets_ms: Mapping[str, float]) -> str:
     """How far the peers' clocks are from their own middle, at most."""
     middle = median(offsets_ms.values())
-    return _span(max(abs(ms - middle) for ms in offsets_ms.values()))
+    return span(max(abs(ms - middle) for ms in offsets_ms.values()))
 
 
 SET_CLOCK = {
@@ -88,11 +106,12 @@ SET_CLOCK = {
 }
 
 
-def _span(ms: float) -> str:
+def span(ms: float) -> str:
+    """So long, in the unit that says it best."""
     for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000)):
         if ms >= 2 * size:
             return f"{ms / size:.0f} {unit}"
-    return f"{ms / 1_000:.1f} s"
+    return f"{ms / 1_000:.1f} s" if ms < 10_000 else f"{ms / 1_000:.0f} s"
 
 
 def lag(stalls: int, longest_s: float, window_s: float) -> list[Finding]:

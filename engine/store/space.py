@@ -11,16 +11,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from engine.model import vitals
+
 MB = 1 << 20
-# Of a small disk no more than this share is kept back: beyond it the reserve itself would be what fills the disk.
-SHARE = 1 / 3
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def fitting_mb(folder: Path, wanted_mb: float) -> float:
     """The megabytes wanted, or the share of them that the disk of `folder` can spare."""
     disk = os.statvfs(folder)
-    return min(wanted_mb, disk.f_blocks * disk.f_frsize / MB * SHARE)
+    return vitals.fitting_mb(disk.f_blocks * disk.f_frsize / MB, wanted_mb)
 
 
 class Ballast:
@@ -110,7 +110,7 @@ class Room:
 
     def look(self) -> None:
         """Whether there is room again: for the ballast, and as much as new mail should find."""
-        if not self.full or self._ballast.free_mb() < max(self._resume_mb, 2 * self._ballast.size_mb):
+        if not self.full or self._ballast.free_mb() < vitals.resumes_mb(self._ballast.size_mb, self._resume_mb):
             return
         with suppress(OSError):
             self._ballast.make()

@@ -21,7 +21,7 @@ from engine.doctor.scene import Scene
 from engine.errors import Fault, FleetError
 from engine.hands import Hands
 from engine.loop import Loop
-from engine.model.exam import Exam
+from engine.model.exam import STILL, Exam
 from engine.model.finding import Finding
 from engine.model.repair import Action
 from engine.signals import Examined, Measured
@@ -72,14 +72,14 @@ class Clinic:
         return report.entries(fleet.doctor.exams, fleet.findings.values(), self._now_ms())
 
     async def fix(self, code: str, subject: str = "") -> str:
-        """Mend one finding and look again; what was done. Raises `FleetError`: `unknown.finding` where nothing of that
-        name is found now, `refused.unsafe` where only a person may."""
+        """Mend one finding and look again; what was done, and whether that was in vain. Raises `FleetError`:
+        `unknown.finding` where nothing of that name is found now, `refused.unsafe` where only a person may."""
         async with self._looking:
             # Only the truth of this moment is acted on: somebody may have mended it by hand.
             finding = self._named(await self._look(_of(code)), code, subject)
             done = await asyncio.to_thread(mended, CATALOGUE, self.scene(), finding)
-            await self._look(_of(code))
-        return done
+            left = [one for exam in await self._look(_of(code)) for one in exam.findings]
+        return done + (STILL if any((one.code, one.subject) == (code, subject) for one in left) else "")
 
     async def _look(self, checks: tuple[Check, ...]) -> list[Exam]:
         scene = self.scene()
@@ -120,13 +120,13 @@ class Clinic:
             self._deeds(),
         )
 
-    def _deeds(self) -> dict[str, Callable[[], None]]:
+    def _deeds(self) -> dict[str, Callable[[], object]]:
         """What a mend may have this node do; called on the checks' thread, done on the loop's."""
         loop = asyncio.get_running_loop()
 
-        def deed(work: Callable[[], Awaitable[object]]) -> Callable[[], None]:
-            async def done() -> None:
-                await work()
+        def deed(work: Callable[[], Awaitable[object]]) -> Callable[[], object]:
+            async def done() -> object:
+                return await work()
 
             return lambda: asyncio.run_coroutine_threadsafe(done(), loop).result(DEED_S)
 

@@ -38,6 +38,7 @@ def doctor(call: Call) -> int:
     if call.args.fix:
         done = _mended(call, [one for one in found if one["fixable"]])
         found = _examined(call) if done else found
+        done = _proved(done, found)
         value: Any = {"done": done, "left": [one for one in found if not one["ok"]]}
     else:
         value = found
@@ -94,15 +95,21 @@ def _resolved(call: Call) -> Resolved:
 
 
 def _mended(call: Call, able: Iterable[Entry]) -> list[Entry]:
-    """What was done, or why it was not, of each finding that Fleet can mend itself."""
+    """What was tried, or why it was not, of each finding that Fleet can mend itself."""
     done = []
     for one in able:
         try:
             did, well = _mend(call, one), True
         except FleetError as error:
             did, well = f"{error.title}: {error.detail}", False
-        done.append({"code": one["code"], "subject": one["subject"], "did": did, "ok": well})
+        done.append({"code": one["code"], "subject": one["subject"], "did": did, "tried": well})
     return done
+
+
+def _proved(done: Iterable[Entry], found: Iterable[Entry]) -> list[Entry]:
+    """`ok`: it was tried, and is not found any more."""
+    left = {(one["code"], one["subject"]) for one in found}
+    return [{**one, "ok": one["tried"] and (one["code"], one["subject"]) not in left} for one in done]
 
 
 def _mend(call: Call, one: Entry) -> str:

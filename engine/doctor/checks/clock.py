@@ -24,7 +24,8 @@ def look(scene: Scene) -> Saw:
     if not offsets:
         return unknown("no peer's clock was measured yet")
     middle = median(offsets.values()) / 1_000
-    said = f"{middle:+.1f} s from the middle of {len(offsets)} peers (±{vitals.spread(offsets)})"
+    of = f"the middle of {len(offsets)} peers" if len(offsets) > 1 else "the one peer"
+    said = f"{middle:+z.1f} s from {of} (±{vitals.spread(offsets)})"
     return judged(said, vitals.clock(offsets, scene.config.watch.clock_s, scene.platform))
 
 

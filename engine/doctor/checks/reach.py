@@ -4,15 +4,17 @@ from engine.doctor.check import Check, Saw
 from engine.doctor.scene import Scene
 from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState, Class
 from engine.model.exam import judged, unknown, unused
-from engine.model.finding import Finding, Severity
+from engine.model.finding import PEERS_AWAY, Finding, Severity
 from engine.model.peer import AWAY, Peer, Standing
+from engine.model.vitals import span
 from engine.state import Fleet
 
 # A channel that broke a moment ago may be healing already.
 LASTS_S = 10.0
 # What must be well on this side for a channel to work, by the checks' names.
 NEEDS = {Channel.NATS: ("broker", "node.broker"), Channel.GIT: ("hub", "tools"), Channel.SSH: (), Channel.SEED: ()}
-USED = (ChannelState.HEALTHY, ChannelState.DEGRADED, ChannelState.HEALING, ChannelState.UNKNOWN)
+# So many that are away are called by name.
+NAMED = 6
 
 
 def look(scene: Scene) -> Saw:
@@ -25,13 +27,30 @@ def look(scene: Scene) -> Saw:
         return unused("no peers yet; `fleet invite` prints a code")
     alive = [one for one in present if _live(fleet, one.id).standing is Standing.ALIVE]
     found = [finding for one in alive for finding in judge(fleet, one.id)]
-    silent = sum(_live(fleet, one.id).standing in AWAY for one in present)
-    if silent == len(present) > 1:
-        found.append(_nobody(silent))
-    elif not alive and not silent:
+    silent = [_live(fleet, one.id) for one in present if _live(fleet, one.id).standing in AWAY]
+    if len(silent) == len(present) > 1:
+        found.append(_nobody(len(silent)))
+    elif silent:
+        found.append(_away(fleet, silent, scene.now_ms))
+    elif not alive:
         return unknown("nobody has been heard yet")
     away = f", {len(present) - len(alive)} away" if len(present) > len(alive) else ""
-    return judged(f"{len(alive)} of {len(present)} peers are there{away}", found)
+    several = "peers are" if len(present) > 1 else "peer is"
+    return judged(f"{len(alive)} of {len(present)} {several} there{away}", found)
+
+
+def _away(fleet: Fleet, silent: list[Peer], now_ms: int) -> Finding:
+    """Peers that nobody hears: no fault of this machine, and nothing that a person who looks for one should miss."""
+    newest = sorted(silent, key=lambda one: -one.heard_ms)
+    named = [fleet.name_of(one.id) for one in newest]
+    more = [f"{len(named) - NAMED} more"] if len(named) > NAMED else []
+    several = len(named) > 1
+    what = f"{', '.join([*named[:NAMED], *more])} are away" if several else f"{named[0]} is away"
+    if newest[0].heard_ms:
+        what += f", {f'{named[0]} ' if several else ''}not heard for {span(now_ms - newest[0].heard_ms)}"
+    step = f"`fleet check {named[0]}` tries every channel now; `fleet wake {named[0]}` where it only sleeps"
+    title = "Peers are away" if several else "A peer is away"
+    return Finding(PEERS_AWAY, title, Severity.INFO, what, "", step)
 
 
 def _nobody(several: int) -> Finding:
@@ -47,19 +66,22 @@ def judge(fleet: Fleet, peer: str) -> list[Finding]:
     name = fleet.name_of(peer)
     known = [(channel, fleet.channels[peer, channel]) for channel in CHANNELS if (peer, channel) in fleet.channels]
     direct = [health for channel, health in known if CHANNELS[channel].speed is Class.HOT]
-    works = any(health.state in USED for health in direct)
+    works = any(health.answers for health in direct)
     return [_found(name, channel, health, works) for channel, health in known if _is_wrong(channel, health)]
 
 
 def _is_wrong(channel: Channel, health: ChannelHealth) -> bool:
-    """Broken is wrong; what cannot be used for a reason is not, but for the broker's own channel, which all have."""
+    """Broken is wrong, also while it is only tried again; what cannot be used for a reason is not, but for the broker's
+    own channel, which all have."""
     if health.state is ChannelState.ABSENT:
         return channel is Channel.NATS
+    if health.state is ChannelState.HEALING:
+        return not health.answers
     return health.state in (ChannelState.BROKEN, ChannelState.QUARANTINED)
 
 
 def _found(name: str, channel: Channel, health: ChannelHealth, works: bool) -> Finding:
-    subject, reason = f"{name}/{channel}", health.reason or health.state.lower()
+    subject, reason = f"{name}/{channel}", health.trouble
     if health.state is ChannelState.QUARANTINED:
         what = f"{channel} to {name}: {reason}"
         step = f"compare `fleet status` there with the roster; `fleet revoke {name}` if you did not reinstall it"
@@ -68,7 +90,7 @@ def _found(name: str, channel: Channel, health: ChannelHealth, works: bool) -> F
     severe = Severity.LOW if works else Severity.HIGH
     step = f"`fleet check {name}` tries every channel now; w on the cell in screen 2 tells its story"
     needs = ("channel.cold", *NEEDS.get(channel, ()))
-    lasts, at_ms = LASTS_S, health.since_ms
+    lasts, at_ms = LASTS_S, health.broke_ms or health.since_ms
     return Finding("reach.channel", "A channel is broken", severe, what, subject, step, needs, at_ms, lasts)
 
 

@@ -14,6 +14,7 @@ import msgspec
 from engine.doctor.check import Check, Saw, cannot
 from engine.doctor.scene import Scene
 from engine.errors import FleetError
+from engine.model.channel import Channel
 from engine.model.exam import judged, unused
 from engine.model.finding import Finding, Severity
 
@@ -24,7 +25,8 @@ LOG = {"linux": "sudo journalctl -u ssh -n 20", "darwin": "log show --last 10m -
 
 class Seen(msgspec.Struct, frozen=True):
     """`answer`: its banner, or empty. `error`: why there is none ("closed": it hung up without a word). `host_keys`:
-    how many can be read. `loose`: what sshd's strict modes would refuse us for. `keys`: whether anybody may sign in."""
+    how many can be read. `loose`: what sshd's strict modes would refuse us for. `keys`: whether anybody may sign in, as
+    far as the usual file or a peer that came this way tells."""
 
     port: int
     wanted: bool
@@ -46,7 +48,7 @@ def look(scene: Scene) -> Saw:
     if not wanted and not answer:
         return unused(f"nothing answers on port {port}; peers reach this machine without ssh")
     home = Path(scene.environ.get("HOME") or Path.home())
-    keys = _authorized(home)
+    keys = _authorized(home) or came(scene)
     seen = Seen(port, wanted, answer, error, _host_keys(scene), _loose(home), keys)
     return judged(_said(seen, announced is not None), judge(seen, scene.platform) if wanted else [])
 
@@ -69,9 +71,9 @@ def judge(seen: Seen, platform: str) -> list[Finding]:
         step = f"chmod go-w {path}"
         found.append(Finding("sshd.modes", "sshd will refuse us", Severity.MEDIUM, what, path, step, fixable=True))
     if not seen.keys:
-        what = "unless this sshd reads keys elsewhere, no peer can sign in, and P4 and P5 to this machine stay off"
+        what = "unless this sshd reads keys elsewhere, which cannot be told from here, no peer can sign in (P4, P5)"
         step = "append each peer's public key to ~/.ssh/authorized_keys, or set ssh.enabled to false"
-        found.append(Finding("sshd.nobody", "No key in ~/.ssh/authorized_keys", Severity.LOW, what, next_step=step))
+        found.append(Finding("sshd.nobody", "No key in ~/.ssh/authorized_keys", Severity.INFO, what, next_step=step))
     return found
 
 
@@ -111,6 +113,13 @@ def _loose(home: Path) -> tuple[str, ...]:
         except OSError:
             continue
     return tuple(found)
+
+
+def came(scene: Scene) -> bool:
+    """Whether a peer has lately put something here through it."""
+    if scene.fleet is None:
+        return False
+    return any(one.channel == Channel.SEED for echoes in scene.fleet.mail.echoes.values() for one in echoes)
 
 
 def _authorized(home: Path) -> bool:

@@ -20,6 +20,7 @@ from engine.home import STORE
 from engine.model.channel import Channel, ChannelState
 from engine.model.exam import Health
 from engine.model.finding import Finding, Severity
+from engine.model.mail import Echo
 from engine.model.peer import Standing
 from engine.state import Broker
 from tests.engine.script import fleet, with_health
@@ -221,6 +222,10 @@ def test_channels_to_peers() -> None:
     ]
     both = with_health(one, "B", Channel.HTTP, state=ChannelState.BROKEN, reason="refused", since_ms=1)
     assert {two.severity for two in reach.judge(both, "B")} == {Severity.HIGH}
+    again = with_health(one, "B", Channel.NATS, state=ChannelState.HEALING, reason="trying again", broke_ms=1)
+    (still,) = reach.judge(again, "B")
+    assert (still.at_ms, still.subject) == (1, "B/nats"), "to be tried again is no sign of life"
+    assert reach.judge(with_health(again, "B", Channel.NATS, good=1), "B") == []
     key = with_health(well, "B", Channel.HTTP, state=ChannelState.QUARANTINED, reason="another key")
     assert codes(reach.judge(key, "B")) == ["reach.key"]
 
@@ -228,7 +233,7 @@ def test_channels_to_peers() -> None:
 @pytest.mark.parametrize(
     ("peers", "standing", "health", "found"),
     [
-        ("B", Standing.UNREACHABLE, Health.WELL, []),
+        ("B", Standing.UNREACHABLE, Health.WELL, ["reach.away"]),
         ("BC", Standing.UNREACHABLE, Health.ILL, ["reach.nobody"]),
         ("BC", Standing.OFFLINE, Health.ILL, ["reach.nobody"]),
         ("BC", Standing.UNKNOWN, Health.UNKNOWN, []),
@@ -236,7 +241,8 @@ def test_channels_to_peers() -> None:
     ],
 )
 def test_nobody_of_several(home: Path, peers: str, standing: Standing, health: Health, found: list[str]) -> None:
-    """One peer may be shut; none of several is a fault. Who was not heard yet since the start is not judged."""
+    """One peer may be shut, which is told and no fault; none of several is one. Who was not heard yet since the start
+    is not judged."""
     seen = reach.look(scene(home, fleet=fleet("A", *peers, standing=standing)))
     assert (seen[0], codes(seen[2])) == (health, found)
 
@@ -259,6 +265,24 @@ def test_sshd(seen: sshd.Seen, found: list[str]) -> None:
     """What keeps a peer out, each with its command."""
     assert codes(sshd.judge(seen, "linux")) == found
     assert all(one.next_step for one in sshd.judge(seen, "linux"))
+
+
+def test_a_low_disk_is_tidied_and_what_that_freed_is_said(home: Path) -> None:
+    """Where nothing is old enough nothing was freed, and that is the answer."""
+    low = Finding("disk.low", "", Severity.HIGH, fixable=True)
+    none, some = (mended(CATALOGUE, scene(home, deeds={"prune": lambda gone=gone: gone}), low) for gone in (0, 3))
+    assert none.startswith("nothing was freed")
+    assert some.startswith("3 settled messages")
+
+
+def test_keys_elsewhere_are_no_fault(home: Path) -> None:
+    """Whether another file has keys cannot be told from here: advice; and nothing at all once mail came that way."""
+    (one,) = sshd.judge(replace(SSHD, keys=False), "linux")
+    assert one.severity is Severity.INFO
+    value = fleet("A", "B")
+    assert not sshd.came(scene(home, fleet=value))
+    echoes = value.mail.echoes.set("B", (Echo(Channel.SEED, "m", 1, 1, 0.0),))
+    assert sshd.came(scene(home, fleet=replace(value, mail=replace(value.mail, echoes=echoes))))
 
 
 def test_no_sshd_is_no_fault(home: Path) -> None:

@@ -1,8 +1,11 @@
 """The report: what is shown of what was found, for people and for programs."""
 
+import msgspec
+
 from engine.doctor import report
 from engine.model.exam import Exam, Health
 from engine.model.finding import Finding, Severity
+from fleet_tui import doctor_text
 
 NOW = 1_800_000_000_000
 
@@ -48,3 +51,34 @@ def test_a_check_that_is_ill_for_a_moment_says_of_what() -> None:
     fresh = found("reach.channel", detail="nats to b: no answer", at_ms=NOW - 1_000, visible_after_s=10.0)
     (line,) = report.entries([Exam("reach", "reach", Health.ILL, "2 of 2 are there", (fresh,))], (), NOW)
     assert (line.ok, line.detail) == (True, "2 of 2 are there; only just: nats to b: no answer")
+    said = list(doctor_text.report([msgspec.to_builtins(line)], [], running=True))
+    assert said[0].startswith("  · ") or said[0].startswith("· ")
+    assert "may pass" in said[-1]
+
+
+def test_the_last_line() -> None:
+    """How many causes there are of what is wrong; advice is nothing wrong; who is away is said, and is no fault."""
+    away = Exam(
+        "reach",
+        "reach",
+        Health.WELL,
+        "0 of 1",
+        (found("reach.away", severity=Severity.INFO, detail="b is away", next_step="x"),),
+    )
+    cold = found("channel.cold", subject="b")
+    under = found("reach.channel", "channel.cold", subject="b/nats"), found("repair.nats", "reach", subject="b/nats")
+    for exams, live, end in (
+        ([], (), "Everything looks well."),
+        ([away], (), "Nothing is wrong on this machine; b is away."),
+        ([away], (cold,), "1 finding."),
+        ([], (cold, *under), "3 findings, 1 cause."),
+    ):
+        lines = msgspec.to_builtins(report.entries(exams, live, NOW))
+        assert list(doctor_text.report(lines, [], running=True))[-1] == end
+
+
+def test_what_was_tried_in_vain_was_not_mended() -> None:
+    """Only what the second look does not find any more is mended."""
+    told = {"code": "disk.low", "subject": "", "did": "nothing was freed"}
+    for ok, tried, start in ((True, True, "✓ mended"), (False, True, "△ tried"), (False, False, "✗ not mended")):
+        assert next(doctor_text.report([], [{**told, "ok": ok, "tried": tried}], running=True)).startswith(start)

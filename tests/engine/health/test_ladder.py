@@ -78,7 +78,7 @@ def test_a_break_is_noted_at_once() -> None:
     assert "tell found repair.nats" in said
     assert f"ring {TIMER} at 11.000" in said
     assert mends(script) == []
-    found = script.fleet.findings["repair.nats", "B"]
+    found = script.fleet.findings["repair.nats", "B/nats"]
     assert (found.severity, found.visible_after_s) == (Severity.LOW, 5.0)
 
 
@@ -105,7 +105,7 @@ def test_each_rung_is_given_its_time() -> None:
     assert (mend.action, repair(script).level) == ("agent", Level.AGENT)
     rung(script, at=65)
     assert (repair(script).level, mends(script)) == (Level.PERSON, [])
-    assert script.fleet.findings["repair.nats", "B"].severity is Severity.HIGH
+    assert script.fleet.findings["repair.nats", "B/nats"].severity is Severity.HIGH
     rung(script, at=2_000)
     assert repair(script).level is Level.PERSON
 
@@ -364,7 +364,7 @@ def test_our_own_broker_is_not_left_standing_still() -> None:
             script.hear(ChannelTurned("B", N, usable=True), at=at + 9)
     assert undertaken == OURS_AN_HOUR
     assert repair(script, "A").steps[-1].outcome == "held"
-    assert script.fleet.findings["repair.nats", "A"].next_step == "`fleet repair --local restart_nats` does it now"
+    assert script.fleet.findings["repair.nats", "A/nats"].next_step == "`fleet repair --local restart_nats` does it now"
 
 
 def in_ledger(script: Script) -> list[str]:
@@ -434,7 +434,7 @@ def test_the_plan_is_exact_and_its_approval_is_written_down() -> None:
     assert (repair(script).working, repair(script).steps[-1].outcome) == (False, "failed: exit 1")
     assert any(said.startswith("deliver ping") for said in said)
     assert repair(script).plan == (), "nothing waits for anybody now"
-    found = script.fleet.findings["repair.nats", "B"]
+    found = script.fleet.findings["repair.nats", "B/nats"]
     assert "failed: exit 1" in found.detail
     assert found.next_step.startswith("`fleet repair B --channel nats --level 4`")
     script.hear(RepairAsked("B", N, 4), at=22)

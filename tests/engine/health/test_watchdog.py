@@ -14,7 +14,7 @@ from engine.model.finding import Severity
 from engine.model.mail import Lane, Waiting
 from engine.model.moment import Moment
 from engine.model.peer import Standing
-from engine.model.vitals import Vitals, clock
+from engine.model.vitals import Vitals, clock, disk
 from engine.signals import Found, Looked, LoopLagged, Measured, RepairAsked
 from engine.state import Fleet
 from tests.engine.script import Script, fleet, letter, moment, tried, with_health
@@ -57,6 +57,7 @@ def test_a_cold_peer_is_told_once_it_has_lasted_and_a_repair_begins() -> None:
     assert over(script, 0, 30) == []
     assert told(script, 30) == ["+channel.cold"]
     asked = [one.signal for one in script.effects if isinstance(one, e.Raise)]
+    assert [one.finding.visible_after_s for one in asked if isinstance(one, Found)] == [0.0], "it has lasted"
     assert [(one.peer, one.channel, one.level) for one in asked if isinstance(one, RepairAsked)] == [
         ("B", Channel.NATS, 1)
     ]
@@ -89,23 +90,26 @@ def test_a_channel_that_is_only_tried_again_does_not_work() -> None:
     proved = replace(health, good=1)
     script.fleet = replace(script.fleet, channels=script.fleet.channels.set(("B", Channel.RELAY), proved))
     beating(script, 1)
-    assert over(script, 130, 160) == ["-channel.cold"]
+    assert over(script, 130, 160) == ["+channel.cold", "-channel.cold"]
 
 
 def test_what_is_well_again_is_untold_after_a_while() -> None:
-    """Twenty seconds well; a relapse within them says nothing new."""
+    """Twenty seconds well, told as what it was meanwhile; a relapse within them is the same finding."""
     ill = cut(fleet("A", "B"), "B")
     script = Script(ill, watchdog.step)
     assert over(script, 0, 40) == ["+channel.cold"]
     healthy = replace(script.fleet, channels=fleet("A", "B").channels)
     script.fleet = healthy
     beating(script, 1)
-    assert told(script, 40) == told(script, 50) == []
+    assert told(script, 40) == ["+channel.cold"], "it says that it is not so any more"
+    (was,) = (one.finding.detail for one in script.fleet.watch.suspicions.values())
+    assert was.startswith("not so any more")
+    assert told(script, 50) == []
     script.fleet = replace(script.fleet, channels=ill.channels)
-    assert told(script, 60) == []
+    assert told(script, 60) == ["+channel.cold"], "and then that it is"
     script.fleet = replace(script.fleet, channels=healthy.channels)
     beating(script, 2)
-    assert over(script, 70, 100) == ["-channel.cold"]
+    assert over(script, 70, 100) == ["+channel.cold", "-channel.cold"]
     assert not script.fleet.watch.suspicions
 
 
@@ -126,30 +130,50 @@ def test_a_peer_that_is_away_is_nobodys_fault(standing: Standing) -> None:
 
 
 def test_heartbeats_that_do_not_come() -> None:
-    """Forty-five seconds without a new one, though it answers; the next one makes it well."""
+    """Forty-five seconds without a new one and twenty more, though it answers; the next one makes it well."""
     script = Script(fleet("A", "B"), watchdog.step)
-    assert over(script, 0, 50) == []
-    assert told(script, 50) == ["+peer.mute"]
+    assert over(script, 0, 70) == []
+    assert told(script, 70) == ["+peer.mute"]
     found = script.fleet.watch.suspicions["peer.mute", "B"].finding
     assert "channel.cold" in found.depends_on
     for serial in range(3):
         beating(script, serial + 1)
-        last = told(script, 60 + 10 * serial)
+        last = told(script, 80 + 10 * serial)
     assert last == ["-peer.mute"]
 
 
+def test_who_comes_back_is_not_told_of_at_once() -> None:
+    """A hundred seconds away with mail that waited, or this machine asleep for as long: nobody is mute or stuck before
+    it was there for as long as anybody has."""
+    waiting = Lane(Lane().open.set((1, 7), Waiting(letter("m", seq=7))))
+    value = fleet("A", "B")
+    value = replace(value, mail=replace(value.mail, lanes=value.mail.lanes.set("B", waiting)))
+    script, here = Script(value, watchdog.step), value.peers
+    told(script, 0)
+    script.fleet = replace(script.fleet, peers=here.set("B", replace(here["B"], standing=Standing.UNREACHABLE)))
+    assert over(script, 10, 110) == []
+    script.fleet = replace(script.fleet, peers=here)
+    assert over(script, 110, 160) == []
+    slept = Script(value, watchdog.step)
+    told(slept, 0)
+    assert told(slept, 100) == []
+    beating(slept, 1)
+    slept.fleet = replace(slept.fleet, mail=fleet("A", "B").mail)
+    assert over(slept, 110, 150) == []
+
+
 def test_a_message_that_does_not_leave() -> None:
-    """The oldest is the same for a minute; while it changes, many may wait."""
+    """The oldest is the same for a minute and twenty seconds more; while it changes, many may wait."""
     waiting = Waiting(letter("m", seq=7))
     value = fleet("A", "B")
     open_ = Lane().open.set((1, 7), waiting).set((1, 8), Waiting(letter("r", seq=8, kind=Kind.RUNG)))
     stuck = replace(value, mail=replace(value.mail, lanes=value.mail.lanes.set("B", Lane(open_))))
     script = Script(stuck, watchdog.step)
-    for at in range(0, 60, 10):
+    for at in range(0, 80, 10):
         beating(script, at)
         assert told(script, at) == []
-    beating(script, 60)
-    assert told(script, 60) == ["+queue.stuck"]
+    beating(script, 80)
+    assert told(script, 80) == ["+queue.stuck"]
     (seen,) = script.fleet.watch.suspicions.values()
     assert seen.finding.detail.startswith("1 for B, the oldest"), "a RUNG is nobody's message"
     for channel in (Channel.NATS, Channel.HTTP):
@@ -186,6 +210,15 @@ def test_the_machine(vitals: Vitals, code: str) -> None:
     assert told(script, 20) == ([f"+{code}"] if code else [])
 
 
+def test_a_low_disk_says_when_it_would_refuse() -> None:
+    """Only once it is full; and from which room on it takes mail again, which is less on a disk that is small."""
+    (large,) = disk(replace(WELL, free_mb=30, disk_mb=100_000), 8, 32)
+    assert large.detail == "30 MB free for /h; once it is full, new messages are refused until 32 MB are free"
+    (small,) = disk(replace(WELL, free_mb=20, disk_mb=30), 8, 32)
+    assert small.severity is Severity.MEDIUM
+    assert small.detail.endswith("until 16 MB are free")
+
+
 def test_stalls_of_the_loop() -> None:
     """Three within a minute; one, or a machine that slept for an hour, are none."""
     script = Script(fleet("A"), watchdog.step)
@@ -195,7 +228,7 @@ def test_stalls_of_the_loop() -> None:
     script.hear(LoopLagged(2.0), 12)
     assert told(script, 13) == ["+loop.lag"]
     assert "2.0 s" in script.fleet.watch.suspicions["loop.lag", ""].finding.detail
-    assert over(script, 80, 110) == ["-loop.lag"]
+    assert over(script, 80, 110) == ["+loop.lag", "-loop.lag"]
 
 
 OFF = 600_000.0
