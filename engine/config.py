@@ -32,10 +32,11 @@ Broadcast = Annotated[str, msgspec.Meta(pattern=r"^(?:\d{1,3}(?:\.\d{1,3}){3})?$
 
 
 class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """This node. `name` empty: the host's name. `workdir`: whose git branch the heartbeat shows (empty: where it
-    was started)."""
+    """This node. `name` empty: the host's name. `fleet`: what the fleet is called that it begins with, by itself
+    (empty: home). `workdir`: whose git branch the heartbeat shows (empty: where it was started)."""
 
     name: str = ""
+    fleet: str = ""
     workdir: str = ""
 
 
@@ -210,7 +211,7 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class WatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The watchdog. What is wrong is shown once it has lasted, and forgotten once it was well for `well_s`: nothing
     flaps. `channel_s`: no channel that asks and answers to a peer that is alive; `beat_s`: no heartbeat of one
-    (four are sent meanwhile); `queue_s`: its oldest message does not move; `lasts_s`: everything else. `clock_s`: as
+    (four are sent meanwhile); `queue_s`: its oldest message does not move; `lasts_s`: everything else, and these two once more. `clock_s`: as
     far as clocks may differ; `backlog`: signals that may wait; `descriptors`: the share that may be open."""
 
     lasts_s: Period = 20.0
@@ -303,6 +304,7 @@ def resolve(text: str, env: Mapping[str, str], source: str = "config.toml") -> R
         raise _refused(_teller(str(error), origins, source), str(error)) from None
     for key, text, look in (
         ("node.name", config.node.name, unfit),
+        ("node.fleet", config.node.fleet, unfit),
         ("net.listen", config.net.listen, _no_address),
         ("git.hub", config.git.hub, _no_hub),
     ):
