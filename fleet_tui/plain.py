@@ -252,10 +252,11 @@ def message(line: dict[str, Any]) -> tuple[str, ...]:
     return format.day(line["at"]), f"{arrow} {line['peer']}", line["kind"], rung(line["rung"]), line["id"], way
 
 
-def letter(one: dict[str, Any]) -> Iterator[str]:
-    """A message for us: who, when, and what it says."""
+def letter(one: dict[str, Any], width: int = 0) -> Iterator[str]:
+    """A message for us: who, when, and what it says, its lines folded at words."""
     yield f"{format.day(one['at'])}   {one['from']}   {one['kind']}   {one['id']}"
-    yield from (INDENT + line for line in printable(one["body"]).splitlines() or [""])
+    for line in printable(one["body"]).splitlines() or [""]:
+        yield from folded(INDENT + line, width)
 
 
 def printable(body: str) -> str:

@@ -14,7 +14,8 @@ from engine.model.mail import Number
 
 
 class TryLine(msgspec.Struct, frozen=True):
-    """One try of a message: the channel, how it ended (`Verdict`, or `flying`), the milliseconds it took, and why."""
+    """One try of a message: the channel, how it ended (`Verdict`, or `flying`), the milliseconds it took, and why.
+    `at`: when it ended, or began if it still flies (wall milliseconds; 0: unknown)."""
 
     channel: Channel
     outcome: str
@@ -126,7 +127,7 @@ class Unread(msgspec.Struct, frozen=True):
 
 class SessionMail(msgspec.Struct, frozen=True):
     """What waits for a session. `row`: what to say once it was handed over, `left`: so many more wait. `text`: the
-    letters as its agent is to read them."""
+    letters as its agent is to read them. `known`: something came for it once, or it may be typed into."""
 
     session: str
     row: int
@@ -168,6 +169,7 @@ class Page(msgspec.Struct, frozen=True):
 
     lines: tuple[Line, ...]
     rows: tuple[int, ...]
+    known: bool = True
     total: int
     next: int
 

@@ -297,7 +297,7 @@ def _known(to: str, others: Iterable[Member]) -> str:
     if not others:
         return f"`{to}`: nobody else is in the fleet yet"
     known = ", ".join(sorted(f"{member.name} ({member.role})" if role else member.name for member in others))
-    return f"`{to}`: no other machine is {role}; there are {known}" if role else f"`{to}` is none of: {known}"
+    return f"`{to}`: no other machine is {role}; the others: {known}" if role else f"`{to}` is none of: {known}"
 
 
 def _next(others: list[Member]) -> str:

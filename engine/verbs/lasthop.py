@@ -239,8 +239,10 @@ class LastHop:
         """A page of what came for a session and was not read: of all of it, or for its hook what nothing else has given
         it. `after`: go on behind this row."""
         name = _session(session)
-        after = max(after, await self._reader.cursor(name))
-        return await (self._waiting if hook else self._unread)(name, min(max(limit, 1), PAGE), after)
+        read = await self._reader.cursor(name)
+        mail = await (self._waiting if hook else self._unread)(name, min(max(limit, 1), PAGE), max(after, read))
+        known = bool(mail.row or read or after or name in self._seats)
+        return msgspec.structs.replace(mail, known=known)
 
     async def _unread(self, session: str, limit: int, after: int) -> SessionMail:
         unread, left = await self._reader.unread(session, after, limit)

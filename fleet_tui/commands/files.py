@@ -48,7 +48,8 @@ def ledger(call: Call) -> int:
         return 1 if broken else 0
     limit = SHOWN if call.args.limit is None else call.args.limit
     entries = call.node.get("/ledger", limit=limit)
-    call.show(entries, plain.table(map(plain.entry, entries), ("no", "when", "who", "did", "to", "")))
+    head = ("no", "when", "who", "did", "to", "")
+    call.show(entries, plain.table(map(plain.entry, entries), head, call.width))
     return 0
 
 
@@ -96,10 +97,11 @@ def _show(call: Call) -> int:
     found = _in_force(call) or _on_disk(call)
     values, origins = found["values"], found["origins"]
     if not call.args.origin:
-        call.show(values, plain.table((key, _shown(value)) for key, value in values.items()))
+        call.show(values, plain.table(((key, _shown(value)) for key, value in values.items()), width=call.width))
         return 0
     both = {key: {"value": value, "origin": origins.get(key, "")} for key, value in values.items()}
-    call.show(both, plain.table((key, _shown(one["value"]), one["origin"]) for key, one in both.items()))
+    rows = ((key, _shown(one["value"]), one["origin"]) for key, one in both.items())
+    call.show(both, plain.table(rows, width=call.width))
     return 0
 
 

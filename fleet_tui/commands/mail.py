@@ -94,9 +94,9 @@ def inbox(call: Call) -> int:
     letters = _shown(call, limit)
     if events:
         for letter in letters:
-            call.row(letter, "\n".join(plain.letter(letter)))
+            call.row(letter, "\n".join(plain.letter(letter, call.width)))
         return _follow_inbox(call, events, letters[-1]["id"] if letters else BEFORE_ALL)
-    call.show(letters, (line for letter in letters for line in plain.letter(letter)))
+    call.show(letters, (line for letter in letters for line in plain.letter(letter, call.width)))
     if not letters:
         call.tell("Nothing for this machine yet." if not call.args.after else "Nothing after that.")
     elif limit == len(letters) and not call.args.after:
@@ -231,7 +231,7 @@ def _follow_inbox(call: Call, events: Iterator[tuple[str, Any]], after: str) -> 
         if name == "MessageCame":
             for letter in _letters(call, after):
                 after = letter["id"]
-                call.row(letter, "\n".join(plain.letter(letter)))
+                call.row(letter, "\n".join(plain.letter(letter, call.width)))
     return 0
 
 

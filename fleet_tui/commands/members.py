@@ -41,8 +41,11 @@ def join(call: Call) -> int:
     code = _typed(call, parse) if call.args.code == "-" else call.args.code
     parse(code)
     node.ensure(call)
+    asked = call.node.get("/status")["node"]["name"]
     status = call.node.post("/join", {"code": code}, JOIN_S)
-    done = f"{status['node']['name']} is now in {status['fleet']['name']}."
+    name = status["node"]["name"]
+    taken = f", for {asked} is the name of another there" if name != asked else ""
+    done = f"{name} is now in {status['fleet']['name']}{taken}."
     call.show(status, [done, "", *plain.peers(status["peers"], call.width)])
     if call.as_json:
         return 0

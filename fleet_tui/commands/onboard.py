@@ -3,11 +3,13 @@
 from typing import Any
 
 from engine.errors import FleetError
-from fleet_tui import doctor_text
+from fleet_tui import doctor_text, plain
 from fleet_tui.call import Call
 
 # Each tick is given half a minute; silence of this length is a node that hangs.
 PATIENCE_S = 90.0
+# What a tick found stands behind its sign and its title.
+HANG = 29
 
 
 def onboard(call: Call) -> int:
@@ -25,6 +27,6 @@ def ticked(call: Call, peer: str) -> int:
         if not ticks and not call.as_json:
             call.say(f"Ten checks of this machine and {tick['peer']}:")
         ticks.append(tick)
-        call.row(tick, doctor_text.tick(tick))
+        call.row(tick, "\n".join(plain.folded(doctor_text.tick(tick), call.width, HANG)))
     failed = [one for one in ticks if one["required"] and one["health"] != "well"]
     return 1 if failed or not ticks else 0

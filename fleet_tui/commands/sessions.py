@@ -74,10 +74,10 @@ def inbox(call: Call) -> int:
     if args.after or args.follow:
         why = "a session goes on where it has read; --after and --follow are for the whole inbox"
         raise FleetError("usage.arguments", "That does not go together", why, "leave them out", Fault.THEIRS)
-    letters, row, left = _waiting(call, args.session, args.limit)
-    call.show(letters, (line for letter in letters for line in plain.letter(letter)))
+    letters, row, left, known = _waiting(call, args.session, args.limit)
+    call.show(letters, (line for letter in letters for line in plain.letter(letter, call.width)))
     if not letters:
-        call.tell(f"Nothing new for {args.session}.")
+        call.tell(f"Nothing new for {args.session}." if known else f"Nothing ever came for a session {args.session}.")
     if left:
         call.tell(f"{left} more wait; run it again")
     sys.stdout.flush()  # what cannot be printed was not read
@@ -86,18 +86,19 @@ def inbox(call: Call) -> int:
     return 0
 
 
-def _waiting(call: Call, session: str, limit: int | None) -> tuple[list[Any], int, int]:
-    """The oldest `limit`, page by page: large bodies end a page early; up to which row, and how many are left."""
+def _waiting(call: Call, session: str, limit: int | None) -> tuple[list[Any], int, int, bool]:
+    """The oldest `limit`, page by page: large bodies end a page early; up to which row, how many are left, and whether
+    anything is known of such a session."""
     path, wanted = f"/session/{_checked(session)}", PAGE if limit is None else limit
     letters: list[Any] = []
-    row = left = 0
+    row, left, known = 0, 0, True
     while len(letters) < wanted:
         mail = call.node.get(path, limit=min(wanted - len(letters), PAGE), after=row)
         letters += mail["letters"]
-        row, left = max(row, mail["row"]), mail["left"]
+        row, left, known = max(row, mail["row"]), mail["left"], mail["known"]
         if not left or not mail["letters"]:
             break
-    return letters, row, left
+    return letters, row, left, known
 
 
 def _checked(session: str) -> str:

@@ -195,6 +195,11 @@ def test_what_says_nothing_is_not_sent(fleet: Fleet, monkeypatch: pytest.MonkeyP
     assert len(fleet("messages", "--json").value) == before
 
 
+def test_a_session_nobody_wrote_to_is_told_from_one_that_read_all(fleet: Fleet) -> None:
+    """A name that was mistyped shows as such, until it may be typed into or something comes for it."""
+    assert "Nothing ever came for a session typo." in fleet("inbox", "--session", "typo").err
+
+
 def test_a_rung_that_a_session_proves_needs_one(fleet: Fleet) -> None:
     """The node refuses it before anything is sent, with what to add."""
     ran = fleet("send", "birch", "hi", "--wait", "seen")

@@ -30,6 +30,18 @@ def messages(width: int) -> list[str]:
     return list(plain.table(map(plain.message, lines), width=width))
 
 
+def letters(width: int) -> list[str]:
+    body = "what came of the long run of the night, in many words " * 3
+    one = {"at": 1_800_000_000_000, "from": "b", "kind": "reply", "id": IDS[0], "body": body}
+    return list(plain.letter(one, width))
+
+
+def ledger(width: int) -> list[str]:
+    facts = {"why": "a reason of several words " * 3, "channel": "nats"}
+    one = {"seq": 9, "ts": 1_800_000_000_000, "actor": "atlas", "verb": "broke", "subject": "birch", "facts": facts}
+    return list(plain.table([plain.entry(one)], width=width))
+
+
 def peers(width: int) -> list[str]:
     return list(plain.peers([peer("birch"), peer("a-name-of-a-machine")], width))
 
@@ -42,7 +54,7 @@ def doctor(width: int) -> list[str]:
     )
 
 
-@pytest.mark.parametrize("shown", [messages, peers, doctor])
+@pytest.mark.parametrize("shown", [messages, letters, ledger, peers, doctor])
 def test_lines_fit_a_terminal_and_no_word_is_parted(shown: Any) -> None:
     """Only what is to be typed is longer than the terminal; the words are the same as without one."""
     whole, fitted = shown(0), shown(WIDTH)

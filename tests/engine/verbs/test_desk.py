@@ -39,13 +39,13 @@ def test_a_role_nobody_else_has_is_told_with_the_roles_there_are() -> None:
     """The chief asks for the chief."""
     assert (
         refused(TRIO, "role:chief").detail
-        == "`role:chief`: no other machine is chief; there are b (worker), c (worker)"
+        == "`role:chief`: no other machine is chief; the others: b (worker), c (worker)"
     )
 
 
 def test_an_unknown_peer_is_told_with_the_others() -> None:
     """Never with this machine itself."""
-    with pytest.raises(FleetError, match=r"there are b, c$"):
+    with pytest.raises(FleetError, match=r"is none of: b, c$"):
         member_id(TRIO, "x")
     with pytest.raises(FleetError, match="nobody else is in the fleet yet") as caught:
         member_id(ALONE, "x")
