@@ -134,6 +134,7 @@ class SessionMail(msgspec.Struct, frozen=True):
     letters: tuple[Letter, ...]
     left: int
     text: str = ""
+    known: bool = True
 
 
 class SeatLine(msgspec.Struct, frozen=True):
@@ -169,7 +170,6 @@ class Page(msgspec.Struct, frozen=True):
 
     lines: tuple[Line, ...]
     rows: tuple[int, ...]
-    known: bool = True
     total: int
     next: int
 
