@@ -231,7 +231,7 @@ class Engine:
         return self._clock.now().wall_ms
 
     def _founded(self, identity: Identity) -> Roster:
-        return found(identity, self._wanted_name(), "home", self._clock.now().wall_ms, os.urandom)
+        return found(identity, self._wanted_name(), self._config.node.fleet or "home", self._wall_ms(), os.urandom)
 
     def _wanted_name(self) -> str:
         return name_from(self._config.node.name or socket.gethostname().partition(".")[0])

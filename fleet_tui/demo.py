@@ -52,7 +52,7 @@ class DemoNode:
     def make(self) -> None:
         """Its home, with what it is told: so it is the same node whoever starts it again."""
         self.home.mkdir(mode=0o700)
-        told = f'[node]\nname = "{self.name}"\n\n[net]\nlisten = "127.0.0.1"\n'
+        told = f'[node]\nname = "{self.name}"\nfleet = "demo"\n\n[net]\nlisten = "127.0.0.1"\n'
         (self.home / CONFIG).write_text(told, encoding="utf-8")
 
     def starting(self) -> "subprocess.Popen[str]":
@@ -189,6 +189,11 @@ def until(api: Client, fits: Callable[[Any], bool], what: str, timeout_s: float 
             return status
     said, step = f"waited {timeout_s:g} s for {what}", "run it again; a machine that is very busy may need more time"
     raise FleetError("timeout.demo", "It did not happen", said, step, Fault.OURS)
+
+
+def broker_up(status: Any) -> bool:
+    """Whether the node's own broker runs."""
+    return bool(status["broker"]["state"] == "up" and status["broker"]["pid"])
 
 
 def _statuses(api: Client, deadline: float) -> Iterator[Any]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from engine.errors import Fault, FleetError
-from fleet_tui.demo import Demo, DemoNode, until
+from fleet_tui.demo import Demo, DemoNode, broker_up, until
 
 WAIT_S = 30.0
 # The broker is back within some 35 ms: a message that was too late for the gap is followed by another kill.
@@ -64,8 +64,8 @@ class Script:
 
     def _start(self) -> str:
         self._demo.start()
-        pids = [node.api.get("/status")["broker"]["pid"] for node in self._demo.nodes]
-        return f"brokers {', '.join(map(str, pids))}"
+        up = [until(node.api, broker_up, f"{node.name}'s broker") for node in self._demo.nodes]
+        return f"brokers {', '.join(str(status['broker']['pid']) for status in up)}"
 
     def _join(self) -> str:
         self._demo.join()
@@ -83,7 +83,7 @@ class Script:
 
     def _kill_broker(self) -> str:
         for kill in range(1, KILLS + 1):
-            pid = until(self._second.api, _broker_up, f"{self._second.name}'s broker")["broker"]["pid"]
+            pid = until(self._second.api, broker_up, f"{self._second.name}'s broker")["broker"]["pid"]
             os.kill(pid, signal.SIGKILL)
             self._killed = time.monotonic()
             story = self._send(self._first, self._second, f"after the kill, {kill}", wait="on_host")
@@ -99,7 +99,7 @@ class Script:
                 one["name"] == self._second.name and one["channels"]["nats"] == "HEALTHY" for one in status["peers"]
             )
 
-        until(self._second.api, _broker_up, f"{self._second.name}'s broker")
+        until(self._second.api, broker_up, f"{self._second.name}'s broker")
         until(self._first.api, healed, "P1 to be HEALTHY again")
         took = time.monotonic() - self._killed
         story = self._send(self._first, self._second, "after the healing", wait="on_host", via="nats")
@@ -151,10 +151,6 @@ def performed(steps: Sequence[Step], told: Callable[[Done], None]) -> list[Done]
         done.append(Done(step.title, saw, round((time.monotonic() - began) * 1_000)))
         told(done[-1])
     return done
-
-
-def _broker_up(status: Any) -> bool:
-    return bool(status["broker"]["state"] == "up" and status["broker"]["pid"])
 
 
 def _way(story: Any) -> str:

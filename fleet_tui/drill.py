@@ -1,10 +1,11 @@
 """`fleet demo --drill`: faults done to a running demo, and how it heals (edge).
 
-Each fault is a real one that needs no privileges: a signal to a process of ours, a port that a stranger takes, channels
-that a person holds. `Drill` does them, takes them back, and looks: what was HEALTHY before is what has to be so again.
+Each fault is a real one that needs no privileges: a signal to a process of ours, a port that a stranger takes. `Drill`
+does them, takes them back, and looks: what was HEALTHY before is what has to be so again. A single channel is cut where
+it has a process of its own, the broker; a cut between two nodes that leaves both their processes alone takes root.
 
     1 the second node's broker is killed     2 a stranger takes its peer port     3 the third node stands still
-    4 P1 to P3 between the first two held     h everything of ours is taken back
+    4 the second node's broker stands still  h everything of ours is taken back
 """
 
 import json
@@ -16,15 +17,15 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from engine.errors import FleetError
-from fleet_tui.demo import Demo, DemoNode
+from fleet_tui.demo import Demo, DemoNode, broker_up, until
+from fleet_tui.drill_course import WELL, Course, Pair, Seen, course
 
 HOT = ("nats", "http", "relay")
 PORTS = "ports.json"
-HELD = "held"
+# A broker that was killed is back within a moment, one that stands still within some ten seconds.
+SOON_S = 30.0
 
-Pair = tuple[str, str, str]
-Grid = dict[Pair, str]
+Grid = dict[Pair, Seen]
 
 
 class Fault(NamedTuple):
@@ -44,13 +45,14 @@ class Drill:
         self.demo = demo
         self.first, self.second, self.third = demo.nodes[:3]
         self._stopped: list[tuple[DemoNode, int]] = []
-        self._held: list[tuple[DemoNode, DemoNode, str]] = []
         self._stranger: socket.socket | None = None
-        self._well = {pair for pair, state in self.grid().items() if state == "HEALTHY"}
+        self._well: set[Pair] = set()
+        self._struck_ms = 0
+        self.begin()
 
     def faults(self) -> list[Fault]:
         """All of them, by key."""
-        first, second, third = self.first.name, self.second.name, self.third.name
+        second, third = self.second.name, self.third.name
         return [
             Fault(
                 "1",
@@ -75,19 +77,19 @@ class Drill:
             ),
             Fault(
                 "4",
-                f"P1 to P3 between {first} and {second} are held, on both sides",
-                "colder channels carry, where there are any; else mail waits",
-                True,
-                self._hold,
+                f"SIGSTOP of {second}'s nats-server: P1 is cut there",
+                "mail takes P2; the broker is missed, and gets another life",
+                False,
+                self._stop_broker,
             ),
         ]
 
     # ------------------------------------------------------------------------------------------------------- to look
 
     def grid(self) -> Grid:
-        """(node, peer, channel) -> state, or `HELD`; a node that stands still cannot be asked, and says nothing."""
+        """(node, peer, channel) -> how it is; a node that stands still cannot be asked, and says nothing."""
         return {
-            (node.name, peer, channel): HELD if seen["held"] else seen["state"]
+            (node.name, peer, channel): Seen(seen["state"], seen["since_ms"])
             for node in self.awake()
             for peer, row in node.api.get("/channels").items()
             for channel, seen in row.items()
@@ -98,16 +100,26 @@ class Drill:
         still = [node for node, _ in self._stopped]
         return [node for node in self.demo.nodes if node not in still]
 
-    def broken(self) -> set[Pair]:
-        """What was HEALTHY when the drill began and is not so now, and who is not ALIVE to whom."""
-        now = self.grid()
+    @property
+    def watched(self) -> int:
+        """How many channels were HEALTHY here, and have to be so again."""
+        return len(self._well)
+
+    def begin(self) -> None:
+        """From now on: what is HEALTHY, or ever was so here, has to be it again."""
+        self._well |= {pair for pair, seen in self.grid().items() if seen.state == WELL}
+        self._struck_ms = round(time.time() * 1_000)
+
+    def course(self) -> Course:
+        """What came of it since `begin`."""
+        still = {(node.name, "", "process") for node, _ in self._stopped}
         missed = {
             (node.name, peer["name"], "standing")
             for node in self.awake()
             for peer in node.api.get("/peers")
             if peer["standing"] != "ALIVE"
         }
-        return {pair for pair in self._well if now.get(pair) != "HEALTHY"} | missed
+        return course(self._well, self.grid(), still | missed, self._struck_ms)
 
     def standing(self, of: DemoNode) -> str:
         """How the first node sees another."""
@@ -116,7 +128,7 @@ class Drill:
 
     def struck(self) -> bool:
         """Whether something that lasts is in force."""
-        return bool(self._stopped or self._held or self._stranger)
+        return bool(self._stopped or self._stranger)
 
     # -------------------------------------------------------------------------------------------------------- to do
 
@@ -131,21 +143,26 @@ class Drill:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
             said.append(f"{node.name} goes on")
-        for here, there, channel in self._held:
-            with suppress(FleetError):
-                here.api.post("/hold", {"name": there.name, "channel": channel, "held": False})
-        if self._held:
-            said.append("the held channels are let go")
         if self._stranger is not None:
             self._stranger.close()
             said.append("the stranger is gone")
-        self._stopped, self._held, self._stranger = [], [], None
+        self._stopped, self._stranger = [], None
         return "; ".join(said) or "nothing of ours is in force"
 
+    def broker_pid(self) -> int:
+        """The second node's broker; waited for where it is just away."""
+        return int(until(self.second.api, broker_up, f"{self.second.name}'s broker", SOON_S)["broker"]["pid"])
+
     def _kill_broker(self) -> str:
-        pid = _soon(lambda: int(self.second.api.get("/status")["broker"]["pid"]))
+        pid = self.broker_pid()
         os.kill(pid, signal.SIGKILL)
         return f"process {pid} is gone"
+
+    def _stop_broker(self) -> str:
+        """It needs no taking back: its node ends it, whether it gives it another life or ends itself."""
+        pid = self.broker_pid()
+        os.kill(pid, signal.SIGSTOP)
+        return f"process {pid} is stopped"
 
     def _take_port(self) -> str:
         if self._stranger is not None:
@@ -168,26 +185,11 @@ class Drill:
         self._stopped.append((self.third, pid))
         return f"process {pid} is stopped"
 
-    def _hold(self) -> str:
-        for here, there in ((self.first, self.second), (self.second, self.first)):
-            for channel in HOT:
-                here.api.post("/hold", {"name": there.name, "channel": channel, "held": True})
-                self._held.append((here, there, channel))
-        return ", ".join(HOT)
-
-
-def _soon(look: Callable[[], int], wait_s: float = 15.0) -> int:
-    """The first number that is not 0: a broker that was just killed is not there for a moment."""
-    ends = time.monotonic() + wait_s
-    while not (found := look()) and time.monotonic() < ends:
-        time.sleep(0.05)
-    return found
-
 
 def rows(drill: Drill) -> Iterator[tuple[str, str, dict[str, str]]]:
     """(node, peer, state of each channel), for whoever draws the grid."""
     lines: dict[tuple[str, str], dict[str, str]] = {}
-    for (node, peer, channel), state in drill.grid().items():
-        lines.setdefault((node, peer), {})[channel] = state
+    for (node, peer, channel), seen in drill.grid().items():
+        lines.setdefault((node, peer), {})[channel] = seen.state
     for (node, peer), states in lines.items():
         yield node, peer, states

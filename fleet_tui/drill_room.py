@@ -18,7 +18,8 @@ from engine.errors import FleetError
 from engine.model.channel import CHANNELS, ChannelState
 from fleet_tui import plain
 from fleet_tui.call import Call
-from fleet_tui.drill import HELD, Drill, Fault, rows
+from fleet_tui.drill import Drill, Fault, rows
+from fleet_tui.drill_course import told
 from fleet_tui.drill_lines import laid
 from screens.spans import cells
 
@@ -26,8 +27,8 @@ TICK_S = 0.25
 # A message a second, so that the grid has something to carry.
 MAIL_S = 1.0
 TOLD = 10
-# A broker is back within a moment: what has not been seen to break by now did not break for anybody.
-UNSEEN_S = 2.0
+# Every channel is tried within this time, by mail or a probe: what has not failed by now did not fail for anybody.
+ENOUGH_S = 10.0
 # Mail that a fault holds up is worth no more than the drill.
 WORTH_S = 120
 CLEAR, HIDE, SHOW = "\x1b[H\x1b[J", "\x1b[?25l", "\x1b[?25h"
@@ -41,7 +42,6 @@ class Room:
         self._faults = {fault.key: fault for fault in drill.faults()}
         self._told: deque[str] = deque(maxlen=TOLD)
         self._waiting: tuple[str, float] | None = None
-        self._seen_broken = False
         self._mail, self._posted_at = "", 0.0
         self._drawn: tuple[tuple[int, int], str] | None = None
         self._grid: list[tuple[str, str, dict[str, str]]] = []
@@ -63,44 +63,37 @@ class Room:
 
     def _act(self, key: str) -> None:
         if key == "h":
-            in_force = self._drill.struck()
-            self._begin("taken back", self._drill.heal())
-            self._seen_broken = in_force
+            if self._drill.struck():
+                self._begin("taken back")
+            self._tell(f"h  {self._drill.heal()}")
         elif key in self._faults:
             self._strike(self._faults[key])
 
     def _strike(self, fault: Fault) -> None:
         self._tell(f"{fault.key}  {fault.does} …")
         self._draw()
+        self._begin(fault.does)
         saw = fault.strike()
+        self._send()  # at once: a broker is back before the next second's mail could miss it
         self._tell(f"   {saw}; {'h takes it back' if fault.lasts else 'it needs no taking back'}")
         self._tell(f"   what Fleet does: {fault.then}")
-        self._begin(fault.does, "")
 
-    def _begin(self, what: str, said: str) -> None:
-        if said:
-            self._tell(f"h  {said}")
-        self._waiting, self._seen_broken = (what, time.monotonic()), False
+    def _begin(self, what: str) -> None:
+        self._drill.begin()
+        self._waiting = what, time.monotonic()
 
     def _look(self) -> None:
-        broken = self._drill.broken()
         if self._waiting is not None:
             what, began = self._waiting
-            self._seen_broken = self._seen_broken or bool(broken)
-            took = time.monotonic() - began
-            if not broken and not self._drill.struck() and (self._seen_broken or took > UNSEEN_S):
-                said = (
-                    f"HEALTHY again, {took:.1f} s after"
-                    if self._seen_broken
-                    else "HEALTHY, and nothing was seen to break"
-                )
-                self._tell(f"   all {said}: {what}")
+            found = self._drill.course()
+            if found.took_s is not None or (not found.open and time.monotonic() - began > ENOUGH_S):
+                self._tell(f"   {what}: {told(found)}")
                 self._waiting = None
         if time.monotonic() - self._posted_at > MAIL_S:
-            self._posted_at = time.monotonic()
             self._send()
 
     def _send(self) -> None:
+        self._posted_at = time.monotonic()
         to = self._drill.second
         story = self._drill.send(to, "drill", wait="on_host", timeout=0.2, ttl=WORTH_S)
         way = story["channel"] if story.get("rung") == "on_host" else "nothing yet: it waits, safe on disk"
@@ -153,8 +146,8 @@ _ABSENT = str(ChannelState.ABSENT)
 
 
 def _cell(state: str, words: bool) -> str:
-    told = "– held" if state == HELD and not words else "held" if state == HELD else plain.state(state)
-    return told if words else told.partition(" ")[0]
+    said = plain.state(state)
+    return said if words else said.partition(" ")[0]
 
 
 def _size() -> tuple[int, int]:

@@ -145,14 +145,15 @@ def _line(one: Done) -> list[str]:
 
 def _guide(made: demos.Demo) -> list[str]:
     first, second = made.nodes[0], made.nodes[min(1, len(made.nodes) - 1)]
-    broker = second.api.get("/status")["broker"]["pid"]
+    broker = demos.until(second.api, demos.broker_up, f"{second.name}'s broker")["broker"]["pid"]
     return [
         f"{len(made.nodes)} nodes, each with its own home, keys and broker. Things to try:",
         "",
         "  m                 write a message; 6 lists it, w there tells what became of it",
         "  2                 every channel to every peer",
         "  x (in 2)          hold nats back: the next message goes another way; x again lets it in",
-        f"  kill -9 {broker:<9} {second.name}'s nats-server, from another terminal: 2 shows nats break and heal",
+        f"  kill -STOP {broker:<6} {second.name}'s nats-server, from another terminal:",
+        "                    2 shows nats break and, some ten seconds later, heal",
         f"  {_program()} --home {second.home} down",
         f"                    stop {second.name}; what you send it waits, and arrives when it is `up` again",
         f"  {_program()} --home {second.home} send {first.name} hello",

@@ -36,11 +36,12 @@ def test_faults_on_keys(root: Path) -> None:
     argv = ["-m", "fleet_tui", "demo", "--drill", "--home", str(root)]
     with pexpect.spawn(sys.executable, argv, env=env, cwd=ROOT, dimensions=(44, 120), timeout=LIMIT_S) as person:
         person.expect("atlas → birch .*healthy".encode())
-        person.send("4")
-        person.expect("what Fleet does: colder channels")
-        person.expect("atlas → birch +held".encode())
+        person.send("1")
+        person.expect("kill -9 of birch's nats-server: all HEALTHY")
+        person.send("3")
+        person.expect("atlas → cedar [^\r\n]*broken".encode())
         person.send("h")
-        person.expect("all HEALTHY again, .* s after: taken back")
+        person.expect("taken back: all HEALTHY again after .* s; failed meanwhile: .*nats")
         person.send("3")
         person.expect("cedar.*what Fleet does: its peers suspect it")
         person.send("q")
