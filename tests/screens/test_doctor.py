@@ -1,13 +1,18 @@
 """Room 8 by keyboard: what is asked of the engine, what is refused and why, and what comes back."""
 
 import pytest
+from immutables import Map
 from msgspec.structs import replace
 
 from engine.doctor import report
 from engine.errors import FleetError
-from engine.model.exam import Health, Tick
+from engine.model.channel import Channel
+from engine.model.exam import Exam, Health, Tick, judged
+from engine.model.finding import Finding, Severity
 from screens.confirm import Confirm
-from screens.doctor_lines import placed, ticks
+from screens.doctor_lines import checks, placed, ticks
+from screens.needs import needs
+from screens.peer_lines import findings
 from screens.sheet import Sheet
 from screens.spans import words
 from screens.widgets.lines import TextLines
@@ -178,6 +183,42 @@ def test_ticks_end_with_a_verdict(health: Health, required: bool, end: str) -> N
     made = (Tick("keys", "keys", required, True, health, "so"), Tick("p1", "P1 nats", False, True, Health.WELL, "1 ms"))
     assert end in words(ticks(made, 60)[-1])
     assert "…" in words(ticks((*made, Tick("p2", "P2 http")), 60)[-1])
+
+
+async def test_advice_is_nothing_wrong() -> None:
+    """Three pieces of it are rows of the room, and no fault: neither of the room nor of the check."""
+    tips = tuple(Finding("terminal.tmux", "tmux could be better", Severity.INFO, "x", name, "y") for name in "abc")
+    fleet = replace(
+        HEALTHY, doctor=replace(HEALTHY.doctor, exams=(Exam("terminal", "terminal", *judged("tmux", tips)),))
+    )
+    app = control_room(fleet)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "8", "exclamation_mark")
+        assert "Everything looks well." in said(app)
+        grid = app.room.main()  # type: ignore[union-attr]
+        assert "nothing is wrong" in words(grid.rows.heading(120))  # type: ignore[attr-defined]
+    shown = [words(line) for line in checks(fleet.doctor.exams, NOW, 80)]
+    assert shown[0].startswith("● terminal")
+
+
+def test_a_repair_that_needs_a_word_is_told_under_its_cause() -> None:
+    """It is a need of its own all the same, and the sheet of findings has both."""
+    cold = Finding("channel.cold", "No direct channel works", Severity.HIGH, "no answer", "linux1", "see", at_ms=5)
+    asks = Finding("repair.nats", "A repair needs your word", Severity.HIGH, "so", "linux1/nats", "approve",
+                   ("channel.cold",), at_ms=9)  # fmt: skip
+    fleet = replace(HEALTHY, findings=Map({(one.code, one.subject): one for one in (cold, asks)}))
+    assert [(need.peer, need.channel) for need in needs(fleet)] == [("id-linux1", None), ("id-linux1", Channel.NATS)]
+    lines = [words(line) for line in findings(fleet, 80)]
+    assert lines.index("     ▲ high  A repair needs your word") > 0
+
+
+async def test_what_needs_somebody_is_not_called_well() -> None:
+    """Where `F` has nothing to show it says so, and which key has what the header counts."""
+    app = control_room(replace(BROKEN, findings=Map()))
+    async with app.run_test(size=(120, 40)) as pilot:
+        assert app.room.needs(app.fleet)  # type: ignore[union-attr]
+        await press(pilot, "F")
+        assert "n goes to what needs you" in said(app)
 
 
 def test_the_report_names_everything_once() -> None:
