@@ -2,7 +2,7 @@
 
 from datetime import tzinfo
 
-from engine.model.channel import CHANNELS, Change, Channel, ChannelState
+from engine.model.channel import CHANNELS, KEPT_FAILS, Change, Channel, ChannelState
 from engine.model.moment import Moment
 from engine.state import Fleet
 from screens import format as say
@@ -88,7 +88,8 @@ def facts(fleet: Fleet, peer: str, channel: Channel, now: Moment) -> list[str]:
     window = fleet.config.health.window_s
     recent = sum(now.mono - at <= window for at in health.fails)
     spec = CHANNELS[channel]
-    said = [f"P{spec.number} {spec.speed.name.lower()}", f"{say.count(recent, 'failure')} in {say.age(window)}"]
+    failed = say.count(recent, "failure") if recent < KEPT_FAILS else f"{recent} or more failures"
+    said = [f"P{spec.number} {spec.speed.name.lower()}", f"{failed} in {say.age(window)}"]
     if health.streak:
         said.append(f"{health.streak} in a row")
     if health.good:

@@ -6,7 +6,7 @@ from datetime import tzinfo
 
 from engine.model.channel import Channel, ChannelState
 from engine.model.moment import Moment
-from engine.model.repair import DOES, Level, Ran, Repair
+from engine.model.repair import DOES, Level, Ran, Repair, above
 from engine.model.repair import left as remaining
 from engine.state import Fleet
 from screens import format as say
@@ -15,7 +15,7 @@ from screens.spans import Span, Spans, sides, width, words, wrap
 # What a rung is called while it has not been reached.
 NAMES = {Level.NOTED: "noted", Level.ASKED: "asked", Level.AGENT: "agent", Level.PERSON: "you"}
 MEANS = {
-    Level.NOTED: "notes it, and goes on from there by itself",
+    Level.NOTED: "notes it, and {then}",
     Level.ASKED: "asks {name} to {does}",
     Level.AGENT: "starts the repair agent of {name}",
     Level.PERSON: "shows the commands that you can approve",
@@ -144,7 +144,8 @@ def meaning(fleet: Fleet, peer: str, channel: Channel, level: Level) -> str:
     """What choosing a rung does."""
     repair = repair_of(fleet, peer, channel)
     does = DOES[repair.action] if repair and repair.action else "repair itself"
-    return MEANS[level].format(name=fleet.name_of(peer), does=does)
+    then = "goes on from there by itself" if above(Level.NOTED, fleet.config.repair.levels) else "leaves it at that"
+    return MEANS[level].format(name=fleet.name_of(peer), does=does, then=then)
 
 
 def outputs(ran: Sequence[Ran], size: int) -> list[Spans]:

@@ -93,7 +93,8 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class ChannelView(msgspec.Struct, frozen=True):
-    """One (peer, channel). `latency_ms`: the median of the last round trips. `fails`: in the last five minutes."""
+    """One (peer, channel). `latency_ms`: the median of the last round trips. `fails`: in the last five minutes;
+    16 are 16 or more."""
 
     state: ChannelState
     latency_ms: float | None

@@ -8,7 +8,7 @@ from engine.config import HealthConfig
 from engine.effects import Arm, Effect
 from engine.health.pairs import move, probe, put
 from engine.health.table import Event
-from engine.model.channel import CHANNELS, SLOT_S, SLOTS, Channel, ChannelHealth, ChannelState
+from engine.model.channel import CHANNELS, KEPT_FAILS, SLOT_S, SLOTS, Channel, ChannelHealth, ChannelState
 from engine.model.moment import Moment
 from engine.state import Fleet
 
@@ -70,7 +70,7 @@ def fail(
     if health.state is ChannelState.UNKNOWN and health.ok_at is None and _just_met(fleet, peer, now):
         health = msgspec.structs.replace(health, reason=reason, retry_at=now.mono + SOON_S)
         return put(fleet, peer, channel, health), [Arm(TIMER, health.retry_at)]
-    fails = (*(at for at in health.fails if now.mono - at < config.window_s), now.mono)[-16:]
+    fails = (*(at for at in health.fails if now.mono - at < config.window_s), now.mono)[-KEPT_FAILS:]
     streak = health.streak + 1
     enough = hard or streak >= config.streak or sum(at > health.healed_at for at in fails) >= config.streak
     backoff = _backoff(health, config)

@@ -21,7 +21,6 @@ from engine.health import rungs
 from engine.health.remedies import (
     BROKEN,
     FIRST,
-    above,
     absent,
     at_home,
     brokerless,
@@ -34,7 +33,7 @@ from engine.health.remedies import (
 )
 from engine.model.channel import CHANNELS, Channel, ChannelState
 from engine.model.moment import Moment
-from engine.model.repair import Level, Repair
+from engine.model.repair import Level, Repair, above
 from engine.signals import (
     ChannelTurned,
     MendAnswered,
@@ -152,7 +151,7 @@ def _begun(fleet: Fleet, peer: str, channel: Channel, now: Moment, why: str, by:
         Level.NOTED,
         now.wall_ms,
         now.mono,
-        now.mono + (fleet.config.repair.l2_s if Level.NOTED in fleet.config.repair.levels else 0.0),
+        _first_due(fleet, now),
         why=why,
         action=remedy(channel, fleet.health(peer, channel).state),
         by=by,
@@ -160,6 +159,13 @@ def _begun(fleet: Fleet, peer: str, channel: Channel, now: Moment, why: str, by:
     )
     fleet, effects = rungs.noted(fleet, repair, now)
     return fleet, [*effects, *armed(fleet, now)]
+
+
+def _first_due(fleet: Fleet, now: Moment) -> float:
+    """When the rung after the first is due."""
+    if not above(Level.NOTED, fleet.config.repair.levels):
+        return float("inf")
+    return now.mono + (fleet.config.repair.l2_s if Level.NOTED in fleet.config.repair.levels else 0.0)
 
 
 def _asked(fleet: Fleet, signal: RepairAsked, now: Moment) -> Step:

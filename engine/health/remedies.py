@@ -9,7 +9,7 @@ times to restart brokers that are well.
 from engine.health.table import USABLE
 from engine.model.channel import CHANNELS, NODE_ABSENT, Channel, ChannelHealth, ChannelState
 from engine.model.peer import GONE, THERE
-from engine.model.repair import Action, Level, Repair
+from engine.model.repair import Action, Repair
 from engine.state import Fleet
 
 # The channels whose break begins a ladder by itself: what else carries is dearer or slower.
@@ -27,11 +27,6 @@ REMEDIES: dict[Channel, Action] = {
 def remedy(channel: Channel, state: ChannelState) -> Action | None:
     """What the machine at the other end could do about it; None where only an agent or a person can help."""
     return Action.RELOAD_ROSTER if state is ChannelState.QUARANTINED else REMEDIES.get(channel)
-
-
-def above(level: Level, levels: tuple[int, ...]) -> Level | None:
-    """The next rung that is in use; None at the top."""
-    return next((one for one in Level if one > level and one in levels), None)
 
 
 def is_there(fleet: Fleet, peer: str) -> bool:

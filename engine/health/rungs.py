@@ -15,16 +15,15 @@ from collections.abc import Callable
 import msgspec
 
 from engine.effects import Effect, Publish, Raise, Save, StartPeer
-from engine.health import kept, plan
+from engine.health import bulletin, kept, plan
 from engine.health.remedies import absent, others, remedy
-from engine.model.channel import Channel, ChannelState
+from engine.model.channel import ChannelState
 from engine.model.envelope import Kind
 from engine.model.event import RepairMoved
-from engine.model.finding import Finding, Severity
 from engine.model.moment import Moment
 from engine.model.packets import Mend, Mended, pack
 from engine.model.records import AddEntry
-from engine.model.repair import DOES, Action, Approval, Breaks, Ended, Level, Repair, opens_at, spent
+from engine.model.repair import DOES, Action, Approval, Breaks, Ended, Level, Repair, above, opens_at, spent
 from engine.model.repair import Step as Done
 from engine.security.role import may_send
 from engine.signals import Found, MendWanted, PlanRan, Posted, ProbeAsked
@@ -42,7 +41,6 @@ KEPT_STEPS = 12
 FLAP_S = 600.0
 # What of a peer's own words is kept.
 NOTE_LIMIT = 200
-CODE = "repair."
 # After these answers the round trip is waited for; after any other nothing is.
 WENT_WELL = (Ended.DONE, Ended.ALREADY)
 
@@ -56,10 +54,10 @@ def noted(fleet: Fleet, repair: Repair, now: Moment) -> Step:
     """L1: it is written down, and shown if it lasts. Of a pair that breaks again and again the first break, the tenth,
     the hundredth, ... are written down, each with how many it were."""
     fleet, count = _broken(fleet, repair, now)
-    again = f", for the {count}th time with less than {FLAP_S / 60:.0f} min between" if count > 1 else ""
+    again = f", {count} times with less than {FLAP_S / 60:.0f} min between" if count > 1 else ""
     repair = msgspec.structs.replace(repair, quiet=str(count).strip("0") != "1")
     repair, told = _said(fleet, repair, Level.NOTED, f"noted: {repair.why or 'broken'}{again}", now, "done")
-    return put(fleet, repair), [*told, Raise(Found(_finding(fleet, repair)))]
+    return put(fleet, repair), [*told, Raise(Found(bulletin.finding(fleet, repair)))]
 
 
 def _broken(fleet: Fleet, repair: Repair, now: Moment) -> tuple[Fleet, int]:
@@ -78,30 +76,25 @@ def asked(fleet: Fleet, repair: Repair, now: Moment) -> Step:
     action = repair.action if repair.ours else remedy(repair.channel, fleet.health(repair.peer, repair.channel).state)
     repair = msgspec.structs.replace(repair, action=action)
     if action is None:
-        none = f"no machine can repair {repair.channel} by itself"
-        repair, told = _said(fleet, _rested(repair, Level.ASKED, now.mono), Level.ASKED, none, now, "skipped")
-        return put(fleet, repair), told
+        return _skipped(fleet, repair, Level.ASKED, f"no machine can repair {repair.channel} by itself", now)
     return _escalated(fleet, repair, Level.ASKED, action, fleet.config.repair.l3_s, now)
 
 
 def agent(fleet: Fleet, repair: Repair, now: Moment) -> Step:
     """L3: the peer's own repair agent is to look."""
     if absent(fleet, repair):
-        nobody = _rested(repair, Level.AGENT, now.mono)
-        repair, told = _said(fleet, nobody, Level.AGENT, "its node does not run: nobody to ask", now, "skipped")
-        return put(fleet, repair), told
+        return _skipped(fleet, repair, Level.AGENT, "its node does not run: nobody to ask", now)
     return _escalated(fleet, repair, Level.AGENT, Action.AGENT, fleet.config.repair.l4_s, now)
 
 
 def person(fleet: Fleet, repair: Repair, now: Moment) -> Step:
     """L4: the commands are there. This asks nothing of another machine, so no limit holds it back."""
-    repair = msgspec.structs.replace(
-        _rested(repair, Level.PERSON, float("inf")), plan=plan.commands(fleet, repair), held_until=0.0, quiet=False
-    )
+    commands, repair = plan.commands(fleet, repair), _rested(fleet, repair, Level.PERSON, float("inf"))
+    repair = msgspec.structs.replace(repair, plan=commands, held_until=0.0, quiet=False)
     some = "1 command waits" if len(repair.plan) == 1 else f"{len(repair.plan)} commands wait"
     what = f"{some} for your word"
     repair, told = _said(fleet, repair, Level.PERSON, what, now)
-    return put(fleet, repair), [*told, Raise(Found(_finding(fleet, repair)))]
+    return put(fleet, repair), [*told, Raise(Found(bulletin.finding(fleet, repair)))]
 
 
 RUNGS: dict[Level, Callable[[Fleet, Repair, Moment], Step]] = {
@@ -112,8 +105,16 @@ RUNGS: dict[Level, Callable[[Fleet, Repair, Moment], Step]] = {
 }
 
 
-def _rested(repair: Repair, level: Level, due: float) -> Repair:
-    return msgspec.structs.replace(repair, level=level, due=due, ask="")
+def _rested(fleet: Fleet, repair: Repair, level: Level, due: float) -> Repair:
+    """On a rung, until the next one in use is due, if there is one."""
+    follows = above(level, fleet.config.repair.levels)
+    return msgspec.structs.replace(repair, level=level, due=due if follows else float("inf"), ask="")
+
+
+def _skipped(fleet: Fleet, repair: Repair, level: Level, why: str, now: Moment) -> Step:
+    """Nothing can be done on this rung: the next is due."""
+    repair, told = _said(fleet, _rested(fleet, repair, level, now.mono), level, why, now, "skipped")
+    return put(fleet, repair), told
 
 
 def _escalated(fleet: Fleet, repair: Repair, level: Level, action: Action, wait_s: float, now: Moment) -> Step:
@@ -122,13 +123,11 @@ def _escalated(fleet: Fleet, repair: Repair, level: Level, action: Action, wait_
     if not repair.ours and not repair.by and not stopped and not _reached(fleet, repair):
         return put(fleet, msgspec.structs.replace(repair, due=now.mono + AGAIN_S)), []
     if not repair.ours and not _may_ask(fleet):
-        repair, told = _said(fleet, _rested(repair, level, now.mono), level, "an observer asks nobody", now, "skipped")
-        return put(fleet, repair), told
+        return _skipped(fleet, repair, level, "an observer asks nobody", now)
     noes = spent(fleet.escalations.get(_noes(repair, action), ()), now.mono)
     if noes and not repair.by and not stopped:
         what = f"{action} is not asked for: refused {_told_s(now.mono - noes[-1])} ago"
-        repair, told = _said(fleet, _rested(repair, level, now.mono), level, what, now, "skipped")
-        return put(fleet, repair), told
+        return _skipped(fleet, repair, level, what, now)
     whose, limit = _allowance(fleet, repair, action)
     times = fleet.escalations.get(whose, ())
     opens = opens_at(times, now.mono, limit)
@@ -137,7 +136,7 @@ def _escalated(fleet: Fleet, repair: Repair, level: Level, action: Action, wait_
     serial = fleet.mending.serial + 1
     ask = f"mend-{fleet.me.epoch}-{serial}"
     mend = Mend(ask, action, repair.channel, repair.why[:NOTE_LIMIT])
-    repair = _rested(repair, level, now.mono + wait_s)
+    repair = _rested(fleet, repair, level, now.mono + wait_s)
     repair = msgspec.structs.replace(repair, ask=ask, charged=now.mono, held_until=0.0, quiet=False)
     repair, told = _said(fleet, repair, level, _wish(fleet, repair, action, stopped), now, strict=True)
     fleet = msgspec.structs.replace(
@@ -147,9 +146,9 @@ def _escalated(fleet: Fleet, repair: Repair, level: Level, action: Action, wait_
     )
     told.append(kept.record(fleet, now))
     if stopped:
-        return fleet, [*told, StartPeer(repair.peer, ask), Raise(Found(_finding(fleet, repair)))]
+        return fleet, [*told, StartPeer(repair.peer, ask), Raise(Found(bulletin.finding(fleet, repair)))]
     sent = MendWanted(action, repair.channel, mend.why, ask) if repair.ours else _posted(fleet, repair, mend, now)
-    return fleet, [*told, Raise(sent), Raise(Found(_finding(fleet, repair)))]
+    return fleet, [*told, Raise(sent), Raise(Found(bulletin.finding(fleet, repair)))]
 
 
 def _wish(fleet: Fleet, repair: Repair, action: Action, stopped: bool) -> str:
@@ -160,9 +159,8 @@ def _wish(fleet: Fleet, repair: Repair, action: Action, stopped: bool) -> str:
 
 def left_alone(fleet: Fleet, repair: Repair, effects: list[Effect]) -> Step:
     """Its machine says that a person stopped it on purpose. That is remembered until it runs again."""
-    over = Finding(CODE + repair.channel, "", Severity.INFO, subject=_subject(fleet, repair))
     repair = msgspec.structs.replace(repair, due=float("inf"))
-    return put(fleet, repair), [*effects, Raise(Found(over, present=False))]
+    return put(fleet, repair), [*effects, Raise(Found(bulletin.over(fleet, repair), present=False))]
 
 
 def _may_ask(fleet: Fleet) -> bool:
@@ -190,7 +188,7 @@ def _held(fleet: Fleet, repair: Repair, level: Level, opens: float, limit: int, 
         return put(fleet, repair), []
     what = f"held: {limit} in this hour already; L{level:d} may follow in {_told_s(opens - now.mono)}"
     repair, told = _said(fleet, repair, level, what, now, "held")
-    return put(fleet, repair), [*told, Raise(Found(_finding(fleet, repair)))]
+    return put(fleet, repair), [*told, Raise(Found(bulletin.finding(fleet, repair)))]
 
 
 def _posted(fleet: Fleet, repair: Repair, mend: Mend, now: Moment) -> Posted:
@@ -265,7 +263,7 @@ def ran(fleet: Fleet, repair: Repair | None, signal: PlanRan, word: Approval, no
     repair = msgspec.structs.replace(repair, working=False, plan=())
     repair, effects = _said(fleet, repair, Level.PERSON, what, now, outcome[:NOTE_LIMIT], strict=True, plan=word.digest)
     probes: list[Effect] = [] if repair.ours else [Raise(ProbeAsked(repair.peer, repair.channel))]
-    return put(fleet, repair), [*effects, *probes, Raise(Found(_finding(fleet, repair)))]
+    return put(fleet, repair), [*effects, *probes, Raise(Found(bulletin.finding(fleet, repair)))]
 
 
 # ---------------------------------------------------------------------------------------------------------- endings
@@ -307,10 +305,9 @@ def ended(fleet: Fleet, repair: Repair, now: Moment, what: str) -> Step:
     """It is over: nothing is left of it but what was written down."""
     key = (repair.peer, repair.channel)
     fleet = msgspec.structs.replace(fleet, repairs=fleet.repairs.delete(key))
-    over = Finding(CODE + repair.channel, "", Severity.INFO, subject=_subject(fleet, repair))
     told: list[Effect] = [
         Publish(RepairMoved(repair.peer, repair.channel, 0, what)),
-        Raise(Found(over, present=False)),
+        Raise(Found(bulletin.over(fleet, repair), present=False)),
     ]
     return fleet, [*_entry(fleet, repair, repair.level, what, now, lazy=True), *told]
 
@@ -351,45 +348,6 @@ def _entry(
     if repair.by:
         facts["by"] = repair.by
     return [Save((AddEntry(now.wall_ms, fleet.me.id, "repair", repair.peer, facts),), lazy=lazy)]
-
-
-def _finding(fleet: Fleet, repair: Repair) -> Finding:
-    name, loud = fleet.name_of(repair.peer), repair.level is Level.PERSON
-    where = "P1 to everybody" if repair.ours else f"{repair.channel} to {name}"
-    title = "A repair needs your word" if loud else "A channel is under repair"
-    last = repair.steps[-1] if repair.steps else None
-    said = f"{last.what}{f' ({last.outcome})' if last.outcome.startswith(Ended.FAILED) else ''}" if last else ""
-    return Finding(
-        CODE + repair.channel,
-        title,
-        Severity.HIGH if loud else Severity.LOW,
-        f"{where}: {repair.why or 'broken'}; {said}",
-        subject=_subject(fleet, repair),
-        next_step=_next_step(name, repair),
-        depends_on=(*BEHIND, *OF_P1) if repair.channel is Channel.NATS else BEHIND,
-        visible_after_s=0.0 if repair.level > Level.NOTED else fleet.config.repair.l2_s,
-    )
-
-
-# Why a channel needs repair at all; of P1 this node's own broker may be the reason.
-BEHIND, OF_P1 = ("channel.cold", "reach.channel"), ("broker", "node.broker")
-
-
-def _subject(fleet: Fleet, repair: Repair) -> str:
-    """A channel to a peer, as whatever else is found of it calls it."""
-    return f"{fleet.name_of(repair.peer)}/{repair.channel}"
-
-
-def _next_step(name: str, repair: Repair) -> str:
-    """What a person can do about it now."""
-    target = "" if repair.ours else f" {name} --channel {repair.channel}"
-    if repair.plan:
-        return f"`fleet repair{target} --approve` runs its commands; A in the Channels screen shows them first"
-    if repair.ours and (repair.held_until or repair.level is Level.PERSON):
-        return f"`fleet repair --local {repair.action or Action.RESTART_NATS}` does it now"
-    if repair.held_until or repair.level is Level.PERSON:
-        return f"`fleet repair{target} --level 4` shows commands that you can run"
-    return "nothing yet: it goes on by itself; `fleet repair` shows how far it is"
 
 
 def _told_s(seconds: float) -> str:

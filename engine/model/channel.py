@@ -124,13 +124,15 @@ class Change(msgspec.Struct, frozen=True):
 
 # A point of a channel's curve stands for this long; thirty of them are five minutes.
 SLOT_S, SLOTS = 10.0, 30
+# The last failures that are remembered: so many within the window may have been more.
+KEPT_FAILS = 16
 
 
 class ChannelHealth(msgspec.Struct, frozen=True):
     """What is known of one (peer, channel) pair. Times are monotonic seconds unless they say `_ms`.
 
     `broke_ms`: since when it has not worked (wall milliseconds; 0: it works), however often it was tried again since.
-    `fails` are the moments of failures in the last five minutes, `streak` failures in a row, `healed_at` the end of the
+    `fails` are the moments of the last failures in five minutes, `streak` failures in a row, `healed_at` the end of the
     last healing: failures before it break nothing any more. `good`: successful probes in a row while HEALING.
     `latencies`: the last round trips in milliseconds, newest last. `held`: a person took
     it out of the cascade. `overtaken`: how often in a row another channel was faster by more than the hedge.

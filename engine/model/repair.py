@@ -49,6 +49,11 @@ class Level(IntEnum):
     PERSON = 4
 
 
+def above(level: Level, levels: tuple[int, ...]) -> Level | None:
+    """The next rung that is in use; None at the top."""
+    return next((one for one in Level if one > level and one in levels), None)
+
+
 class Ended(StrEnum):
     """How an action ended at the machine that was asked. DONE says that it was done, not that it helped; ALREADY that
     it was done a moment before, and nothing for this request."""

@@ -5,7 +5,7 @@ import pytest
 from immutables import Map
 
 from engine.errors import FleetError
-from engine.model.channel import SLOTS, Change, Channel, ChannelState
+from engine.model.channel import KEPT_FAILS, SLOTS, Change, Channel, ChannelState
 from engine.model.finding import Finding, Severity
 from engine.model.repair import Level, digest
 from screens import channel_lines, peer_lines
@@ -17,7 +17,7 @@ from screens.rungs import Rungs
 from screens.sheet import Sheet
 from screens.spans import Spans, width, words
 from tests.screens.control_room import SIZES, asked, control_room, press, said, script, settle, told
-from tests.screens.golden import BROKEN, NOW, B, H, ago
+from tests.screens.golden import BROKEN, NOW, B, H, ago, health
 from tests.screens.golden_repair import ASKED, WAITS, repairing
 
 N = Channel.NATS
@@ -206,3 +206,12 @@ async def test_from_the_map_the_worst_channel_is_repaired() -> None:
         app.show_peer("peers", "id-studio")
         await press(pilot, "r")
         assert "no channel to it is broken" in said(app)
+
+
+def test_more_failures_than_are_remembered_are_so_many_or_more() -> None:
+    """The newest sixteen are kept: with all of them in the window nobody knows how many there were."""
+    few = tuple(NOW.mono - at for at in range(KEPT_FAILS))
+    for fails, said_so in ((few[1:], "15 failures in 5 min"), (few, "16 or more failures in 5 min")):
+        ill = health(B, (), "no answer", 20, fails=fails)
+        value = msgspec.structs.replace(BROKEN, channels=BROKEN.channels.set(("id-linux1", N), ill))
+        assert said_so in channel_lines.facts(value, "id-linux1", N, NOW)

@@ -10,7 +10,6 @@ from engine import effects as e
 from engine.errors import FleetError
 from engine.health import kept
 from engine.health.ladder import TABLE, TIMER, Event, advance
-from engine.health.remedies import above
 from engine.health.rungs import OURS_AN_HOUR
 from engine.model.channel import ChannelState, Verdict
 from engine.model.envelope import Kind
@@ -18,7 +17,7 @@ from engine.model.finding import Severity
 from engine.model.packets import Heartbeat, Mend, Mended, pack, unpack
 from engine.model.peer import Peer, Standing
 from engine.model.records import AddEntry, PutMeta
-from engine.model.repair import Action, Ended, Level, digest, left, opens_at
+from engine.model.repair import Action, Ended, Level, above, digest, left, opens_at
 from engine.model.roster import Address, Role
 from engine.model.ways import SshWay, Ways
 from engine.signals import ChannelTurned, MendAnswered, MendEnded, PlanApproved, PlanRan, RepairAsked
@@ -386,8 +385,8 @@ def test_a_pair_that_flaps_fills_no_history() -> None:
         said += in_ledger(script)
     assert [line for line in said if line.startswith("noted")] == [
         "noted: no answer",
-        "noted: no answer, for the 10th time with less than 10 min between",
-        "noted: no answer, for the 100th time with less than 10 min between",
+        "noted: no answer, 10 times with less than 10 min between",
+        "noted: no answer, 100 times with less than 10 min between",
     ]
     assert len(said) == 6
     script.fleet = with_health(broken(script.fleet), "B", H, ok_at=T0_MONO + 420)

@@ -49,3 +49,12 @@ def test_a_no_is_not_counted_and_not_asked_for_again() -> None:
     assert repair(script).steps[-1].what == "agent is not asked for: refused 21 s ago"
     script.hear(RepairAsked("B", N, 3, by="anna"), at=37)
     assert [mend.action for _, mend in mends(script)] == [Action.AGENT]
+
+
+def test_where_nothing_follows_nothing_is_promised() -> None:
+    """With notes alone there is no countdown, and the finding says what a person can do; else it goes on by itself."""
+    script, other = begun(three(levels=(1,))), begun(three())
+    assert (repair(script).due, repair(other).due) == (float("inf"), T0_MONO + 15)
+    hints = [one.fleet.findings["repair.nats", "B/nats"].next_step for one in (script, other)]
+    assert hints[0] == "`fleet repair B --channel nats --level 4` shows commands that you can run"
+    assert "it goes on by itself" in hints[1]
