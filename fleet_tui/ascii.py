@@ -9,7 +9,7 @@ from textual.color import Color
 from textual.filter import LineFilter
 
 from fleet_tui import harmless
-from screens.glyphs import ASCII
+from screens.glyphs import plain
 
 
 class Harmless(LineFilter):
@@ -33,8 +33,6 @@ class Ascii(LineFilter):
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         """The same cells, in ASCII."""
         return [
-            segment
-            if segment.text.isascii()
-            else Segment(segment.text.translate(ASCII), segment.style, segment.control)
+            segment if segment.text.isascii() else Segment(plain(segment.text), segment.style, segment.control)
             for segment in segments
         ]

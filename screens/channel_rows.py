@@ -136,7 +136,7 @@ class ChannelRows(Rows):
             value = f"{value} L{rung}" if wide > 10 else f" L{rung}"
         room = wide - 1 - cells(glyph) - cells(place)
         # The value is cut before the glyph and the place are: they are the state and the order.
-        text = clip(value, room)
+        text = clip(value.replace(" ms", "ms") if place and cells(value) >= room else value, room)
         under = " under" if channel in order[:1] else ""
         pad = " " * (room - cells(text))
         return (

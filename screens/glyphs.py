@@ -1,5 +1,6 @@
 """What every state looks like: a glyph, a word and an ink, never an ink alone. The ASCII stand-ins are here as well."""
 
+import re
 from typing import NamedTuple
 
 from engine.model.channel import ChannelState, Verdict
@@ -87,6 +88,13 @@ _SMALL = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True))
 _LINES = {chr(point): "+" for point in range(0x2500, 0x2580)} | {chr(point): "#" for point in range(0x2580, 0x25A0)}
 _STRAIGHT = dict.fromkeys("─┄┈", "-") | dict.fromkeys("┃┆┊", "|")
 ASCII = str.maketrans(_LINES | _STRAIGHT | _STAND_INS | _BARS | _SMALL)
+_RAISED = re.compile("([⁰¹²³⁴⁵⁶⁷⁸⁹]) ")
+
+
+def plain(text: str) -> str:
+    """The same cells in ASCII. A raised digit that is raised no more trades places with the blank behind it, or it
+    would be read as part of the word before."""
+    return text if text.isascii() else _RAISED.sub(r" \1", text).translate(ASCII)
 
 
 def small(number: int) -> str:

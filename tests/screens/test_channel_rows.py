@@ -77,7 +77,7 @@ def test_a_channel_this_version_lacks_is_absent() -> None:
 
 def test_order_is_numbered_under_the_cursor_only() -> None:
     """The row under the cursor numbers the cascade's order; other rows do not."""
-    assert "● 2 ms¹  ● 18 ms² ● 4 ms³" in said(rows(), "studio", column=1)
+    assert "● 2 ms¹  ● 18ms²  ● 4 ms³" in said(rows(), "studio", column=1)
     assert "¹" not in said(rows(), "studio")
 
 

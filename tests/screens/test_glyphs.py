@@ -43,3 +43,9 @@ def test_small_numbers() -> None:
     """An order beside a state is raised digits."""
     assert glyphs.small(12) == "¹²"
     assert glyphs.small(12).translate(ASCII) == "12"
+
+
+def test_an_order_is_no_part_of_the_word_before_it() -> None:
+    """In ASCII it is parted from it by the blank behind it; every cell stays."""
+    assert glyphs.plain("● 2 ms¹  ● 18ms² ") == "* 2 ms 1 * 18ms 2"
+    assert glyphs.plain("2 ms¹") == "2 ms1"
