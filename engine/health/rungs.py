@@ -120,8 +120,11 @@ def _skipped(fleet: Fleet, repair: Repair, level: Level, why: str, now: Moment) 
 def _escalated(fleet: Fleet, repair: Repair, level: Level, action: Action, wait_s: float, now: Moment) -> Step:
     """Ask for an action, if something reaches the peer and the limit allows it."""
     stopped = absent(fleet, repair)
-    if not repair.ours and not repair.by and not stopped and not _reached(fleet, repair):
-        return put(fleet, msgspec.structs.replace(repair, due=now.mono + AGAIN_S)), []
+    if not repair.ours and not repair.by and not stopped:
+        if not _reached(fleet, repair):
+            return put(fleet, msgspec.structs.replace(repair, due=now.mono + AGAIN_S, lost=True)), []
+        if repair.lost:
+            return _found_again(fleet, repair, now)
     if not repair.ours and not _may_ask(fleet):
         return _skipped(fleet, repair, level, "an observer asks nobody", now)
     noes = spent(fleet.escalations.get(_noes(repair, action), ()), now.mono)
@@ -171,6 +174,13 @@ def _may_ask(fleet: Fleet) -> bool:
 def _reached(fleet: Fleet, repair: Repair) -> bool:
     """Whether a round trip over another channel has succeeded since the break: its fault is the channel's alone."""
     return any((one.ok_at or 0.0) > repair.began for one in others(fleet, repair.peer, repair.channel))
+
+
+def _found_again(fleet: Fleet, repair: Repair, now: Moment) -> Step:
+    """What was cut off altogether is back: its channel may be too, and is looked at before anybody is asked."""
+    repair = msgspec.structs.replace(repair, due=now.mono + fleet.config.repair.l2_s, lost=False)
+    wrong_key = fleet.health(repair.peer, repair.channel).state is ChannelState.QUARANTINED
+    return put(fleet, repair), [] if wrong_key else [Raise(ProbeAsked(repair.peer, repair.channel))]
 
 
 def _allowance(fleet: Fleet, repair: Repair, action: Action) -> tuple[str, int]:

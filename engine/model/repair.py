@@ -127,7 +127,7 @@ class Repair(msgspec.Struct, frozen=True):
     under way; `charged`: when that was counted against the limit of an hour. `held_until`: no escalation before this
     moment (0: none is held). `quiet`: its pair breaks again and again, and nothing was done about it yet: the ledger
     has enough of that. `plan`: what a person may approve; `working`: it runs now.
-    `by`: who asked for it (empty: the fleet itself)."""
+    `by`: who asked for it (empty: the fleet itself). `lost`: when it was due, nothing had reached the peer since."""
 
     peer: str
     channel: Channel
@@ -146,6 +146,7 @@ class Repair(msgspec.Struct, frozen=True):
     ours: bool = False
     quiet: bool = False
     charged: float = 0.0
+    lost: bool = False
 
 
 class Breaks(msgspec.Struct, frozen=True):

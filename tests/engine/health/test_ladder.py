@@ -231,7 +231,8 @@ def test_nothing_begins_while_nothing_else_reaches_the_peer() -> None:
 
 
 def test_nobody_is_asked_before_something_is_proven() -> None:
-    """Another channel must have made a round trip since the break; until then the rung waits."""
+    """Another channel must have made a round trip since the break; until then the rung waits. What was cut off may work
+    again then: it is looked at, and given the time that it had at first."""
     script = Script(broken(three()))
     script.hear(ChannelTurned("B", N, usable=False), at=10)
     for at in (15, 16, 17):
@@ -239,6 +240,10 @@ def test_nobody_is_asked_before_something_is_proven() -> None:
         assert (mends(script), repair(script).level) == ([], Level.NOTED)
     script.fleet = with_health(script.fleet, "B", H, ok_at=T0_MONO + 17.5)
     rung(script, at=18)
+    assert "deliver ping to B over nats" in lines(script)
+    rung(script, at=22.9)
+    assert (repair(script).level, script.fleet.escalations.get("B", ())) == (Level.NOTED, ())
+    rung(script, at=23)
     assert repair(script).level is Level.ASKED
 
 
