@@ -8,7 +8,7 @@ same address.
 
 from typing import cast
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
@@ -33,6 +33,9 @@ from screens.widgets.lines import TextLines
 # How long the address rests before the engine is asked whom it means.
 REST_S = 0.15
 MANY = 10
+# The most lines for whom it reaches; what the rest of the dialog takes, and takes in a terminal lower than LOW.
+MOST_REACHED = 8
+AROUND, AROUND_LOW, LOW = 19, 12, 24
 WORTH = {
     Kind.CONTEXT: "something to know",
     Kind.TASK: "something to do",
@@ -100,6 +103,13 @@ class Compose(ModalScreen[None], inherit_bindings=False):
     def _resized(self) -> None:
         """Wrap for another width."""
         self.look()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """In a low terminal the words and the recipients have fewer lines: what sends stays in sight."""
+        low = event.size.height < LOW
+        self.set_class(low, "-low")
+        rest = event.size.height - (AROUND_LOW if low else AROUND)
+        self.query_one("#reach").styles.max_height = max(3, min(MOST_REACHED, rest))
 
     # --- whom it reaches --------------------------------------------------------------------------------------------
 

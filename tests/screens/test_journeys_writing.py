@@ -66,6 +66,21 @@ async def test_what_was_not_sent_is_kept() -> None:
         assert app.screen.query_one(TextArea).text == ""
 
 
+@pytest.mark.parametrize("size", [(60, 20), (80, 24)])
+async def test_what_sends_is_in_sight(size: tuple[int, int]) -> None:
+    """Also in a low terminal, and where it reaches more than there are lines for."""
+    app = control_room(large(14))
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        await press(pilot, "m")
+        app.screen.query_one("#to", Input).value = "all"
+        app.screen._ask_reach()  # type: ignore[attr-defined]
+        await settle(pilot)
+        assert "reaches 14 peers" in told(app)
+        assert app.screen.query_one("#send").region.bottom < app.screen.query_one("#compose").region.bottom
+        assert app.screen.query_one("#compose").region.bottom <= size[1]
+
+
 async def test_compose_to_the_marked() -> None:
     """`space` marks, `m` writes to all that are marked, each with a receipt of its own."""
     app = control_room("small")
