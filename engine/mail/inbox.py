@@ -17,6 +17,7 @@ import msgspec
 from engine.effects import Answer, Deliver, Effect, Publish, Raise, Save
 from engine.health.cascade import choose, trusted
 from engine.mail import flood, pulses, relay, welcome
+from engine.mail.lanes import ends_ms
 from engine.mail.receipts import receipt, stream_of, to_bytes, with_stream
 from engine.model.channel import CHANNELS, Channel
 from engine.model.envelope import AHEAD_LIMIT, KINDS, Envelope, Kind, Rung
@@ -222,9 +223,11 @@ def _into_inbox(parcel: Parcel, via: Channel, now: Moment, found: _Delivery) -> 
 
 def _addressed(records: list[Record]) -> list[Effect]:
     """Letters that name a session have a hop before them."""
-    arrived = [one.envelope for one in records if isinstance(one, AddInbox) and KINDS[one.envelope.kind].public]
-    named = [(one, session_of(one.thread)) for one in arrived if one.thread]
-    letters = tuple(Addressee(one.msg_id, one.src, session) for one, session in named if session)
+    arrived = [one for one in records if isinstance(one, AddInbox) and KINDS[one.envelope.kind].public]
+    named = [(one.envelope, one.at_ms, session_of(one.envelope.thread)) for one in arrived if one.envelope.thread]
+    letters = tuple(
+        Addressee(one.msg_id, one.src, session, ends_ms(one, at_ms)) for one, at_ms, session in named if session
+    )
     return [Raise(Addressed(letters))] if letters else []
 
 

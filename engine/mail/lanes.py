@@ -87,6 +87,14 @@ def armed(peer: str, lane: Lane) -> list[Effect]:
     return [Arm(TIMER + peer, soonest)] if soonest < float("inf") else []
 
 
+def ends_ms(envelope: Envelope, now_ms: int) -> int:
+    """The wall millisecond at which a message that is here now has lived; 0: never. Its age is taken as below."""
+    if not envelope.ttl_s:
+        return 0
+    life_ms = envelope.ttl_s * 1000
+    return now_ms + life_ms - min(max(0, now_ms - envelope.created_ms), life_ms)
+
+
 def ends_at(envelope: Envelope, now: Moment) -> float:
     """The monotonic end of a message's life. Its age is taken once, at most its whole life, so that a clock that
     jumps cannot expire everything."""

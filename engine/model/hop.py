@@ -8,6 +8,7 @@ of the sender's ladder:
        │  ▲        └─────► UNKNOWN                  a crash in between: never typed again
        ▼  │
       HELD ──────────────► FETCHED ──► SEEN         its hook or `fleet inbox` took it
+       └──────► EXPIRED                              its life ended first: typed no more, its hook may still take it
 """
 
 import re
@@ -34,6 +35,7 @@ class HopState(StrEnum):
     SEEN = "seen"
     FETCHED = "fetched"
     UNKNOWN = "unknown"
+    EXPIRED = "expired"
 
 
 # What may still be typed, or was being typed when the node ended.
@@ -45,11 +47,15 @@ RUNG_OF = {
     HopState.SEEN: Rung.SEEN,
     HopState.FETCHED: Rung.QUEUED,
     HopState.UNKNOWN: Rung.HELD,
+    # It is there and its session may still fetch it: held for good, because of that.
+    HopState.EXPIRED: Rung.HELD,
 }
 
 
 class Hop(msgspec.Struct, frozen=True):
-    """One message on its last hop. `came_ms`: when it was on this host; `at_ms`: when it came into this state."""
+    """One message on its last hop. `came_ms`: when it was on this host; `at_ms`: when it came into this state.
+    `ends_ms`: when it is typed no more, by the wall clock it came under (0: never); `ends_at`: the same by the clock
+    that does not jump, taken once, when it is first looked at."""
 
     msg_id: str
     src: str
@@ -57,6 +63,8 @@ class Hop(msgspec.Struct, frozen=True):
     reason: str = ""
     came_ms: int = 0
     at_ms: int = 0
+    ends_ms: int = 0
+    ends_at: float = float("inf")
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -91,11 +99,12 @@ class Allowed(msgspec.Struct, frozen=True):
 
 
 class Addressee(msgspec.Struct, frozen=True):
-    """A message that names a session: its id, who sent it, and the session."""
+    """A message that names a session: its id, who sent it, the session, and when its life ends (0: never)."""
 
     msg_id: str
     src: str
     session: str
+    ends_ms: int = 0
 
 
 def session_of(thread: str) -> str:

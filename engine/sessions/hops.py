@@ -3,6 +3,7 @@
     Addressed ─► a hop in the store, the seed file anew ─► [allowed here: the oldest open hops of the session]
     idle, nothing in hand, the gap over ─► TYPING is durable ─► Type ─► Typed(POSTED) ─► Typed(SEEN)
     busy, asking, half typed, in copy-mode, too soon, no terminal ─► HELD with the reason; again when that ends
+    its time to live ends before that ─► EXPIRED, told as held for good
     TYPING at a start ─► Seek ─► SEEN, or UNKNOWN and never typed again
 
 The store is the truth about hops: what is to be typed is read from it, because a message may arrive a second time under
@@ -33,6 +34,7 @@ TIMER = "hop."
 # What peers may know of a session that is in use; the rest is its owner's business.
 ANNOUNCED = {"idle": "idle", "busy": "busy", "half_typed": "busy", "asking": "asking"}
 NO_TERMINAL = "no terminal is allowed for this session: it waits for the session's own hook"
+LIVED = "expired: its time to live ended before it could be typed, so it is not typed any more"
 # A packet of climbs has room for so many, and each reason for so much.
 CLIMBS_LIMIT, REASON_LIMIT = 128, 200
 WORD_S = 10.0
@@ -75,7 +77,12 @@ def _loaded(fleet: Fleet, signal: HopsLoaded, now: Moment) -> Step:
     if place is None or signal.turn != place.turn:
         return fleet, []
     typed_ms = max(place.typed_ms, signal.typed_ms)
-    place = msgspec.structs.replace(place, open=signal.hops, loading=False, typed_ms=typed_ms)
+    known = {(one.msg_id, one.src): one.ends_at for one in place.open}
+    open_ = tuple(
+        msgspec.structs.replace(one, ends_at=known.get((one.msg_id, one.src), _ends_at(one, now)))
+        for one in signal.hops
+    )
+    place = msgspec.structs.replace(place, open=open_, loading=False, typed_ms=typed_ms)
     return _go_on(_with(fleet, signal.session, place), signal.session, now)
 
 
@@ -128,15 +135,37 @@ def _go_on(fleet: Fleet, session: str, now: Moment) -> Step:
     if place.typing or place.loading or not place.open:
         return fleet, []
     first = place.open[0]
+    if over := [one for one in place.open if one.ends_at <= now.mono and one.state is not HopState.TYPING]:
+        return _expired(fleet, session, place, over, now)
     if first.state is HopState.TYPING:
         return _with(fleet, session, msgspec.structs.replace(place, typing=first.msg_id)), [Seek(session, first)]
     rest_s = _rest_s(fleet, place, now)
     if not place.why and not rest_s:
         return _begun(fleet, session, place, first, now)
-    effects: list[Effect] = [Arm(TIMER + session, now.mono + rest_s)] if rest_s and not place.why else []
+    ends = [one.ends_at for one in place.open]
+    at = min([now.mono + rest_s, *ends] if rest_s and not place.why else ends)
+    effects: list[Effect] = [Arm(TIMER + session, at)] if at < float("inf") else []
     gap = f"something was typed into it less than {fleet.config.text.gap_s:g} s ago"
     fleet, held = _held(fleet, session, place, place.why or gap, now)
     return fleet, [*effects, *held]
+
+
+def _ends_at(hop: Hop, now: Moment) -> float:
+    """The monotonic end of its life. Taken once, and never longer than it was when it came: a clock that jumps
+    meanwhile moves nothing."""
+    if not hop.ends_ms:
+        return float("inf")
+    left_ms = min(max(0, hop.ends_ms - now.wall_ms), hop.ends_ms - hop.came_ms)
+    return now.mono + left_ms / 1000
+
+
+def _expired(fleet: Fleet, session: str, place: Place, over: list[Hop], now: Moment) -> Step:
+    """Nothing is typed after its end; what is left is looked at anew."""
+    told = [_moved(one, HopState.EXPIRED, LIVED, now) for one in over]
+    open_ = tuple(one for one in place.open if one not in over)
+    fleet, more = _load(_with(fleet, session, msgspec.structs.replace(place, open=open_)), session)
+    records = tuple(MoveHop(one.msg_id, one.src, one.state, one.at_ms, one.reason) for one in told)
+    return fleet, [Save(records), *climbs(fleet, [(one, "") for one in told], now), *more]
 
 
 def _rest_s(fleet: Fleet, place: Place, now: Moment) -> float:

@@ -89,18 +89,19 @@ def letter_of(msg_id: str, src: str, kind: str, body: bytes, at_ms: int) -> Lett
 
 
 def hop_row(record: AddHop) -> Row:
-    """The columns of a hop, in the order of `sessions.sql`, without its number."""
+    """The columns of a hop, in the order of `sessions.sql` and `ends.sql`, without its number."""
     one = record.letter
-    return (one.msg_id, one.src, one.session, str(record.state), plain(record.reason), record.at_ms, record.at_ms, 0)
+    when = (record.at_ms, record.at_ms, 0, one.ends_ms)
+    return (one.msg_id, one.src, one.session, str(record.state), plain(record.reason), *when)
 
 
 def hop_of(row: Row) -> Hop:
     """A hop of its columns `HOP`."""
-    msg_id, src, state, reason, came_ms, at_ms = row
-    return Hop(msg_id, src, HopState(state), reason, came_ms, at_ms)
+    msg_id, src, state, reason, came_ms, at_ms, ends_ms = row
+    return Hop(msg_id, src, HopState(state), reason, came_ms, at_ms, ends_ms)
 
 
-HOP = "msg_id, src, state, reason, came_ms, at_ms"
+HOP = "msg_id, src, state, reason, came_ms, at_ms, ends_ms"
 
 
 def waiting_of(row: Row) -> Waiting:

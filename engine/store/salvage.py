@@ -42,12 +42,14 @@ def _text(data: bytes) -> str:
 
 
 def _copy(source: sqlite3.Connection, into: sqlite3.Connection, table: str) -> None:
+    # One of an older Fleet has fewer columns: what was added since stands behind them, and has a default.
+    names = [name for (name,) in into.execute("SELECT name FROM pragma_table_info(?)", (table,))]
     reached = -1
     for rowid, *row in _readable(source, f"SELECT rowid, * FROM {table} ORDER BY rowid"):
         reached = rowid
-        _keep(into, table, row)
+        _keep(into, f"{table} ({', '.join(names[: len(row)])})", row)
     for _, *row in _readable(source, f"SELECT rowid, * FROM {table} WHERE rowid > {reached} ORDER BY rowid DESC"):
-        _keep(into, table, row)
+        _keep(into, f"{table} ({', '.join(names[: len(row)])})", row)
 
 
 def _copy_ledger(source: sqlite3.Connection, into: sqlite3.Connection) -> None:

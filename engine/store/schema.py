@@ -14,7 +14,9 @@ from pathlib import Path
 from engine.errors import Fault, FleetError
 from engine.home import sync_folder
 
-STEPS: tuple[str, ...] = tuple(Path(__file__).with_name(name).read_text() for name in ("schema.sql", "sessions.sql"))
+STEPS: tuple[str, ...] = tuple(
+    Path(__file__).with_name(name).read_text() for name in ("schema.sql", "sessions.sql", "ends.sql")
+)
 
 
 def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[str] = STEPS) -> None:

@@ -197,7 +197,7 @@ class Shelf:
 
     def _add_hop(self, record: AddHop) -> None:
         letter, at_ms = record.letter, record.at_ms
-        hop = Hop(letter.msg_id, letter.src, record.state, plain(record.reason), at_ms, at_ms)
+        hop = Hop(letter.msg_id, letter.src, record.state, plain(record.reason), at_ms, at_ms, letter.ends_ms)
         self.hops.setdefault((letter.msg_id, letter.src), Went(letter.session, hop))
 
     def _move_hop(self, record: MoveHop) -> None:

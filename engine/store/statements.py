@@ -61,9 +61,9 @@ ADD_CLIMB = Statement(
     7,
 )
 ADD_HOP = Statement(
-    "INSERT INTO hops (msg_id, src, session, state, reason, came_ms, at_ms, typed_ms) VALUES {} "
+    "INSERT INTO hops (msg_id, src, session, state, reason, came_ms, at_ms, typed_ms, ends_ms) VALUES {} "
     "ON CONFLICT (msg_id, src) DO NOTHING",
-    8,
+    9,
 )
 MOVE_HOP = Statement(
     "UPDATE hops SET state = v.column3, reason = v.column4, at_ms = v.column5, typed_ms = v.column6 "

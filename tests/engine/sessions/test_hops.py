@@ -7,6 +7,7 @@ import msgspec
 from engine import effects as e
 from engine.config import Config, TextConfig
 from engine.mail import inbox
+from engine.mail.lanes import ends_ms
 from engine.model.channel import Channel
 from engine.model.envelope import Kind, Rung
 from engine.model.hop import TEXT_ONLY, Addressee, Hop, HopState, marker, session_of
@@ -14,9 +15,9 @@ from engine.model.packets import Climbs, unpack
 from engine.model.roster import Role
 from engine.model.ways import Seat
 from engine.sessions import hops
-from engine.signals import Addressed, Arrived, Fetched, Glimpsed, HopsLoaded, Posted, Reachable, Seated, Typed
+from engine.signals import Addressed, Arrived, Fetched, Glimpsed, HopsLoaded, Posted, Rang, Reachable, Seated, Typed
 from engine.state import Fleet
-from tests.engine.script import T0_MS, Script, fleet, moment, parcel
+from tests.engine.script import T0_MS, Script, fleet, letter, moment, parcel
 
 BUSY = "the session is busy"
 
@@ -113,6 +114,59 @@ def test_a_busy_session_holds_and_is_tried_when_that_ends() -> None:
     assert script.climbs() == ["B: m1 held -", "B: m2 held -"]
     script.hear(Glimpsed("work", "idle"), at=3.0)
     assert "type m1 into work" in script.lines
+
+
+def mortal(*lives: tuple[str, int]) -> Told:
+    """A session that asks its user something, with letters that live so many seconds from now (0: for ever)."""
+    script = Told(fleet("A", "B", config=Config(text=TextConfig(gap_s=30.0))), hops.step)
+    script.hear(Seated(("work",)))
+    script.hear(Glimpsed("work", "asking", "the session is asking"))
+    ends = {one: T0_MS + life_s * 1000 if life_s else 0 for one, life_s in lives}
+    script.hear(HopsLoaded("work", 1, tuple(Hop(one, "B", came_ms=T0_MS, ends_ms=at) for one, at in ends.items()), 0))
+    return script
+
+
+def test_nothing_is_typed_after_its_end() -> None:
+    """While it is held its sender hears that it lived, with the reason; later it is not typed, and the rest is."""
+    script = mortal(("m1", 4), ("m2", 0))
+    assert script.lines[0] == "ring hop.work at 4.000"
+    script.hear(Rang("hop.work"), at=4.0)
+    assert script.done() == ["save m1 expired", "load hops of work, turn 3"]
+    (said,) = [one.signal for one in script.effects if isinstance(one, e.Raise)]
+    assert isinstance(said, Posted)
+    (climb,) = unpack(Kind.RUNG, said.envelope.body).climbs
+    assert (climb.msg_id, climb.rung, climb.reason) == ("m1", Rung.HELD, hops.LIVED)
+    page(script, "m2", state=HopState.HELD)
+    script.hear(Glimpsed("work", "idle"), at=36.0)
+    assert script.done() == ["save m2 typing", "type m2 into work"]
+
+
+def test_an_end_that_came_with_idleness_counts() -> None:
+    """The very look that shows the session idle comes too late."""
+    script = mortal(("m1", 4))
+    script.hear(Glimpsed("work", "idle"), at=4.0)
+    assert script.done()[:1] == ["save m1 expired"]
+
+
+def test_a_clock_that_jumps_ends_nothing() -> None:
+    """When a life ends is taken once; a page read after the jump tells of the same lives."""
+    script = mortal(("m1", 60))
+    at = moment(1.0)
+    later = msgspec.structs.replace(at, wall_ms=at.wall_ms + 86_400_000)
+    known = script.fleet.places["work"].open[0]
+    place = msgspec.structs.replace(script.fleet.places["work"], turn=7)
+    value = msgspec.structs.replace(script.fleet, places=script.fleet.places.set("work", place))
+    again = msgspec.structs.replace(known, ends_at=float("inf"))
+    value, _ = hops.step(value, HopsLoaded("work", 7, (again,), 0), later)
+    assert [one.ends_at for one in value.places["work"].open] == [known.ends_at] == [moment(60.0).mono]
+    assert value.places["work"].open[0].state is HopState.HELD
+
+
+def test_how_long_a_letter_that_arrives_still_lives() -> None:
+    """Its age is what the clocks say, nothing at least and its whole life at most."""
+    one = msgspec.structs.replace(letter("m", "B", "A"), created_ms=T0_MS, ttl_s=4)
+    assert [ends_ms(one, T0_MS + late) - T0_MS for late in (0, 1_000, 9_000, -5_000)] == [4_000, 4_000, 9_000, -1_000]
+    assert ends_ms(msgspec.structs.replace(one, ttl_s=0), T0_MS) == 0
 
 
 def test_what_was_withheld_costs_no_gap() -> None:

@@ -20,7 +20,9 @@ from engine.model.mail import Freight, freight_thread
 from engine.model.records import AddEntry, AddOutbox, AddTry, DropStreams, MoveRung, PutMeta, PutRoster, SetStream
 from engine.model.roster import Roster
 from engine.store import generation
+from engine.store.database import connect
 from engine.store.restored import Generation, Restored
+from engine.store.salvage import salvage
 from engine.store.schema import STEPS, migrate
 from engine.store.space import Ballast
 from engine.store.store import Store
@@ -162,6 +164,21 @@ def test_a_step_is_taken_after_a_copy(home: Path) -> None:
     with closing(sqlite3.connect(f"{path}.before-v{len(STEPS) + 1}")) as copy:
         assert copy.execute("SELECT msg_id FROM outbox").fetchall() == [("ID00000001",)]
         assert copy.execute("PRAGMA user_version").fetchone() == (len(STEPS),)
+
+
+def test_an_older_store_is_salvaged(home: Path) -> None:
+    """Damaged before it could be brought up to date: its rows lack what was added since, and are kept."""
+    with closing(sqlite3.connect(home / "old")) as old:
+        for step in STEPS[:2]:
+            old.executescript(step)
+        old.execute("INSERT INTO inbox VALUES (1, 'm', 'B', 1, 1, 'task', 1, 'work', 0, 0, 'nats', x'00')")
+        old.execute("INSERT INTO bodies VALUES (1, x'00')")
+        old.execute("INSERT INTO hops VALUES (1, 'm', 'B', 'work', 'held', '', 5, 6, 0)")
+        old.commit()
+    with closing(connect(home / "new")) as fresh:
+        migrate(fresh, home / "new")
+        assert salvage(home / "old", fresh)["hops"] == 1
+        assert fresh.execute("SELECT state, at_ms, ends_ms FROM hops").fetchall() == [("held", 6, 0)]
 
 
 def test_a_bad_step_changes_nothing(home: Path) -> None:
