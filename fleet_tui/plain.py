@@ -5,12 +5,14 @@ Calm: a state is a sign and a word, numbers stand under each other, what needs a
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
-from engine.model.channel import ChannelState
+from engine.model.channel import Channel, ChannelState
 from engine.model.envelope import Rung
 from engine.model.finding import Severity
 from engine.model.peer import Standing
+from engine.model.story import TryLine, beside, proving
 from screens import format, glyphs
 
 GAP = "   "
@@ -195,29 +197,38 @@ def rung(word: str) -> str:
     return f"{look.glyph} {look.word}"
 
 
-def path(tries: Sequence[dict[str, Any]]) -> str:
-    """The tries of a message in order: `nats ✗ 40 ms → http ● 18 ms`. Of many the first and the last are told."""
-    told = list(map(_try, tries))
-    if len(told) > MOST_TRIES:
-        told[1:-2] = [f"{len(told) - 3} more"]
-    return " → ".join(told)
+def path(tries: Sequence[dict[str, Any]], proved: str | None = None) -> str:
+    """The tries of a message in order: `nats ✗ 40 ms → http ● 18 ms`, with a `+` between those that were under way
+    together, and a `✓` at the one over `proved` where several were answered. Of many the first and the last are told.
+    """
+    lines = [TryLine(Channel(one["channel"]), one["outcome"], one["ms"], at=one.get("at", 0)) for one in tries]
+    proof = proving(lines, Channel(proved) if proved else None)
+    told = [_try(one, proof) for one in lines[:1]]
+    for before, one in pairwise(lines):
+        told += [" + " if beside(before, one) else " → ", _try(one, proof)]
+    if len(lines) > MOST_TRIES:
+        told[1:-4] = [f" → {len(lines) - 3} more"]
+    return "".join(told)
 
 
-def _try(one: dict[str, Any]) -> str:
-    look = glyphs.OUTCOME.get(one["outcome"])
-    return f"{one['channel']} {look.glyph if look else one['outcome']} {format.latency(one['ms'])}"
+def _try(one: TryLine, proof: TryLine | None) -> str:
+    look = glyphs.OUTCOME.get(one.outcome)
+    sign = f"{look.glyph if look else one.outcome}{'✓' if one is proof else ''}"
+    return f"{one.channel} {sign} {format.latency(one.ms)}"
 
 
 def sent(story: dict[str, Any]) -> str:
     """One message just sent, in a line."""
-    way = path(story["tries"]) or (story["channel"] or "")
+    way = path(story["tries"], story["channel"]) or (story["channel"] or "")
     return GAP.join(part for part in (story["id"], story["to"], rung(story["rung"]), way) if part)
 
 
 def group(told: dict[str, Any]) -> Iterator[str]:
     """`fleet why GROUP`: one message to several, a row each."""
     yield told["story"]
-    yield from table((one["to"], rung(one["rung"]), path(one["tries"]), one["id"]) for one in told["messages"])
+    yield from table(
+        (one["to"], rung(one["rung"]), path(one["tries"], one["channel"]), one["id"]) for one in told["messages"]
+    )
 
 
 def why(story: dict[str, Any]) -> Iterator[str]:
@@ -248,7 +259,7 @@ def _tried(one: dict[str, Any]) -> tuple[str, ...]:
 def message(line: dict[str, Any]) -> tuple[str, ...]:
     """A row of the log."""
     arrow = "→" if line["dir"] == "out" else "←"
-    way = path(line.get("path", ())) or (line["channel"] or "")
+    way = path(line.get("path", ()), line["channel"]) or (line["channel"] or "")
     return format.day(line["at"]), f"{arrow} {line['peer']}", line["kind"], rung(line["rung"]), line["id"], way
 
 

@@ -1,11 +1,12 @@
 """The log as rows, the path of a message as a few glyphs, and the filter as a question to the store. Pure."""
 
 from datetime import tzinfo
+from itertools import pairwise
 
 from engine.model.channel import CHANNELS
 from engine.model.envelope import FAILED, Kind, Rung
 from engine.model.moment import Moment
-from engine.model.story import Line, Query, TryLine
+from engine.model.story import Line, Query, TryLine, beside, proving
 from engine.state import Fleet
 from screens import format as say
 from screens.glyphs import OUTCOME, RUNG, Look
@@ -79,25 +80,27 @@ def _is_open(line: Line) -> bool:
 
 
 def path(line: Line) -> Spans:
-    """The way a message took: `P1 ✗ 0.3s → P2 ● 34ms`. Of many tries the first and the last are told."""
+    """The way a message took: `P1 ✗ 0.3s → P2 ● 34ms`, with a `+` between tries that were under way together, and a `✓`
+    at the one that proved it where several were answered. Of many tries the first and the last are told."""
     if not line.path:
         return ((f"P{CHANNELS[line.channel].number} {line.channel}", "dim"),) if line.channel else (("–", "faint"),)
-    tries = list(line.path)
-    spans: list[Span] = []
+    tries, proof = list(line.path), proving(line.path, line.channel)
+    spans: list[Span] = list(hop(tries[0], proof))
+    shown = list(pairwise(tries))
     if len(tries) > MOST_TRIES:
-        spans += [*hop(tries[0]), (f" → {len(tries) - 3} more", "dim")]
-        tries = tries[-2:]
-    for one in tries:
-        spans += [(" → ", "faint")] if spans else []
-        spans += hop(one)
+        spans += [(f" → {len(tries) - 3} more", "dim"), (" → ", "faint"), *hop(tries[-2], proof)]
+        shown = shown[-1:]
+    for before, one in shown:
+        spans += [(" + " if beside(before, one) else " → ", "faint"), *hop(one, proof)]
     return tuple(spans)
 
 
-def hop(one: TryLine) -> Spans:
-    """One try: `P2 ● 34ms`."""
+def hop(one: TryLine, proof: TryLine | None = None) -> Spans:
+    """One try: `P2 ● 34ms`; `P2 ●✓ 34ms` is the one that proved it."""
     look = OUTCOME.get(one.outcome, UNSURE)
     took = f" {say.tight(one.ms)}" if one.ms else ""
-    return ((f"P{CHANNELS[one.channel].number} ", ""), (look.glyph, look.ink), (took, "dim"))
+    sign = f"{look.glyph}✓" if one is proof else look.glyph
+    return ((f"P{CHANNELS[one.channel].number} ", ""), (sign, look.ink), (took, "dim"))
 
 
 def brief(line: Line, zone: tzinfo | None = None) -> Spans:

@@ -201,16 +201,16 @@ class Messages(Room):
     def summary(self) -> Spans:
         line = self.item()
         if line is None:
-            return self._paused()
+            return self._paused("{}")
         reason: Span = (f"  {line.reason}", "dim")
-        return (*self._paused(), (f"{line.peer} {line.kind}  ", "strong"), *path(line), reason)
+        return (*self._paused("{}  "), (f"{line.peer} {line.kind}  ", "strong"), *path(line), reason)
 
-    def _paused(self) -> Spans:
+    def _paused(self, form: str) -> Spans:
         """That the list holds still, and what came meanwhile."""
         if self.pages.following and not self.held:
             return ()
         newer = f", {self.pages.newer} newer" if self.pages.newer else ""
-        return ((f"paused{newer}: f follows  ", "warn" if newer else "dim"),)
+        return ((form.format(f"paused{newer}: f follows"), "warn" if newer else "dim"),)
 
     def _kept(self) -> Spans:
         kept: list[Span] = list(super()._kept())
@@ -219,7 +219,7 @@ class Messages(Room):
         if self.pages.total:
             kept.append((f"{'  ' if kept else ''}{count(self.pages.total, 'row')}", "dim"))
         # Where the panel is folded the line is short, and the summary begins with it.
-        return tuple(kept) if self.folded else (*self._paused(), *kept)
+        return tuple(kept) if self.folded else (*kept, *self._paused("  {}"))
 
     def title_of_item(self) -> str:
         line = self.item()

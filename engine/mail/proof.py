@@ -108,7 +108,7 @@ def _still_flying(waiting: Waiting, channel: Channel, now: Moment) -> list[Recor
     if since is None:
         return []
     ms = round((now.mono - since) * 1000, 3)
-    return [AddTry(waiting.envelope.msg_id, channel, FLYING, ms, now.wall_ms)]
+    return [AddTry(waiting.envelope.msg_id, channel, FLYING, ms, now.wall_ms - round(ms))]
 
 
 def _proved_by(waiting: Waiting, via: Channel) -> Channel:

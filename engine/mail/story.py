@@ -1,11 +1,11 @@
 """The story of one message, as a sentence a person can read: what was tried, what proved it, what it waits for."""
 
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from engine.model.channel import CHANNELS, Channel
 from engine.model.envelope import FAILED, HEIGHT, Rung
-from engine.model.story import FLYING, Story, TryLine
+from engine.model.story import FLYING, Story, TryLine, beside
 
 _ENDED = {
     "confirmed": "answered in {took}",
@@ -80,8 +80,11 @@ def _hop(typed: tuple[TryLine, ...], session: str) -> str:
 
 def _attempts(tries: tuple[TryLine, ...]) -> str:
     """The tries in order; the same ending of the same channel in a row is told once, with its count."""
-    runs = [list(run) for _, run in groupby(tries, key=lambda one: (one.channel, one.outcome, one.note))]
-    return ", then ".join(_run(run[0], len(run)) for run in runs)
+    runs = [list(run) for _, run in groupby(tries, key=lambda one: one.told)]
+    told = _run(runs[0][0], len(runs[0]))
+    for before, run in pairwise(runs):
+        told += f", {'and beside it' if beside(before[-1], run[0]) else 'then'} {_run(run[0], len(run))}"
+    return told
 
 
 def _run(one: TryLine, count: int) -> str:

@@ -3,11 +3,12 @@
 Their field names are the JSON shapes others rely on (`fleet send`, `messages`, `inbox`, `why`, `invite`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from math import inf
 
 import msgspec
 
-from engine.model.channel import Channel
+from engine.model.channel import Channel, Verdict
 from engine.model.envelope import Kind, Rung
 from engine.model.hop import TEXT_ONLY
 from engine.model.mail import Number
@@ -28,20 +29,54 @@ class TryLine(msgspec.Struct, frozen=True):
         """What it says, whenever it was."""
         return self.channel, self.outcome, self.note
 
+    @property
+    def began(self) -> float:
+        """When it began. What was typed there came after every try that could have brought it."""
+        if not self.at or self.channel is Channel.TEXT:
+            return inf
+        return self.at if self.outcome == FLYING else self.at - self.ms
+
 
 # How a try that is under way is told.
 FLYING = "flying"
+# Moments are kept in whole milliseconds: what is closer together than this has no order of its own.
+ROUNDED_MS = 1.0
+
+
+def beside(one: TryLine, other: TryLine) -> bool:
+    """Whether this try was still under way when that one began: neither stepped in for the other."""
+    ends = inf if one.outcome == FLYING else one.at - ROUNDED_MS
+    return bool(one.at) and other.began < ends
+
+
+def proving(tries: Sequence[TryLine], channel: Channel | None) -> TryLine | None:
+    """The try over the channel that proved the message, where it is not plain: several were answered."""
+    answered = [one for one in tries if one.outcome == Verdict.CONFIRMED]
+    return next((one for one in answered if one.channel is channel), None) if len(answered) > 1 else None
+
+
+def in_order(tries: Iterable[TryLine]) -> tuple[TryLine, ...]:
+    """Tries in the order in which they began."""
+    found: list[TryLine] = []
+    for one in tries:
+        at = len(found)
+        while at and one.began < found[at - 1].began - ROUNDED_MS:
+            at -= 1
+        found.insert(at, one)
+    return tuple(found)
 
 
 def as_ended(tries: Iterable[TryLine]) -> tuple[TryLine, ...]:
-    """Tries without those that were told while they were under way and again when they had ended."""
+    """Tries in order, without those that were told while they were under way and again when they had ended."""
     found: list[TryLine] = []
     for one in tries:
         told = next((line for line in found if line.outcome == FLYING and line.channel is one.channel), None)
         if told and one.outcome != FLYING:
             found.remove(told)
         found.append(one)
-    return tuple(found)
+    ends = [one.at for one in found if one.outcome != FLYING]
+    # They came in the order of their ends: where the clock has them otherwise it was set meanwhile, and proves nothing.
+    return in_order(found) if ends == sorted(ends) else tuple(found)
 
 
 class Story(msgspec.Struct, frozen=True):

@@ -40,7 +40,7 @@ from engine.model.envelope import (
 )
 from engine.model.event import MessageMoved
 from engine.model.roster import ALL, BY_ROLE, Member, Role
-from engine.model.story import Arrival, Group, Letter, Letters, Page, Query, Story, arrived
+from engine.model.story import Arrival, Group, Letter, Letters, Page, Query, Story, arrived, in_order
 from engine.security.role import may_send
 from engine.signals import Nudged, Posted
 from engine.state import Fleet
@@ -181,7 +181,7 @@ class Desk:
         member = fleet.roster.named(story.to)
         node = member.id if member else ""
         flying = under_way(fleet, node, story.id, self._clock.now()) if story.rung is Rung.ACCEPTED else ()
-        return _told(fleet, msgspec.structs.replace(story, tries=(*story.tries, *flying)), node)
+        return _told(fleet, msgspec.structs.replace(story, tries=in_order((*story.tries, *flying))), node)
 
     async def group(self, name: str) -> Group | None:
         """One message to several: the story of each copy; None where there is no such group."""

@@ -38,11 +38,11 @@ LINES = (
     Line("01KASD0000000000000SYNC003", "out", "nas", Kind.SYNC, Rung.ACCEPTED, None, ago(23), "waits for nas",
          (tried(N, LOST, 3_000, "no answer", 23), tried(H, REFUSED, 1.2, "connection refused", 20))),
     Line("01KASD0000000000000CTX0004", "out", "linux1", Kind.CONTEXT, Rung.ON_HOST, H, ago(52), "",
-         (tried(N, REFUSED, 0.3, "connection refused", 52), tried(H, OK, 18.4, s=52))),
+         (tried(N, REFUSED, 0.3, "connection refused", 52), tried(H, OK, 18.4, s=51.98))),
     Line("01KASD0000000000000HELD005", "out", "mac2", Kind.CONTEXT, Rung.HELD, N, ago(61),
          "the session bypasses permissions", (tried(N, OK, 3.2, s=61),)),
     Line("01KASD0000000000000ALRT006", "out", "nas", Kind.ALERT, Rung.DEAD, None, ago(7_300), "gave up after 3 tries",
-         tuple(tried(N, LOST, 3_000, "no answer", 7_300 - at) for at in range(6))),
+         tuple(tried(N, LOST, 3_000, "no answer", 7_300 - 3 * at) for at in range(6))),
     Line("01KASD0000000000000RPLY007", "in", "studio", Kind.REPLY, Rung.ON_HOST, N, ago(90_000)),
 )  # fmt: skip
 BODIES = {

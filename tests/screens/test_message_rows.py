@@ -1,9 +1,12 @@
 """A message's path in a few glyphs, and the filter as a question to the store."""
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
-from engine.model.story import Query
+from engine.model.channel import Channel
+from engine.model.story import Query, TryLine
+from fleet_tui import plain
 from screens.message_rows import path, question
 from screens.spans import words
 from tests.screens.golden import BROKEN
@@ -22,6 +25,15 @@ PATHS = {
 def test_path(at: int, said: str) -> None:
     """Every try with its end and its time; of many tries the first and the last."""
     assert words(path(LINES[at])) == said
+
+
+def test_hedges_stand_beside_each_other() -> None:
+    """What ran at once has no arrow between, and the one whose answer came first has a mark."""
+    one, two = TryLine(Channel.NATS, "confirmed", 14.0, at=1_014), TryLine(Channel.HTTP, "confirmed", 12.0, at=1_012)
+    line = replace(LINES[3], path=(one, two), channel=Channel.HTTP)
+    assert words(path(line)) == "P1 ● 14ms + P2 ●✓ 12ms"
+    told = [msgspec.to_builtins(each) for each in line.path]
+    assert plain.path(told, "http") == "nats ● 14 ms + http ●✓ 12 ms"
 
 
 def test_path_of_nothing() -> None:

@@ -10,7 +10,7 @@ from engine.model.channel import Channel, ChannelState
 from engine.model.envelope import Envelope, Kind, Rung
 from engine.model.mail import Lane, Waiting
 from engine.model.peer import Standing
-from engine.model.story import Story, TryLine, as_ended
+from engine.model.story import Story, TryLine, as_ended, beside
 from engine.signals import Posted
 from tests.engine.script import T0_MS, Script, fleet, letter, moment, with_health
 
@@ -176,6 +176,24 @@ def test_a_try_is_told_while_it_is_under_way_and_once_when_it_ended() -> None:
     assert as_ended((flying,)) == (flying,)
     assert as_ended((TryLine(P2, "lost", 1.0), flying, ended)) == (TryLine(P2, "lost", 1.0), ended)
     assert as_ended((ended, flying)) == (ended, flying)
+
+
+def test_tries_stand_by_their_beginnings() -> None:
+    """The hedge that was faster came after what it was started beside; what came after a failure stepped in for it."""
+    hedge, slow = TryLine(P2, "confirmed", 12.0, at=1_062), TryLine(P1, "confirmed", 64.0, at=1_064)
+    seen = TryLine(P8, "seen", 2_000.0, at=3_050)
+    assert as_ended((hedge, slow, seen)) == (slow, hedge, seen)
+    assert beside(slow, hedge)
+    lost, then = TryLine(P1, "lost", 0.2, at=1_000), TryLine(P2, "confirmed", 14.3, at=1_014)
+    assert as_ended((lost, then)) == (lost, then)
+    assert not beside(lost, then)
+    set_back = msgspec.structs.replace(slow, at=500)
+    assert as_ended((hedge, set_back)) == (hedge, set_back)
+    told = story(Rung.ON_HOST, *as_ended((hedge, slow)), channel=P2)
+    assert tell(told, "") == (
+        "P1 nats answered in 64.0 ms, and beside it P2 http answered in 12.0 ms. "
+        "It is on berlin's disk, proved over P2 http."
+    )
 
 
 def test_what_flies_has_its_channel_and_its_age() -> None:
