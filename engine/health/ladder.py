@@ -22,6 +22,7 @@ from engine.health.remedies import (
     BROKEN,
     FIRST,
     absent,
+    askable,
     at_home,
     brokerless,
     ended_node,
@@ -171,7 +172,8 @@ def _first_due(fleet: Fleet, now: Moment) -> float:
 def _asked(fleet: Fleet, signal: RepairAsked, now: Moment) -> Step:
     """A person, or another part of this node, wants a repair from some rung on."""
     key = (signal.peer, signal.channel)
-    if signal.peer != fleet.me.id and fleet.health(*key).state is ChannelState.HEALTHY:
+    ours = signal.peer == fleet.me.id
+    if not ours and (fleet.health(*key).state is ChannelState.HEALTHY or not askable(fleet, *key)):
         return fleet, []
     effects: list[Effect] = []
     if key not in fleet.repairs:

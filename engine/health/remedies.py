@@ -61,6 +61,17 @@ def absent(fleet: Fleet, repair: Repair) -> bool:
     return ended_node(repair) and is_away(fleet, repair.peer) and member is not None and member.present
 
 
+def startable(fleet: Fleet, peer: str) -> bool:
+    """Whether it is away only because its node ended, which can be started: over P5."""
+    repair = fleet.repairs.get((peer, Channel.SSH))
+    return is_stopped(fleet, peer) or (repair is not None and absent(fleet, repair))
+
+
+def askable(fleet: Fleet, peer: str, channel: Channel) -> bool:
+    """Whether anything can be done about a channel of a peer: it is heard, or this is the way to start its node."""
+    return not is_away(fleet, peer) or (channel is Channel.SSH and startable(fleet, peer))
+
+
 def others(fleet: Fleet, peer: str, channel: Channel) -> list[ChannelHealth]:
     """The other channels to a peer that carry and can be used now."""
     found = (fleet.channels.get((peer, one)) for one in CHANNELS if one is not channel and CHANNELS[one].carries)

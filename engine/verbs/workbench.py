@@ -17,10 +17,11 @@ import msgspec
 from engine.errors import Fault, FleetError
 from engine.hands import Hands
 from engine.health.approval import CHANGED, NOTHING, waits
-from engine.health.remedies import ended_node
+from engine.health.remedies import askable, ended_node, startable
 from engine.loop import Loop
 from engine.model.channel import CHANNELS, Channel, ChannelState
 from engine.model.repair import Action, Command, Level, Ran, Repair, digest, opens_at
+from engine.model.vitals import span
 from engine.security.peercred import user
 from engine.signals import MendWanted, PlanApproved, PlanRan, ProbeAsked, RepairAsked
 from engine.state import Fleet
@@ -48,17 +49,20 @@ class Workbench:
 
     async def repair(self, peer: str, channel: Channel | None = None, level: int = 1, by: str = "") -> Repair:
         """Begin a repair, or take one to another rung. `by`: who wants it (empty: this node's user). Raises
-        `FleetError`: `usage.repair` for a channel that is well, `refused.repairs` at the limit of an hour."""
+        `FleetError`: `usage.repair` for a channel that is well, `refused.away` where nobody hears the peer,
+        `refused.repairs` at the limit of an hour."""
         node = self._id(peer)
         fleet = self._loop.fleet
         peer = fleet.name_of(node)
-        chosen = channel or fleet.worst(node)
+        chosen = channel or (Channel.SSH if startable(fleet, node) else fleet.worst(node))
         if chosen is None or (node, chosen) not in fleet.channels:
             why = f"{chosen} to {peer} is not set up here" if chosen else f"no channel to {peer} is broken"
             raise FleetError("usage.repair", "Nothing to repair", why, f"see `fleet channels {peer}`", Fault.THEIRS)
         if fleet.health(node, chosen).state is ChannelState.HEALTHY:
             why = f"{chosen} to {peer} is healthy"
             raise FleetError("usage.repair", "Nothing to repair", why, f"`fleet check {peer}` proves it", Fault.THEIRS)
+        if not askable(fleet, node, chosen):
+            raise _away(fleet, node)
         if level in (Level.ASKED, Level.AGENT):
             self._check_limit(fleet, node)
         now = asyncio.get_running_loop().time()
@@ -66,6 +70,8 @@ class Workbench:
         await self._loop.until(lambda value: _begun(value, node, chosen, level, now))
         await self._hands.flush()
         repair = self._loop.fleet.repairs.get((node, chosen))
+        if repair is None and not askable(self._loop.fleet, node, chosen):
+            raise _away(self._loop.fleet, node)
         if repair is None:
             why = f"{chosen} to {peer}: {self._loop.fleet.health(node, chosen).reason}"
             raise FleetError("usage.repair", "Nothing to repair", why, f"`fleet check {peer}` proves it", Fault.THEIRS)
@@ -179,11 +185,21 @@ class Workbench:
         return recipients(self._loop.fleet, peer)[0].id
 
 
+def _away(fleet: Fleet, node: str) -> FleetError:
+    name, live = fleet.name_of(node), fleet.peers.get(node)
+    heard = live.heard_mono if live else None
+    since = f" {span((asyncio.get_running_loop().time() - heard) * 1e3)}" if heard is not None else ""
+    why, step = f"{name} is away{since}; nothing can be asked of it", f"`fleet wake {name}` where it sleeps"
+    if startable(fleet, node):
+        step = f"its node has ended: `fleet repair {name} --channel ssh --level 2` starts it"
+    return FleetError("refused.away", "Nobody hears it", why, step, Fault.WORLD)
+
+
 def _begun(fleet: Fleet, node: str, channel: Channel, level: int, asked_at: float) -> bool:
     """Whether the wish was heard: it is on this rung, held before it, or over."""
     repair = fleet.repairs.get((node, channel))
     if repair is None:
-        return fleet.health(node, channel).state is ChannelState.HEALTHY or not fleet.roster.member(node)
+        return fleet.health(node, channel).state is ChannelState.HEALTHY or not askable(fleet, node, channel)
     if level == Level.PERSON:
         return bool(repair.plan)
     return repair.level >= level or repair.held_until > asked_at or bool(repair.steps and level > Level.NOTED)

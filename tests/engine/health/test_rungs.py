@@ -1,6 +1,9 @@
 """What is done on the rungs of a repair: who is credited, what is counted, and what is said of it."""
 
+import msgspec
+
 from engine.model.channel import ChannelState
+from engine.model.peer import Peer, Standing
 from engine.model.repair import Action, Level
 from engine.signals import ChannelTurned, RepairAsked
 from tests.engine.health.repairs import H, N, answer, begun, broken, lines, mends, repair, rung, three
@@ -58,3 +61,12 @@ def test_where_nothing_follows_nothing_is_promised() -> None:
     hints = [one.fleet.findings["repair.nats", "B/nats"].next_step for one in (script, other)]
     assert hints[0] == "`fleet repair B --channel nats --level 4` shows commands that you can run"
     assert "it goes on by itself" in hints[1]
+
+
+def test_of_who_is_away_nothing_is_asked() -> None:
+    """A wish that comes when nobody hears it any more begins nothing and costs nothing."""
+    value = broken(three())
+    away = Peer("B", Standing.UNREACHABLE)
+    script = Script(msgspec.structs.replace(value, peers=value.peers.set("B", away)))
+    assert script.hear(RepairAsked("B", N, 2, by="anna"), at=10) == []
+    assert (len(script.fleet.repairs), len(script.fleet.escalations)) == (0, 0)

@@ -12,6 +12,7 @@ from engine.effects import Resolve
 from engine.errors import FleetError
 from engine.loop import Loop
 from engine.model.channel import Channel, ChannelState, Outcome, Verdict
+from engine.model.peer import Peer, Standing
 from engine.model.repair import Command, Level, Repair, digest
 from engine.security.peercred import user
 from engine.signals import ProbeAsked, Tried
@@ -122,3 +123,18 @@ async def test_a_verb_that_is_given_up_leaves_an_end() -> None:
     await loop.until(lambda value: not value.mending.plans)
     assert loop.fleet.repairs["B", N].steps[-1].outcome.partition(":")[0] in ("unknown", "failed")
     runner.cancel()
+
+
+async def test_of_who_is_away_nothing_is_asked() -> None:
+    """It is said at once and costs nothing, whichever rung it is; a node that ended can be started over P5."""
+    clock = asyncio.get_running_loop().time
+    away = Peer("B", Standing.UNREACHABLE, heard_mono=clock() - 24)
+    value = with_health(fleet("A", "B"), "B", N, state=ChannelState.BROKEN, reason="no answer")
+    value = msgspec.structs.replace(value, peers=value.peers.set("B", away))
+    hands: Any = Dry()
+    loop = Loop(value, hands, lambda: moment(clock() - moment(0.0).mono))
+    for level in Level:
+        with pytest.raises(FleetError, match="Nobody hears it") as caught:
+            await Workbench(loop, hands).repair("B", level=level)
+        assert caught.value.detail == "B is away 24 s; nothing can be asked of it"
+    assert (loop.fleet.repairs, loop.fleet.escalations) == (value.repairs, value.escalations)
