@@ -14,19 +14,21 @@ from typing import Any
 
 import msgspec
 
-from engine.effects import Arm, Effect, Raise, Resolve, Save
+from engine.effects import Arm, Effect, Publish, Raise, Resolve, Save
 from engine.errors import Fault, FleetError
-from engine.health import kept, rungs
+from engine.health import bulletin, kept, rungs
+from engine.model.event import RepairMoved
 from engine.model.finding import Finding, Severity
 from engine.model.moment import Moment
 from engine.model.records import AddEntry
-from engine.model.repair import Approval, Level, Repair, digest, told
-from engine.signals import Found, PlanApproved, PlanRan, Rang, Signal, Started
+from engine.model.repair import Approval, Ended, Level, Repair, digest, told
+from engine.signals import Found, PlanApproved, PlanRan, ProbeAsked, Rang, Signal, Started
 from engine.state import Fleet
 
 Step = tuple[Fleet, list[Effect]]
 
 BROKEN_OFF, TIMER = "plan.broken_off", "plan.broken_off"
+UNKNOWN = "unknown"
 # So long a plan that was broken off is shown; the ledger has it for good.
 SHOWN_S = 24 * 3_600.0
 
@@ -46,10 +48,12 @@ def _approved(fleet: Fleet, signal: PlanApproved, now: Moment) -> Step:
     refused = _refusal(fleet, repair, signal)
     if repair is None or refused is not None:
         return fleet, [Resolve(signal.ticket, error=(refused or NOTHING).facts())]
+    what = f"approved by {signal.by}"
     word = Approval(repair.peer, repair.channel, signal.by, signal.digest, told(repair.plan), signal.ticket)
     fleet = _with(fleet, plans=(*fleet.mending.plans, word))
-    fleet, effects = rungs.approved(fleet, repair, word, now)
-    return fleet, [kept.record(fleet, now), *effects, Resolve(signal.ticket)]
+    repair = msgspec.structs.replace(rungs.stepped(repair, Level.PERSON, what, now), working=True)
+    fleet = rungs.put(fleet, repair)
+    return fleet, [kept.record(fleet, now), *_told(fleet, word, what, "", now), Resolve(signal.ticket)]
 
 
 def _refusal(fleet: Fleet, repair: Repair | None, signal: PlanApproved) -> FleetError | None:
@@ -78,9 +82,18 @@ def _ran(fleet: Fleet, signal: PlanRan, now: Moment) -> Step:
         return fleet, []  # it was never approved
     (word,) = found
     fleet = _with(fleet, plans=tuple(one for one in fleet.mending.plans if one is not word))
+    what = f"{signal.ran} of the commands went well"
+    ended = UNKNOWN if signal.ok is None else Ended.DONE if signal.ok else Ended.FAILED
+    outcome = (ended + (f": {signal.note}" if signal.note else ""))[: rungs.NOTE_LIMIT]
+    over = Raise(Found(_finding(fleet, *key), present=False))
+    effects = [kept.record(fleet, now), *_told(fleet, word, what, outcome, now), over]
     repair = fleet.repairs.get(key)
-    fleet, effects = rungs.ran(fleet, repair if repair and repair.working else None, signal, word, now)
-    return fleet, [kept.record(fleet, now), *effects, Raise(Found(_finding(fleet, *key), present=False))]
+    if repair is None or not repair.working:
+        return fleet, effects
+    repair = msgspec.structs.replace(repair, working=False, plan=())
+    repair = rungs.stepped(repair, Level.PERSON, what, now, outcome)
+    probes = [] if repair.ours else [Raise(ProbeAsked(*key))]
+    return rungs.put(fleet, repair), [*effects, *probes, Raise(Found(bulletin.finding(fleet, repair)))]
 
 
 def _started(fleet: Fleet, signal: Started, now: Moment) -> Step:
@@ -90,16 +103,24 @@ def _started(fleet: Fleet, signal: Started, now: Moment) -> Step:
     fleet = _with(fleet, plans_broken_off=())
     effects: list[Effect] = [kept.record(fleet, now), Arm(TIMER, now.mono + SHOWN_S)]
     for word in left:
-        facts = {
-            "channel": str(word.channel),
-            "level": str(Level.PERSON.value),
-            "what": "broken off: its node ended meanwhile",
-            "outcome": "unknown",
-            **rungs.facts_of(word),
-        }
-        entry = AddEntry(now.wall_ms, fleet.me.id, "repair", word.peer, facts)
-        effects += [Save((entry,)), Raise(Found(_finding(fleet, word.peer, word.channel, word)))]
+        effects += _told(fleet, word, "broken off: its node ended meanwhile", UNKNOWN, now)
+        effects.append(Raise(Found(_finding(fleet, word.peer, word.channel, word))))
     return fleet, effects
+
+
+def _told(fleet: Fleet, word: Approval, what: str, outcome: str, now: Moment) -> list[Effect]:
+    """One line of history, with all that is known of an approval, and an event."""
+    facts = {
+        "channel": str(word.channel),
+        "level": str(Level.PERSON.value),
+        "what": what,
+        "approved": word.by,
+        "plan": word.digest,
+        "commands": word.commands,
+        **({"outcome": outcome} if outcome else {}),
+    }
+    entry = AddEntry(now.wall_ms, fleet.me.id, "repair", word.peer, facts)
+    return [Save((entry,)), Publish(RepairMoved(word.peer, word.channel, int(Level.PERSON), what))]
 
 
 def _finding(fleet: Fleet, peer: str, channel: str, word: Approval | None = None) -> Finding:

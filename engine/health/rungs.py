@@ -23,10 +23,10 @@ from engine.model.event import RepairMoved
 from engine.model.moment import Moment
 from engine.model.packets import Mend, Mended, pack
 from engine.model.records import AddEntry
-from engine.model.repair import DOES, Action, Approval, Breaks, Ended, Level, Repair, above, opens_at, spent
+from engine.model.repair import DOES, Action, Breaks, Ended, Level, Repair, above, opens_at, spent
 from engine.model.repair import Step as Done
 from engine.security.role import may_send
-from engine.signals import Found, MendWanted, PlanRan, Posted, ProbeAsked
+from engine.signals import Found, MendWanted, Posted, ProbeAsked
 from engine.state import Fleet
 
 Step = tuple[Fleet, list[Effect]]
@@ -248,34 +248,6 @@ def _noes(repair: Repair, action: Action) -> str:
     return f"{repair.peer} {action}"
 
 
-def approved(fleet: Fleet, repair: Repair, word: Approval, now: Moment) -> Step:
-    """A person lets the plan run: which commands is written down with it."""
-    what = f"approved by {word.by}"
-    repair, effects = _said(fleet, repair, Level.PERSON, what, now, strict=True, **facts_of(word))
-    return put(fleet, msgspec.structs.replace(repair, working=True)), effects
-
-
-def facts_of(word: Approval) -> dict[str, str]:
-    """What the ledger has of an approval."""
-    return {"approved": word.by, "plan": word.digest, "commands": word.commands}
-
-
-def ran(fleet: Fleet, repair: Repair | None, signal: PlanRan, word: Approval, now: Moment) -> Step:
-    """The commands of a plan ended, and wait for nobody any more. Whether they helped was measured; where they did,
-    the repair may be over by then."""
-    what = f"{signal.ran} of the commands went well"
-    ended = "unknown" if signal.ok is None else Ended.DONE if signal.ok else Ended.FAILED
-    outcome = ended + (f": {signal.note}" if signal.note else "")
-    if repair is None:
-        facts = {"channel": str(signal.channel), "level": str(Level.PERSON.value), "what": what, "outcome": outcome}
-        facts["plan"] = word.digest
-        return fleet, [Save((AddEntry(now.wall_ms, fleet.me.id, "repair", signal.peer, facts),))]
-    repair = msgspec.structs.replace(repair, working=False, plan=())
-    repair, effects = _said(fleet, repair, Level.PERSON, what, now, outcome[:NOTE_LIMIT], strict=True, plan=word.digest)
-    probes: list[Effect] = [] if repair.ours else [Raise(ProbeAsked(repair.peer, repair.channel))]
-    return put(fleet, repair), [*effects, *probes, Raise(Found(bulletin.finding(fleet, repair)))]
-
-
 # ---------------------------------------------------------------------------------------------------------- endings
 
 
@@ -325,36 +297,29 @@ def ended(fleet: Fleet, repair: Repair, now: Moment, what: str) -> Step:
 # ---------------------------------------------------------------------------------------------------------- telling
 
 
+def stepped(repair: Repair, level: Level, what: str, now: Moment, outcome: str = "") -> Repair:
+    """One more step of a repair."""
+    steps = (*repair.steps[-KEPT_STEPS + 1 :], Done(level, now.wall_ms, what, outcome))
+    return msgspec.structs.replace(repair, steps=steps)
+
+
 def _said(
-    fleet: Fleet,
-    repair: Repair,
-    level: Level,
-    what: str,
-    now: Moment,
-    outcome: str = "",
-    *,
-    strict: bool = False,
-    **facts: str,
+    fleet: Fleet, repair: Repair, level: Level, what: str, now: Moment, outcome: str = "", *, strict: bool = False
 ) -> tuple[Repair, list[Effect]]:
     """One more step of a repair, written down and told."""
-    steps = (*repair.steps[-KEPT_STEPS + 1 :], Done(level, now.wall_ms, what, outcome))
-    repair = msgspec.structs.replace(repair, steps=steps)
-    return repair, _written(fleet, repair, level, what, now, strict=strict, **facts)
+    repair = stepped(repair, level, what, now, outcome)
+    return repair, _written(fleet, repair, level, what, now, strict=strict)
 
 
-def _written(
-    fleet: Fleet, repair: Repair, level: Level, what: str, now: Moment, *, strict: bool, **facts: str
-) -> list[Effect]:
+def _written(fleet: Fleet, repair: Repair, level: Level, what: str, now: Moment, *, strict: bool) -> list[Effect]:
     moved = RepairMoved(repair.peer, repair.channel, int(level), what)
-    return [*_entry(fleet, repair, level, what, now, lazy=not strict, **facts), Publish(moved)]
+    return [*_entry(fleet, repair, level, what, now, lazy=not strict), Publish(moved)]
 
 
-def _entry(
-    fleet: Fleet, repair: Repair, level: Level, what: str, now: Moment, *, lazy: bool, **more: str
-) -> list[Effect]:
+def _entry(fleet: Fleet, repair: Repair, level: Level, what: str, now: Moment, *, lazy: bool) -> list[Effect]:
     if repair.quiet and lazy:
         return []
-    facts = {"channel": str(repair.channel), "level": str(level.value), "what": what, **more}
+    facts = {"channel": str(repair.channel), "level": str(level.value), "what": what}
     if repair.by:
         facts["by"] = repair.by
     return [Save((AddEntry(now.wall_ms, fleet.me.id, "repair", repair.peer, facts),), lazy=lazy)]

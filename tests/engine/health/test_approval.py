@@ -83,13 +83,22 @@ def test_the_end_is_written_down_even_if_the_repair_is_over() -> None:
     assert not next_life(script).fleet.mending.plans_broken_off
 
 
+def test_what_was_broken_off_while_the_node_lives_has_an_unknown_outcome_too() -> None:
+    """Its ledger says so, and the repair waits for a person no longer."""
+    script = Script(waiting())
+    script.hear(YES, at=1)
+    script.hear(PlanRan("B", N, 0, None, "broken off", ticket=7), at=2)
+    assert [(one["outcome"], one["plan"]) for one in facts(script)] == [("unknown: broken off", digest(SHOWN))]
+    assert (script.fleet.mending.plans, script.fleet.repairs["B", N].plan) == ((), ())
+
+
 def test_what_a_node_did_not_live_to_end_is_broken_off() -> None:
     """Its outcome is unknown: so says the ledger, and a finding until another plan ended or it was shown for a day."""
     script = Script(waiting())
     script.hear(YES, at=1)
     script = next_life(script)
     script.hear(Started(), at=9)
-    (found,) = [one for one in facts(script) if "commands" in one]
+    (found,) = [one for one in facts(script) if "approved" in one]
     assert (found["outcome"], found["approved"], found["plan"]) == ("unknown", "anna", digest(SHOWN))
     (shown,) = [one for one in script.fleet.findings.values() if one.code == BROKEN_OFF]
     assert "anna had approved them" in shown.detail
