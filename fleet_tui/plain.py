@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from engine.model.channel import Channel, ChannelState
+from engine.model.channel import KEPT_FAILS, Channel, ChannelState
 from engine.model.envelope import Rung
 from engine.model.finding import Severity
 from engine.model.peer import Standing
@@ -176,7 +176,8 @@ def channels(grid: dict[str, dict[str, dict[str, Any]]], width: int = 0) -> Iter
 def _channel(peer: str, name: str, cell: dict[str, Any]) -> tuple[str, ...]:
     round_trip = "–" if cell["latency_ms"] is None else format.latency(cell["latency_ms"])
     word = state(cell["state"], held=bool(cell.get("held")))
-    return peer, name, word, round_trip, str(cell["fails"]), cell["reason"]
+    fails = f"{cell['fails']}{'+' if cell['fails'] >= KEPT_FAILS else ''}"
+    return peer, name, word, round_trip, fails, cell["reason"]
 
 
 def check(answers: dict[str, dict[str, Any]], width: int = 0) -> Iterator[str]:

@@ -92,3 +92,10 @@ def test_columns_go_on_under_each_other() -> None:
     each = len(lines) // 3
     starts = [[len(line) - len(line.lstrip()) for line in lines[at : at + each]] for at in range(0, len(lines), each)]
     assert starts == [[2] + [6] * (each - 1)] * 3
+
+
+def test_all_failures_that_are_remembered_may_have_been_more() -> None:
+    """The newest sixteen are kept; fewer are as many as there were."""
+    cell = {"state": "BROKEN", "latency_ms": None, "reason": "no answer"}
+    told = list(plain.channels({"birch": {"nats": cell | {"fails": 15}, "http": cell | {"fails": 16}}}))
+    assert [line.split()[-3] for line in told[1:]] == ["15", "16+"]
