@@ -53,7 +53,9 @@ def _approve(call: Call) -> int:
         raise FleetError("usage.plan", "Nothing to approve", why, "`fleet repair` lists what is under way")
     found = waiting[0]
     call.tell(*plan(found))
-    call.confirm(f"Run {format.count(len(found['plan']), 'command')} from this node?")
+    question = f"Run {format.count(len(found['plan']), 'command')} from this node?"
+    # With `--json` nothing was told yet, and nobody says yes to what he has not seen.
+    call.confirm("\n".join((*plan(found), question)) if call.as_json else question)
     name = "" if found["peer"] == _own_name(call) else found["peer"]
     # What was shown, and nothing else: a plan is made anew when its repair is.
     ask = {"name": name, "channel": found["channel"], "digest": found["digest"], "by": user()}

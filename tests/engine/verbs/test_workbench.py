@@ -138,3 +138,9 @@ async def test_of_who_is_away_nothing_is_asked() -> None:
             await Workbench(loop, hands).repair("B", level=level)
         assert caught.value.detail == "B is away 24 s; nothing can be asked of it"
     assert (loop.fleet.repairs, loop.fleet.escalations) == (value.repairs, value.escalations)
+
+
+async def test_a_line_of_ssh_ends_as_a_line() -> None:
+    """It says a carriage return besides, for a terminal that nobody has here."""
+    ran = await workbench._one(Command(("printf", r"one\r\ntwo\r\n"), "says two lines"))
+    assert (ran.status, ran.output) == (0, "one\ntwo\n")
