@@ -151,6 +151,10 @@ class Room(Screen[None], inherit_bindings=False):
         """Something may have happened while another room was in front."""
         self.look()
 
+    def on_screen_suspend(self) -> None:
+        """Something lies over it, or it is left."""
+        self.look()
+
     def on_resize(self, event: events.Resize) -> None:
         """Another size: fold the panel, or fall back to one line."""
         self._fold(event.size)
@@ -184,7 +188,9 @@ class Room(Screen[None], inherit_bindings=False):
         self._line("tabs").show(frame.tabs(self.name_of_room, size))
         self._line("banner").show(frame.banner(list(fleet.findings.values()), size))
         self._line("rule").show(frame.rule(size, self.said or (self.summary() if self.folded else ()), self._kept()))
-        keys = [key for key in footer(self.name_of_room) if not self.refusal(key.verb)]
+        # Under a dialog they do nothing: it names its own.
+        here = footer(self.name_of_room) if self.app.screen is self else []
+        keys = [key for key in here if not self.refusal(key.verb)]
         framed, self.keys_shown = frame.footer(keys, size)
         self._line("keys").show(framed)
         self.draw_panel()
