@@ -211,8 +211,9 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class WatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The watchdog. What is wrong is shown once it has lasted, and forgotten once it was well for `well_s`: nothing
     flaps. `channel_s`: no channel that asks and answers to a peer that is alive; `beat_s`: no heartbeat of one
-    (four are sent meanwhile); `queue_s`: its oldest message does not move; `lasts_s`: everything else, and these two once more. `clock_s`: as
-    far as clocks may differ; `backlog`: signals that may wait; `descriptors`: the share that may be open."""
+    (four are sent meanwhile); `queue_s`: its oldest message does not move; `lasts_s`: everything else, and these two
+    once more. `clock_s`: as far as clocks may differ; `backlog`: signals that may wait; `descriptors`: the share that
+    may be open."""
 
     lasts_s: Period = 20.0
     well_s: Period = 20.0

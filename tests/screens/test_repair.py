@@ -151,8 +151,8 @@ async def test_the_next_need_leads_to_the_cell_whose_commands_wait() -> None:
     """`n` puts the cursor on the channel itself, in a room that is new and in one that is there, and says in a line
     that nothing cuts which key goes on; that key works."""
     waits = repairing(WAITS)
-    found = Finding("repair.nats", "A repair needs your word", Severity.HIGH, "nats to linux1: no answer", "linux1/nats",
-                    "`fleet repair linux1 --channel nats --approve` runs them", at_ms=1)  # fmt: skip
+    found = Finding("repair.nats", "A repair needs your word", Severity.HIGH, "nats to linux1: no answer",
+                    "linux1/nats", "`fleet repair linux1 --channel nats --approve` runs them", at_ms=1)  # fmt: skip
     app = control_room(msgspec.structs.replace(waits, findings=Map({("repair.nats", "linux1/nats"): found})))
     async with app.run_test(size=SIZES["wide"]) as pilot:
         await settle(pilot)
