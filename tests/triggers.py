@@ -86,7 +86,7 @@ class Trigger:
 
     async def start(self, port: int = 0) -> str:
         """Its address."""
-        self._server = await asyncio.start_server(self._serve, LOOPBACK, port, ssl=self._context)
+        self._server = await asyncio.start_server(self._accept, LOOPBACK, port, ssl=self._context)
         self.port = int(self._server.sockets[0].getsockname()[1])
         return f"http{'s' if self._context else ''}://{LOOPBACK}:{self.port}/hooks/fleet?token=not-for-logs"
 
@@ -97,15 +97,15 @@ class Trigger:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Known as ours from its first moment, and not only once it runs."""
+        self._hold(self._serve(reader, writer))
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self.tasks.add(task)
         try:
             with suppress(ConnectionError, ssl.SSLError, asyncio.CancelledError):
                 await self._one(reader, writer)
         finally:
-            self.tasks.discard(task)
             writer.close()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -83,7 +83,12 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
     fleet = _echoing(fleet, found.came, now)
     fleet, told = flood.settled(fleet, found.room, found.flooding, now)
     saved: list[Effect] = [Save(tuple(found.records))] if found.records else []
-    return fleet, [*saved, *found.effects, *told, *_answered(fleet, signal, _receipts(fleet, found, now), now)]
+    return fleet, [
+        *saved,
+        *found.effects,
+        *told,
+        *_answered(fleet, signal, _receipts(fleet, found, now), bool(found.thrown), now),
+    ]
 
 
 def _receipts(fleet: Fleet, found: _Delivery, now: Moment) -> tuple[Envelope, ...]:
@@ -292,13 +297,12 @@ def _moved_streams(before: Fleet, fleet: Fleet, delivered: set[tuple[str, int]])
 RECEIPT_COPIES = 3
 
 
-def _answered(fleet: Fleet, signal: Arrived, answers: tuple[Envelope, ...], now: Moment) -> list[Effect]:
+def _answered(fleet: Fleet, signal: Arrived, answers: tuple[Envelope, ...], thrown: bool, now: Moment) -> list[Effect]:
     """Receipts go back at once on the way the mail came; where that way has no way back, over the best channel, or,
     where none has proved itself just now, over several: nobody notices that a receipt was lost."""
-    if not answers:
-        return []
     if signal.token:
-        return [Answer(signal.token, answers)]
+        # An empty answer is a plain no: whoever waits for a receipt that will not come goes another way at once.
+        return [Answer(signal.token, answers)] if answers or thrown else []
     found: list[Effect] = []
     for answer in answers:
         order = choose(fleet, answer.dst, Kind.RECEIPT)

@@ -56,7 +56,10 @@ class CloudRig(Rig):
         self.trigger.let_go.clear()
 
     async def under_way(self) -> None:
+        """All that flies has come, so that no handshake is left half done."""
         await self.trigger.came.get()
+        for _ in range(len(self.sender._under_way) - 1):
+            await self.trigger.came.get()
 
     async def free(self) -> None:
         self.trigger.let_go.set()

@@ -175,14 +175,14 @@ def passed(first: int, last: int, size: int = 1, src: str = A, dst: str = C) -> 
 
 
 def test_one_member_fills_half_of_the_room_and_another_has_some(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In bytes and in frames, also of one delivery: a share is as large as what is left. What is not carried gets no
-    receipt; what its receiver has makes room, and a start counts the same."""
+    """In bytes and in frames, also of one delivery: a share is as large as what is left. What is not carried is
+    answered with nothing; what its receiver has makes room, and a start counts the same."""
     monkeypatch.setattr(freight, "FRAMES", 8)
     script = network()
     said = script.hear(passed(1, 6))
     assert script.fleet.mail.burdens[A].frames == 4
-    assert not any(line.startswith("answer") for line in said)
-    assert any(line.startswith("answer") for line in script.hear(passed(1, 2, src=D)))
+    assert [line for line in said if line.startswith("answer")] == ["answer 4: "]
+    assert any(line.startswith("answer 4: to ") for line in script.hear(passed(1, 2, src=D)))
     assert {by: one.frames for by, one in script.fleet.mail.burdens.items()} == {A: 4, D: 2}
     assert freight.borne(script.fleet.mail.forwards) == script.fleet.mail.burdens
     script.hear(acknowledged_by(C, 6))
@@ -272,9 +272,9 @@ def test_a_wrapper_is_a_number_and_nothing_else() -> None:
 
 
 def test_what_is_not_carried_on_gets_no_receipt() -> None:
-    """A relay that throws a frame away must not let its giver think that it landed."""
+    """A relay that throws a frame away must not let its giver think that it landed, nor wait for a receipt."""
     script = Script(fleet("C", "A", "B"))
     handed = parcel("p1", 1, src="A", kind=Kind.PASS, body=pack(Forward("nobody", 1, b"frame")))
     effects = script.hear(Arrived((handed,), Channel.NATS, token=5))
-    assert not [effect for effect in effects if effect.startswith("answer 5: to")]
+    assert [effect for effect in effects if effect.startswith("answer")] == ["answer 5: "]
     assert script.fleet.refusals.counts.get("misaddressed") == 1
