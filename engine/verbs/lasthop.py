@@ -11,6 +11,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -164,11 +165,13 @@ class LastHop:
 
     async def _seek(self, session: str, hop: Hop) -> None:
         typist = self._typists.get(session)
-        progress = await typist.seek(marker(hop.msg_id)) if typist else Progress(HopState.UNKNOWN, NOBODY)
-        if (letter := await self._reader.letter(hop.msg_id, hop.src)) is None:
-            self._loop.post(Typed(session, hop, progress.state, progress.reason))
-        else:
-            self._told(session, hop, letter, progress)
+        letter = await self._reader.letter(hop.msg_id, hop.src)
+        if typist is None or letter is None:
+            self._loop.post(Typed(session, hop, HopState.UNKNOWN, NOBODY if letter else "it was forgotten here"))
+            return
+        letter = self._named(letter)
+        compose = partial(line, letter, session, self._limit)
+        self._told(session, hop, letter, await typist.seek(compose, marker(hop.msg_id)))
 
     def _reseed(self, session: str) -> None:
         """One writer a session; what changes while it writes is written after."""

@@ -187,6 +187,19 @@ def stands(look: Look, line: str) -> bool:
     return squashed("".join([*before, at])).endswith(squashed(line))
 
 
+def alone(look: Look, reading: Reading, line: str) -> bool:
+    """Whether the prompt holds this line and nothing else, the cursor behind it."""
+    prompt, row = reading.prompt, reading.row
+    if prompt is None:
+        return False
+    rows = [row_of(one) for one in look.text.split("\n")]
+    texts = [*(one.text for one in rows[row : look.y]), rows[look.y].upto(look.x)]
+    head = prompt.start.match(texts[0])
+    if head is None or squashed("".join([texts[0][head.end() :], *texts[1:]])) != squashed(line):
+        return False
+    return _empty(prompt, rows, look.y, look.x)
+
+
 def folded(look: Look, reading: Reading) -> bool:
     """Whether a folded paste stands in the prompt, and nothing else. What was empty a moment ago holds ours then."""
     if reading.prompt is None or reading.prompt.folded is None or reading.row != look.y:

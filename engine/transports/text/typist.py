@@ -6,7 +6,7 @@
       │
     the cursor stands behind the whole line ─ not within 5 s ─► UNKNOWN, not submitted
       │ POSTED
-    enter, if it is still as seen ─ not ─► POSTED, it stands in the prompt
+    enter, if it is still as seen ─ not, nor alone in the prompt a moment later ─► POSTED, not submitted
       │
     the mark stands above the prompt ─ not within 5 s ─► POSTED, nobody saw it
       │
@@ -23,17 +23,30 @@ import msgspec
 
 from engine.model.hop import HopState
 from engine.transports.text.prompts import PROMPTS, own
-from engine.transports.text.screen import IDLE, UNKNOWN, Look, Reading, folded, read, shown_above, squashed, stands
+from engine.transports.text.screen import (
+    IDLE,
+    UNKNOWN,
+    Look,
+    Reading,
+    alone,
+    folded,
+    read,
+    shown_above,
+    squashed,
+    stands,
+)
 from engine.transports.text.terminal import Gone, Terminal
 
 # A program that reads its terminal shows what was pasted within a frame or two; a machine under load is given this
 # long, for what was not proved can never be typed again.
 PROVE_S = 5.0
 PROVE_EVERY_S = 0.03
+# A window that is resized is drawn anew within this time; so often at most Enter is tried.
+SETTLE_S, ENTERS = 0.5, 3
 
 CHANGED = "its terminal changed at that moment"
 UNSHOWN = "unknown outcome: its terminal did not show what was typed, so it was not submitted"
-UNSENT = "somebody typed at the same moment: it stands in the prompt, not submitted"
+UNSENT = "its terminal changed at that moment: it stood in the prompt and was not submitted"
 UNSEEN = "submitted, but its terminal does not show it"
 BROKE_OFF = "unknown outcome: its terminal went away while it was typed; it is not typed again"
 LOST = "unknown outcome: the node ended while it was typed; it is not typed again"
@@ -93,21 +106,36 @@ class Typist:
             yield Progress(HopState.UNKNOWN, UNSHOWN)
             return
         yield Progress(HopState.POSTED, over=False)
-        if not await self._terminal.enter(look):
-            yield Progress(HopState.POSTED, UNSENT)
-            return
+        yield await self._submitted(look, line, mark)
+
+    async def _submitted(self, look: Look, line: str, mark: str) -> Progress:
+        """Enter, and what is seen of it. Whatever changed meanwhile, a person's key or a window's size: it is pressed
+        only where our own line stands in the prompt alone."""
+        for _ in range(ENTERS):
+            if await self._terminal.enter(look):
+                return await self._shown(line, mark)
+            again = await self._once(lambda look: alone(look, self._read(look), line), SETTLE_S)
+            if again is None:
+                break
+            look = again
+        return Progress(HopState.POSTED, UNSENT)
+
+    async def _shown(self, line: str, mark: str) -> Progress:
         # With the cursor still behind it, it stands in a prompt whose further rows nobody knows.
         shown = await self._once(lambda look: not stands(look, line) and shown_above(look, self._read(look), mark))
         after = shown or await self._terminal.look()
         state, reason = (HopState.SEEN, "") if shown else (HopState.POSTED, UNSEEN)
-        yield Progress(state, reason, reading=self._read(after))
+        return Progress(state, reason, reading=self._read(after))
 
-    async def seek(self, mark: str) -> Progress:
-        """Whether something that was being typed was said in this terminal."""
+    async def seek(self, compose: Callable[[bool], str], mark: str) -> Progress:
+        """Whether something that was being typed was said in this terminal. Where it stands in the prompt, whole and
+        alone, only Enter is missing; it is not typed again."""
         async with self._one:
             try:
                 look = await self._terminal.look()
                 reading = self._read(look)
+                if alone(look, reading, line := compose(reading.shell)):
+                    return await self._submitted(look, line, mark)
                 # Without a prompt to stand above, it may stand in one.
                 above = reading.prompt is not None and shown_above(look, reading, mark)
                 said = above or squashed(mark) in squashed(await self._terminal.history())
@@ -122,10 +150,10 @@ class Typist:
     def _read(self, look: Look) -> Reading:
         return read(look, (own(self._prompt, look.command),) if self._prompt else PROMPTS)
 
-    async def _once(self, holds: Callable[[Look], bool]) -> Look | None:
-        """The first look of which it holds, within `PROVE_S`."""
+    async def _once(self, holds: Callable[[Look], bool], within_s: float | None = None) -> Look | None:
+        """The first look of which it holds, within `PROVE_S` unless another time is said."""
         clock = asyncio.get_running_loop().time
-        ends = clock() + PROVE_S
+        ends = clock() + (PROVE_S if within_s is None else within_s)
         while True:
             look = await self._terminal.look()
             if holds(look):

@@ -146,6 +146,7 @@ class Meddled(Pane):
 
     async def _meddled(self, what: str, do: Callable[..., Awaitable[bool]], *args: Any) -> bool:
         if what == self._before:
+            self._before = ""
             cursor = (await self.look()).stamp
             self._act()
             async with asyncio.timeout(FOREVER_S):
@@ -176,11 +177,19 @@ async def test_a_key_between_the_look_and_the_paste(tmux: Tmux) -> None:
 
 
 async def test_a_key_between_the_paste_and_enter(tmux: Tmux) -> None:
-    """What stands there is not ours alone: it is not submitted, and its sender is told."""
+    """What stands there is not ours alone: it is not submitted, and its sender is told what is known of it."""
     pane = tmux.agent()
     found = await meddled(tmux, pane, "enter", lambda: tmux("send-keys", "-t", pane, "-l", "x"))
     assert ended(found) == [(HopState.POSTED, "", False), (HopState.POSTED, UNSENT, True)]
     assert tmux.said.read_text() == ""
+
+
+async def test_a_resize_between_the_paste_and_enter(tmux: Tmux, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cursor stands elsewhere, and our line still alone in the prompt: nobody typed, and it is submitted."""
+    monkeypatch.setattr(typing, "SETTLE_S", 20.0)
+    pane = tmux.shell()
+    found = await meddled(tmux, pane, "enter", lambda: tmux("resize-window", "-t", pane, "-x", "61", "-y", "30"))
+    assert ended(found) == SAID
 
 
 async def test_a_mode_between_the_look_and_the_paste(tmux: Tmux) -> None:
@@ -295,24 +304,33 @@ async def test_what_was_being_typed_is_sought(tmux: Tmux) -> None:
     """Said, it is found, also above the screen; standing in the prompt, or nowhere, nobody knows."""
     pane = tmux.shell()
     typist = await typist_of(tmux, pane)
-    assert ended([await typist.seek(MARK)]) == [(HopState.UNKNOWN, LOST, True)]
+    assert ended([await typist.seek(lambda shell: LINE, MARK)]) == [(HopState.UNKNOWN, LOST, True)]
     await typed(typist)
     tmux("send-keys", "-t", pane, "seq 100", "Enter")
     async with asyncio.timeout(FOREVER_S):
         while MARK in tmux.text(pane):
             await asyncio.sleep(0.02)
-    assert (await typist.seek(MARK)).state is HopState.SEEN
+    assert (await typist.seek(lambda shell: LINE, MARK)).state is HopState.SEEN
     await typist.close()
 
 
-async def test_what_stands_in_the_prompt_was_not_said(tmux: Tmux) -> None:
-    """A node that died before it pressed Enter has said nothing."""
+async def test_what_stands_in_the_prompt_lacks_only_enter(tmux: Tmux) -> None:
+    """A node that died before it pressed Enter presses it now; beside anything else nobody touches it."""
     pane = tmux.agent()
     terminal = await tmux.pane(pane)
     typist = await typist_of(tmux, pane)
     assert await terminal.put(LINE, await terminal.look())
     await showing(typist, "half_typed")
-    assert (await typist.seek(MARK)).state is HopState.UNKNOWN
+    assert (await typist.seek(lambda shell: f"{LINE} and more", MARK)).state is HopState.UNKNOWN
+    assert tmux.said.read_text() == ""
+    assert (await typist.seek(lambda shell: LINE, MARK)).state is HopState.SEEN
+    assert tmux.said.read_text() == f"{LINE}\n"
+    await showing(typist, "idle")
+    assert await terminal.put(LINE, await terminal.look())
+    tmux("send-keys", "-t", pane, "-l", " x")
+    await showing(typist, "half_typed")
+    assert (await typist.seek(lambda shell: LINE, MARK)).state is HopState.SEEN
+    assert tmux.said.read_text() == f"{LINE}\n"
     await terminal.close()
     await typist.close()
 
