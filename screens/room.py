@@ -15,6 +15,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
+from engine.model.finding import lasted
 from engine.state import Fleet
 from screens import frame, roll
 from screens.census import Census
@@ -186,7 +187,8 @@ class Room(Screen[None], inherit_bindings=False):
         now = self.desk.moment()
         self._line("head").show(frame.header(fleet, counts, need, now, size, self.desk.zone))
         self._line("tabs").show(frame.tabs(self.name_of_room, size))
-        self._line("banner").show(frame.banner(list(fleet.findings.values()), size))
+        shown = [one for one in fleet.findings.values() if lasted(one, now.wall_ms)]
+        self._line("banner").show(frame.banner(shown, size))
         self._line("rule").show(frame.rule(size, self.said or (self.summary() if self.folded else ()), self._kept()))
         # Under a dialog they do nothing: it names its own.
         here = footer(self.name_of_room) if self.app.screen is self else []

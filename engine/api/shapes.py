@@ -26,7 +26,7 @@ from engine.api.views import (
 )
 from engine.config import MembershipConfig
 from engine.model.channel import Channel, ChannelHealth
-from engine.model.finding import Finding, Severity, arranged
+from engine.model.finding import Finding, Severity, arranged, lasted
 from engine.model.moment import Moment
 from engine.model.peer import Peer, Standing
 from engine.model.roster import Member
@@ -50,7 +50,7 @@ def status(fleet: Fleet, now: Moment, doors: DoorsView, home: str, best: Best) -
         BrokerView(fleet.broker.state, fleet.broker.pid, fleet.broker.url, fleet.broker.note),
         _outbox(fleet),
         peers(fleet, now, best),
-        findings(fleet),
+        findings(fleet, now),
         doors,
         home,
     )
@@ -75,7 +75,7 @@ def channels(fleet: Fleet, now: Moment, only: str = "") -> dict[str, dict[Channe
 
 def health(fleet: Fleet, now: Moment) -> Health:
     """`GET /health`: is this node well, in one look."""
-    found = findings(fleet)
+    found = findings(fleet, now)
     loud = any(finding.severity in LOUD for finding in found)
     me = fleet.me
     return Health(
@@ -97,9 +97,10 @@ def refusals(fleet: Fleet) -> RefusalsView:
     return RefusalsView(dict(sorted(fleet.refusals.counts.items())), last)
 
 
-def findings(fleet: Fleet) -> list[Finding]:
-    """What a person should know, each finding under its cause, and of whom by name."""
-    found = (one.finding for one in arranged(fleet.findings.values()))
+def findings(fleet: Fleet, now: Moment) -> list[Finding]:
+    """What a person should know, once it has lasted; each finding under its cause, and of whom by name."""
+    shown = (one for one in fleet.findings.values() if lasted(one, now.wall_ms))
+    found = (one.finding for one in arranged(shown))
     return [msgspec.structs.replace(one, subject=fleet.name_of(one.subject)) for one in found]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from engine.model.exam import ONLY_JUST, Exam, Health
-from engine.model.finding import Finding, Placed, Severity, arranged
+from engine.model.finding import Finding, Placed, Severity, arranged, lasted
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -44,11 +44,6 @@ def found(exams: Iterable[Exam], live: Iterable[Finding]) -> list[Finding]:
 def shown(findings: Iterable[Finding], now_ms: int) -> list[Placed]:
     """What is to be shown, in reading order."""
     return arranged(one for one in findings if lasted(one, now_ms))
-
-
-def lasted(finding: Finding, now_ms: int) -> bool:
-    """Whether it has lasted as long as it must."""
-    return not finding.at_ms or now_ms - finding.at_ms >= finding.visible_after_s * 1_000
 
 
 def seen(exam: Exam, now_ms: int) -> Health:

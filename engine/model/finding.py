@@ -56,6 +56,11 @@ def explains(cause: Finding, symptom: Finding) -> bool:
     return cause.subject in ("", symptom.subject) or symptom.subject.startswith(f"{cause.subject}/")
 
 
+def lasted(finding: Finding, now_ms: int) -> bool:
+    """Whether it has lasted as long as it must."""
+    return not finding.at_ms or now_ms - finding.at_ms >= finding.visible_after_s * 1_000
+
+
 def arranged(findings: Iterable[Finding]) -> list[Placed]:
     """All of them, in reading order."""
     shown = sorted(findings, key=_gravity)

@@ -13,6 +13,7 @@ from engine.state import Fleet
 LASTS_S = 10.0
 # What must be well on this side for a channel to work, by the checks' names.
 NEEDS = {Channel.NATS: ("broker", "node.broker"), Channel.GIT: ("hub", "tools"), Channel.SSH: (), Channel.SEED: ()}
+SILENT = AWAY | {Standing.SUSPECT}
 # So many that are away are called by name.
 NAMED = 6
 
@@ -27,14 +28,14 @@ def look(scene: Scene) -> Saw:
         return unused("no peers yet; `fleet invite` prints a code")
     alive = [one for one in present if _live(fleet, one.id).standing is Standing.ALIVE]
     found = [finding for one in alive for finding in judge(fleet, one.id)]
-    silent = [_live(fleet, one.id) for one in present if _live(fleet, one.id).standing in AWAY]
-    if len(silent) == len(present) > 1:
+    silent = [live for one in present if (live := _live(fleet, one.id)).standing in SILENT]
+    if len(present) > 1 and sum(one.standing in AWAY for one in silent) == len(present):
         found.append(_nobody(len(silent)))
     elif silent:
         found.append(_away(fleet, silent, scene.now_ms))
     elif not alive:
         return unknown("nobody has been heard yet")
-    away = f", {len(present) - len(alive)} away" if len(present) > len(alive) else ""
+    away = f", {len(present) - len(alive)} not heard" if len(present) > len(alive) else ""
     several = "peers are" if len(present) > 1 else "peer is"
     return judged(f"{len(alive)} of {len(present)} {several} there{away}", found)
 
@@ -45,11 +46,12 @@ def _away(fleet: Fleet, silent: list[Peer], now_ms: int) -> Finding:
     named = [fleet.name_of(one.id) for one in newest]
     more = [f"{len(named) - NAMED} more"] if len(named) > NAMED else []
     several = len(named) > 1
-    what = f"{', '.join([*named[:NAMED], *more])} are away" if several else f"{named[0]} is away"
+    how = "away" if any(one.standing in AWAY for one in silent) else "in doubt"
+    what = f"{', '.join([*named[:NAMED], *more])} are {how}" if several else f"{named[0]} is {how}"
     if newest[0].heard_ms:
         what += f", {f'{named[0]} ' if several else ''}not heard for {span(now_ms - newest[0].heard_ms)}"
     step = f"`fleet check {named[0]}` tries every channel now; `fleet wake {named[0]}` where it only sleeps"
-    title = "Peers are away" if several else "A peer is away"
+    title = f"Peers are {how}" if several else f"A peer is {how}"
     return Finding(PEERS_AWAY, title, Severity.INFO, what, "", step)
 
 

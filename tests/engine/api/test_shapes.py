@@ -66,9 +66,11 @@ def test_causes_come_before_symptoms() -> None:
     symptom = Finding("p1.broken", "No NATS", Severity.CRITICAL, depends_on=("broker.down",))
     cause = Finding("broker.down", "Broker down", Severity.LOW)
     found = Map({("p1.broken", ""): symptom, ("broker.down", ""): cause})
-    assert shapes.findings(fleet(findings=found)) == [cause, symptom]
+    assert shapes.findings(fleet(findings=found), NOW) == [cause, symptom]
     waits = Finding("mail.alert_waits", "An alert has not arrived", Severity.HIGH, "", "id-birch")
-    (told,) = shapes.findings(fleet(findings=Map({(waits.code, waits.subject): waits})))
+    (told,) = shapes.findings(fleet(findings=Map({(waits.code, waits.subject): waits})), NOW)
     assert told.subject == "birch", "people know peers by name"
+    fresh = Finding("repair.nats", "", Severity.LOW, at_ms=NOW.wall_ms - 4_999, visible_after_s=5.0)
+    assert shapes.findings(fleet(findings=Map({("repair.nats", ""): fresh})), NOW) == [], "what may pass is not shown"
     assert shapes.health(fleet(findings=found), NOW).ok is False
     assert shapes.health(fleet(), NOW).ok is True

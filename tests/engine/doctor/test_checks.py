@@ -234,6 +234,7 @@ def test_channels_to_peers() -> None:
     ("peers", "standing", "health", "found"),
     [
         ("B", Standing.UNREACHABLE, Health.WELL, ["reach.away"]),
+        ("B", Standing.SUSPECT, Health.WELL, ["reach.away"]),
         ("BC", Standing.UNREACHABLE, Health.ILL, ["reach.nobody"]),
         ("BC", Standing.OFFLINE, Health.ILL, ["reach.nobody"]),
         ("BC", Standing.UNKNOWN, Health.UNKNOWN, []),
