@@ -65,12 +65,18 @@ def _refusal(fleet: Fleet, repair: Repair | None, signal: PlanApproved) -> Fleet
 
 
 NOTHING = FleetError(
-    *("usage.plan", "Nothing to approve", "no repair of it waits for a person"),
-    *("`fleet repair` lists what is under way", Fault.THEIRS),
+    "usage.plan",
+    "Nothing to approve",
+    "no repair of it waits for a person",
+    "`fleet repair` lists what is under way",
+    Fault.THEIRS,
 )
 CHANGED = FleetError(
-    *("usage.plan", "The plan has changed, look again", "its commands are not those that were shown; none of them ran"),
-    *("`fleet repair` shows those that wait now", Fault.THEIRS),
+    "usage.plan",
+    "The plan has changed, look again",
+    "its commands are not those that were shown; none of them ran",
+    "`fleet repair` shows those that wait now",
+    Fault.THEIRS,
 )
 
 
