@@ -161,6 +161,14 @@ def back(fleet: Fleet, waiting: Waiting, channel: Channel, now: Moment) -> tuple
     return waiting, []
 
 
+def followed(fleet: Fleet, waiting: Waiting, channel: Channel, now: Moment) -> tuple[Waiting, list[Effect]]:
+    """Others got through over a channel while this one, which is urgent, waits for the answer of another: it goes after
+    them at once. When its hedge is over, all that only waited would be there before it."""
+    if not waiting.flying or channel in waiting.tried or channel not in _order(fleet, waiting):
+        return waiting, []
+    return start(fleet, waiting, channel, now)
+
+
 def _too_early(fleet: Fleet, waiting: Waiting, channel: Channel) -> float:
     """The monotonic second before which a channel is not started beside warmer ones that still fly."""
     bound_s = fleet.config.mail.hedge_max_s

@@ -21,11 +21,11 @@ from engine.effects import Arm, Effect, Publish, Resolve, Save
 from engine.errors import ErrorFacts, Fault
 from engine.mail import proof
 from engine.mail.farewell import gone
-from engine.mail.flight import back, begin, onward, opened
+from engine.mail.flight import back, begin, followed, onward, opened
 from engine.mail.lanes import TIMER, armed, counted, ends_at, page, paged, roomy, stored, uncarried, with_lane
 from engine.mail.unheard import heard_of
 from engine.model.channel import Verdict
-from engine.model.envelope import KINDS, Kind, Rung
+from engine.model.envelope import KINDS, Kind, Rung, Urgency
 from engine.model.event import MessageMoved
 from engine.model.mail import Lane, Waiting
 from engine.model.moment import Moment
@@ -249,8 +249,16 @@ def _tried(fleet: Fleet, signal: Tried, now: Moment) -> Step:
         if waiting is not None and signal.channel in waiting.tried:
             open_[epoch, seq], more = _judged(fleet, waiting, signal, now)
             effects += more
+    if outcome.verdict is Verdict.CONFIRMED:
+        for number, _ in sorted((pair for pair in lane.open.items() if _pressing(pair[1])), key=_first):
+            open_[number], more = followed(fleet, open_[number], signal.channel, now)
+            effects += more
     lane = msgspec.structs.replace(lane, open=open_.finish())
     return with_lane(fleet, signal.peer, lane), [*effects, *armed(signal.peer, lane)]
+
+
+def _pressing(waiting: Waiting) -> bool:
+    return Urgency(waiting.envelope.urgency).pressing
 
 
 def _judged(fleet: Fleet, waiting: Waiting, signal: Tried, now: Moment) -> tuple[Waiting, list[Effect]]:

@@ -216,6 +216,19 @@ def test_what_is_urgent_goes_over_whatever_comes_back() -> None:
     assert script.asked(Deliver, turned, at=0.005) == ["deliver m2 #2 to B over nats"]
 
 
+def test_what_is_urgent_follows_where_others_get_through() -> None:
+    """P1 is given a message and says nothing; what another message proves of P2 sends the urgent after it at once,
+    once, and nothing else."""
+    script = Script(fleet("A", "B", up=(NATS, HTTP)))
+    for name, urgency in (("m1", Urgency.NORMAL), ("m2", Urgency.URGENT), ("m3", Urgency.NORMAL)):
+        script.hear(posted(name, urgency=urgency))
+    script.hear(posted("m4", via=HTTP))
+    assert script.asked(Deliver, tried(HTTP, Verdict.CONFIRMED, (EPOCH, 4, "m4")), at=0.004) == [
+        "deliver m2 #2 to B over http"
+    ]
+    assert script.asked(Deliver, tried(HTTP, Verdict.CONFIRMED, (EPOCH, 4, "m4")), at=0.005) == []
+
+
 def test_a_channel_that_comes_back_does_not_wait_for_a_silent_one() -> None:
     """A relay that took the message and says nothing may do so for its five seconds; the channel that works again
     carries it meanwhile. One that answers others is only busy."""
