@@ -1,9 +1,9 @@
 """The heartbeat: how this node is, told to every peer every ten seconds, and what peers tell of themselves.
 
-It goes over the best working channel, in slices of sixteen peers spread over the ten seconds, so that a hundred peers
-are not a burst and a thousand stretch the round instead of costing more. What peers should know at once (another branch
-or head, other addresses, a new sealing key, a new member) brings the next slice forward, a second after the last at the
-earliest. The machine is looked at once a round, before.
+It goes over the best working channel, over two while none is proved, in slices of sixteen peers spread over the ten
+seconds, so that a hundred peers are not a burst and a thousand stretch the round instead of costing more. What peers
+should know at once (another branch or head, other addresses, a new sealing key, a new member) brings the next slice
+forward, a second after the last at the earliest. The machine is looked at once a round, before.
 
 Of a peer's heartbeats the newest counts, by its number, because its clock may be set back. Its clock minus ours is
 estimated from them: a message under way only makes a clock look late, so an estimate rises at once and sinks by an
@@ -134,7 +134,7 @@ def _beats(fleet: Fleet, peer_ids: list[str], now: Moment) -> list[Effect]:
         (peer_id, replace(base, floor_epoch=_floor(fleet, peer_id), your_epoch=_newest(fleet, peer_id)))
         for peer_id in peer_ids
     )
-    return [effect for to, beat in beats for effect in way.pulse(fleet, to, Kind.HEARTBEAT, pack(beat), now)]
+    return [effect for to, beat in beats for effect in way.hail(fleet, to, Kind.HEARTBEAT, pack(beat), now)]
 
 
 def _reaches(fleet: Fleet) -> tuple[str, ...]:

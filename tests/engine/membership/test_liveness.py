@@ -31,13 +31,14 @@ def test_everybody_meets(size: int, seed: int) -> None:
 
 
 def test_idle_costs_little() -> None:
-    """Idle, a node of three rings at most twice a second for gossip, and sends one ping and one answer a second."""
+    """Idle, a node of three rings at most twice a second for gossip, and sends one ping and one answer a second, and
+    its heartbeats, here over two channels because nothing proves one."""
     net = settled(3, 1)
     before = dict(net.sent)
     net.run(net.now + 100.0)
     spent = {kind: net.sent[kind] - before[kind] for kind in before}
     assert spent[Arm] <= 3 * 100 * 2.2
-    assert sum(spent.values()) <= 3 * 100 * 4.5
+    assert sum(spent.values()) <= 3 * 100 * 4.8
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.1])
