@@ -64,8 +64,6 @@ def _ranked(fleet: Fleet, peer_id: str, kind: Kind) -> list[tuple[int, int, Chan
     )
 
 
-def _carried(
-    fleet: Fleet, peer_id: str, kind: Kind, body: bytes, now: Moment, channels: list[Channel]
-) -> list[Effect]:
+def _carried(fleet: Fleet, peer_id: str, kind: Kind, body: bytes, now: Moment, channels: list[Channel]) -> list[Effect]:
     envelope = fleet.envelope(peer_id, kind, f"{kind}-{int(now.mono * 1e6)}", now.wall_ms, body)
     return [Deliver(peer_id, channel, envelope, CHANNELS[channel].budget_s) for channel in channels]
