@@ -148,7 +148,8 @@ class Engine:
         board = Switchboard(loop, hands)
         self.probe, self.hold, self.check = board.probe, board.hold, board.check
         bench = Workbench(loop, hands)
-        self.repair, self.approve, self.mend = bench.repair, bench.approve, bench.mend
+        self.repair, self.mend = bench.repair, bench.mend
+        self.approve, self.dismiss = bench.approve, bench.dismiss
         self.wake = Rouser(loop, hands).wake
         self.discover = Scout(loop, Path.home() / ".ssh" / "config").discover
         self.clinic = Clinic(

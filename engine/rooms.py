@@ -66,6 +66,7 @@ ROOMS: dict[type, tuple[Step, ...]] = {
     s.MendEnded: (mend.step,),
     s.MendAnswered: (ladder.step,),
     s.PlanApproved: (approval.step,),
+    s.PlanDismissed: (approval.step,),
     s.PlanRan: (approval.step,),
     s.Found: (me.step,),
     s.Measured: (watchdog.step,),

@@ -284,10 +284,11 @@ VERBS: tuple[Verb, ...] = (
             arg("--channel", **CHANNEL, help="this one (default: the one in the worst state)"),
             arg("--level", type=int, choices=[1, 2, 3, 4], default=1, help="from this rung on (default 1)"),
             arg("--approve", action="store_true", help="run the commands that wait for a person; asks first"),
+            arg("--dismiss", action="store_true", help="you have seen to approved commands that were broken off"),
             arg("--local", choices=words(Action), metavar="ACTION", help=f"mend this node: {', '.join(Action)}"),
             YES,
         ),
-        changes=_with("peer", "approve", "local"),
+        changes=_with("peer", "approve", "dismiss", "local"),
         looks="`fleet repair` alone lists them",
     ),
     Verb(

@@ -122,6 +122,15 @@ class ApproveAsk(msgspec.Struct, frozen=True):
     by: str = ""
 
 
+class DismissAsk(msgspec.Struct, frozen=True):
+    """`POST /repair/dismiss`: approved commands that were broken off are shown no more. `name` empty and no channel: of
+    any. `by`: who says so; empty for the user of this node."""
+
+    name: str = ""
+    channel: Channel | None = None
+    by: str = ""
+
+
 class MendAsk(msgspec.Struct, frozen=True):
     """`POST /mend`: do one action of the closed table to this node."""
 

@@ -1,11 +1,12 @@
-"""The doctor over the API (edge): the report, one mend, and the ten ticks of an onboarding as they come."""
+"""The doctor over the API (edge): the report, one mend, the ten ticks of an onboarding as they come; and approved
+commands that were broken off, once a person has seen to them."""
 
 from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 
-from engine.api import asks
+from engine.api import asks, repair_shapes
 from engine.api.http import Request
 from engine.api.node import Node
 from engine.api.views import Trouble
@@ -24,6 +25,13 @@ async def fix(node: Node, request: Request, body: bytes) -> Any:
     """`POST /doctor/fix`: mend one finding, and look again."""
     ask = asks.read(body, asks.FixAsk)
     return {"code": ask.code, "subject": ask.subject, "did": await node.engine.fix(ask.code, ask.subject)}
+
+
+async def dismiss(node: Node, request: Request, body: bytes) -> Any:
+    """`POST /repair/dismiss`: those that are shown no more."""
+    ask = asks.read(body, asks.DismissAsk)
+    gone = await node.engine.dismiss(ask.name, ask.channel, ask.by)
+    return [repair_shapes.approval(node.engine.fleet, one) for one in gone]
 
 
 async def ticks(node: Node, name: str) -> AsyncIterator[bytes]:

@@ -4,9 +4,10 @@ import shlex
 
 import msgspec
 
+from engine.health.approval import broken_off, running
 from engine.model.channel import Channel
 from engine.model.moment import Moment
-from engine.model.repair import Action, Repair, digest, left
+from engine.model.repair import Action, Approval, Command, Repair, digest, left
 from engine.state import Fleet
 
 
@@ -26,10 +27,26 @@ class CommandView(msgspec.Struct, frozen=True):
     does: str
 
 
+class ApprovalView(msgspec.Struct, frozen=True):
+    """A person's word for a plan whose commands run, or were broken off. `state`: `running` or `broken off`; `at`: when
+    it was given, `ended`: when it was broken off. `ran`: how many commands had gone well by then (null: they run still,
+    or nobody knows)."""
+
+    peer: str
+    channel: Channel
+    by: str
+    state: str
+    at: int
+    ended: int | None
+    ran: int | None
+    plan: list[CommandView]
+
+
 class RepairView(msgspec.Struct, frozen=True):
     """One ladder. `next_s`: seconds to the next rung (null: none follows by itself); `held_s`: seconds until the hour's
     limit lets it go on; `left`: escalations that remain in this hour for this peer; `digest`: names the plan as it is
-    shown here, and an approval names it too."""
+    shown here, and an approval names it too. `approval`: the word for commands of this pair that run, or were broken
+    off and that nobody has seen to yet."""
 
     peer: str
     channel: Channel
@@ -45,6 +62,7 @@ class RepairView(msgspec.Struct, frozen=True):
     digest: str
     working: bool
     by: str
+    approval: ApprovalView | None
 
 
 def repairs(fleet: Fleet, now: Moment) -> list[RepairView]:
@@ -55,6 +73,7 @@ def repairs(fleet: Fleet, now: Moment) -> list[RepairView]:
 
 def repair(fleet: Fleet, one: Repair, now: Moment) -> RepairView:
     """One of them."""
+    word = running(fleet, one.peer, one.channel) or next(iter(broken_off(fleet, one.peer, one.channel)), None)
     return RepairView(
         fleet.name_of(one.peer),
         one.channel,
@@ -66,11 +85,23 @@ def repair(fleet: Fleet, one: Repair, now: Moment) -> RepairView:
         _left_s(one.held_until, now) if one.held_until > now.mono else None,
         left(fleet.escalations.get(one.peer, ()), now.mono, fleet.config.repair.per_hour),
         [StepView(int(step.level), step.at_ms, step.what, step.outcome) for step in one.steps],
-        [CommandView(shlex.join(command.argv), command.does) for command in one.plan],
+        _plan(one.plan),
         digest(one.plan),
         one.working,
         one.by,
+        approval(fleet, word) if word else None,
     )
+
+
+def approval(fleet: Fleet, word: Approval) -> ApprovalView:
+    """One of them."""
+    state, ended = ("broken off", word.broken_ms) if word.broken_ms else ("running", None)
+    name = fleet.name_of(word.peer)
+    return ApprovalView(name, word.channel, word.by, state, word.at_ms, ended, word.ran, _plan(word.plan))
+
+
+def _plan(commands: tuple[Command, ...]) -> list[CommandView]:
+    return [CommandView(shlex.join(one.argv), one.does) for one in commands]
 
 
 def _left_s(at: float, now: Moment) -> float:

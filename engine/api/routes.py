@@ -370,6 +370,7 @@ ROUTES: dict[str, dict[str, Verb]] = {
     "/repairs": {"GET": repairs},
     "/repair": {"POST": repair},
     "/repair/approve": {"POST": approve},
+    "/repair/dismiss": {"POST": _plain(clinic.dismiss)},
     "/mend": {"POST": mend},
     "/wake": {"POST": wake},
     "/discover": {"GET": discover},

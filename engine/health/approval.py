@@ -2,8 +2,11 @@
 
     PlanApproved -> nothing waits? runs already? not what was shown?    refused, and nothing runs
                     else   written down with its commands; then the verb that waits is answered, and runs them
-    PlanRan      -> how it ended is written down
-    Started      -> what the last process did not live to end was broken off: written down, and found
+    PlanRan      -> how it ended is written down; if nobody knows, it was broken off
+    Started      -> what the last process did not live to end was broken off, too
+
+What was broken off is a finding, also of the next lives of this node, until a person approves anew, dismisses it, or a
+day is over. Nothing is ever run again by itself: how far it came is for a person to see.
 
 A plan is made anew whenever a repair reaches a person, from what its peer announces at that moment; so a word is given
 for one digest, and holds for nothing else.
@@ -17,12 +20,13 @@ import msgspec
 from engine.effects import Arm, Effect, Publish, Raise, Resolve, Save
 from engine.errors import Fault, FleetError
 from engine.health import bulletin, kept, rungs
+from engine.model.channel import Channel
 from engine.model.event import RepairMoved
 from engine.model.finding import Finding, Severity
 from engine.model.moment import Moment
 from engine.model.records import AddEntry
-from engine.model.repair import Approval, Ended, Level, Repair, digest, told
-from engine.signals import Found, PlanApproved, PlanRan, ProbeAsked, Rang, Signal, Started
+from engine.model.repair import Approval, Command, Ended, Level, Repair, digest, told
+from engine.signals import Found, PlanApproved, PlanDismissed, PlanRan, ProbeAsked, Rang, Signal, Started
 from engine.state import Fleet
 
 Step = tuple[Fleet, list[Effect]]
@@ -43,21 +47,35 @@ def waits(repair: Repair | None) -> bool:
     return repair is not None and repair.level is Level.PERSON and bool(repair.plan)
 
 
+def running(fleet: Fleet, peer: str, channel: Channel) -> Approval | None:
+    """The approval of this pair whose commands run now."""
+    return next((one for one in fleet.mending.plans if (one.peer, one.channel) == (peer, channel)), None)
+
+
+def broken_off(fleet: Fleet, peer: str = "", channel: Channel | None = None) -> list[Approval]:
+    """Those that were broken off and that no person has seen to yet. `peer` empty, `channel` None: of any."""
+    words = fleet.mending.plans_broken_off
+    return [one for one in words if peer in ("", one.peer) and channel in (None, one.channel)]
+
+
 def _approved(fleet: Fleet, signal: PlanApproved, now: Moment) -> Step:
     repair = fleet.repairs.get((signal.peer, signal.channel))
     refused = _refusal(fleet, repair, signal)
     if repair is None or refused is not None:
         return fleet, [Resolve(signal.ticket, error=(refused or NOTHING).facts())]
     what = f"approved by {signal.by}"
-    word = Approval(repair.peer, repair.channel, signal.by, signal.digest, told(repair.plan), signal.ticket)
-    fleet = _with(fleet, plans=(*fleet.mending.plans, word))
+    word = Approval(
+        repair.peer, repair.channel, signal.by, signal.digest, repair.plan, signal.ticket, at_ms=now.wall_ms
+    )
+    fleet = _with(_seen_to(fleet, word.peer, word.channel), plans=(*fleet.mending.plans, word))
     repair = msgspec.structs.replace(rungs.stepped(repair, Level.PERSON, what, now), working=True)
     fleet = rungs.put(fleet, repair)
-    return fleet, [kept.record(fleet, now), *_told(fleet, word, what, "", now), Resolve(signal.ticket)]
+    found = [*_findings(fleet), Raise(Found(bulletin.finding(fleet, repair)))]
+    return fleet, [kept.record(fleet, now), *_told(fleet, word, what, "", now), Resolve(signal.ticket), *found]
 
 
 def _refusal(fleet: Fleet, repair: Repair | None, signal: PlanApproved) -> FleetError | None:
-    if any((one.peer, one.channel) == (signal.peer, signal.channel) for one in fleet.mending.plans):
+    if running(fleet, signal.peer, signal.channel):
         return FleetError("usage.plan", "It runs already", "its commands were approved before", "wait for its end")
     if repair is None or not waits(repair):
         return NOTHING
@@ -83,16 +101,17 @@ CHANGED = FleetError(
 def _ran(fleet: Fleet, signal: PlanRan, now: Moment) -> Step:
     """The commands of a plan ended. By then its repair may be over, and another one of the pair have begun."""
     key = (signal.peer, signal.channel)
-    found = [one for one in fleet.mending.plans if (one.peer, one.channel, one.ticket) == (*key, signal.ticket)]
-    if not found:
+    word = running(fleet, *key)
+    if word is None or word.ticket != signal.ticket:
         return fleet, []  # it was never approved
-    (word,) = found
     fleet = _with(fleet, plans=tuple(one for one in fleet.mending.plans if one is not word))
     what = f"{signal.ran} of the commands went well"
     ended = UNKNOWN if signal.ok is None else Ended.DONE if signal.ok else Ended.FAILED
     outcome = (ended + (f": {signal.note}" if signal.note else ""))[: rungs.NOTE_LIMIT]
-    over = Raise(Found(_finding(fleet, *key), present=False))
-    effects = [kept.record(fleet, now), *_told(fleet, word, what, outcome, now), over]
+    if signal.ok is None:
+        word = msgspec.structs.replace(word, broken_ms=now.wall_ms, ran=signal.ran)
+        fleet = _with(fleet, plans_broken_off=(*fleet.mending.plans_broken_off, word))
+    effects = [kept.record(fleet, now), *_told(fleet, word, what, outcome, now), *_findings(fleet), *_timer(fleet, now)]
     repair = fleet.repairs.get(key)
     if repair is None or not repair.working:
         return fleet, effects
@@ -103,15 +122,63 @@ def _ran(fleet: Fleet, signal: PlanRan, now: Moment) -> Step:
 
 
 def _started(fleet: Fleet, signal: Started, now: Moment) -> Step:
-    left = fleet.mending.plans_broken_off
-    if not left:
+    """What ran when the last process ended is written down; what is known already is found again."""
+    if not fleet.mending.plans_broken_off:
         return fleet, []
-    fleet = _with(fleet, plans_broken_off=())
-    effects: list[Effect] = [kept.record(fleet, now), Arm(TIMER, now.mono + SHOWN_S)]
-    for word in left:
-        effects += _told(fleet, word, "broken off: its node ended meanwhile", UNKNOWN, now)
-        effects.append(Raise(Found(_finding(fleet, word.peer, word.channel, word))))
-    return fleet, effects
+    effects = list[Effect]()
+    for word in fleet.mending.plans_broken_off:
+        if not word.broken_ms:
+            effects += _told(fleet, word, "broken off: its node ended meanwhile", UNKNOWN, now)
+    words = tuple(msgspec.structs.replace(one, broken_ms=one.broken_ms or now.wall_ms) for one in broken_off(fleet))
+    fleet = _with(fleet, plans_broken_off=words)
+    return _faded(fleet, effects, now)
+
+
+def _rang(fleet: Fleet, signal: Rang, now: Moment) -> Step:
+    return _faded(fleet, [], now) if signal.key == TIMER else (fleet, [])
+
+
+def _faded(fleet: Fleet, effects: list[Effect], now: Moment) -> Step:
+    """What was shown for long enough is shown no more."""
+    words = tuple(one for one in broken_off(fleet) if _left_s(one, now) > 0)
+    fleet = _with(fleet, plans_broken_off=words)
+    return fleet, [kept.record(fleet, now), *effects, *_findings(fleet), *_timer(fleet, now)]
+
+
+def _timer(fleet: Fleet, now: Moment) -> list[Effect]:
+    ends = [_left_s(one, now) for one in broken_off(fleet)]
+    return [Arm(TIMER, now.mono + min(ends))] if ends else []
+
+
+def _left_s(word: Approval, now: Moment) -> float:
+    """For how long it is shown still; a clock that was set back makes that no longer than it ever was."""
+    return SHOWN_S - max(0, now.wall_ms - word.broken_ms) / 1e3
+
+
+def _dismissed(fleet: Fleet, signal: PlanDismissed, now: Moment) -> Step:
+    gone = broken_off(fleet, signal.peer, signal.channel)
+    if not gone:
+        return fleet, [Resolve(signal.ticket, error=UNBROKEN.facts())]
+    fleet = _seen_to(fleet, signal.peer, signal.channel)
+    effects: list[Effect] = [kept.record(fleet, now)]
+    for word in gone:
+        effects += _told(fleet, word, f"broken off before: dismissed by {signal.by}", "", now)
+    return fleet, [*effects, *_findings(fleet), Resolve(signal.ticket)]
+
+
+UNBROKEN = FleetError(
+    "usage.plan",
+    "Nothing to dismiss",
+    "no approved commands of it were broken off",
+    "`fleet repair` lists what is under way",
+    Fault.THEIRS,
+)
+
+
+def _seen_to(fleet: Fleet, peer: str, channel: Channel | None) -> Fleet:
+    """A person has seen to what was broken off of these."""
+    gone = broken_off(fleet, peer, channel)
+    return _with(fleet, plans_broken_off=tuple(one for one in broken_off(fleet) if one not in gone)) if gone else fleet
 
 
 def _told(fleet: Fleet, word: Approval, what: str, outcome: str, now: Moment) -> list[Effect]:
@@ -122,30 +189,50 @@ def _told(fleet: Fleet, word: Approval, what: str, outcome: str, now: Moment) ->
         "what": what,
         "approved": word.by,
         "plan": word.digest,
-        "commands": word.commands,
+        "commands": told(word.plan),
         **({"outcome": outcome} if outcome else {}),
     }
     entry = AddEntry(now.wall_ms, fleet.me.id, "repair", word.peer, facts)
     return [Save((entry,)), Publish(RepairMoved(word.peer, word.channel, int(Level.PERSON), what))]
 
 
-def _finding(fleet: Fleet, peer: str, channel: str, word: Approval | None = None) -> Finding:
+def _findings(fleet: Fleet) -> list[Effect]:
+    """What was broken off is found, and nothing else is."""
+    found = {one.subject: one for one in (_finding(fleet, word) for word in broken_off(fleet))}
+    gone = [one for one in fleet.findings.values() if one.code == BROKEN_OFF and one.subject not in found]
+    return [*(Raise(Found(one)) for one in found.values()), *(Raise(Found(one, present=False)) for one in gone)]
+
+
+def _finding(fleet: Fleet, word: Approval) -> Finding:
+    name, pair = fleet.name_of(word.peer), f"{fleet.name_of(word.peer)} --channel {word.channel}"
+    again = f"`fleet repair {pair} --level 4` shows them again for your word"
+    look = f"see how {name} is (`fleet check {name}`)"
+    if word.peer == fleet.me.id:
+        again, look = "they are shown again where P1 stays broken", "see how this node is (`fleet doctor`)"
     return Finding(
         BROKEN_OFF,
         "Approved commands were broken off: outcome unknown",
         Severity.MEDIUM,
-        f"this node ended while they ran; {word.by} had approved them" if word else "",
-        f"{fleet.name_of(peer)}/{channel}",
-        f"see how {fleet.name_of(peer)} is; `fleet ledger` has the commands",
+        f"{word.by} had approved them; they ended {reached(word)}; nothing of it is run again by itself",
+        f"{name}/{word.channel}",
+        f"{look}; {again}, `fleet repair {pair} --dismiss` drops this; `fleet ledger` has them in full",
     )
 
 
-def _rang(fleet: Fleet, signal: Rang, now: Moment) -> Step:
-    """It was shown for long enough."""
-    if signal.key != TIMER:
-        return fleet, []
-    shown = [one for one in fleet.findings.values() if one.code == BROKEN_OFF]
-    return fleet, [Raise(Found(one, present=False)) for one in shown]
+def reached(word: Approval) -> str:
+    """Where its commands were broken off."""
+    count = len(word.plan)
+    if word.ran is None:
+        does = f" ({', '.join(_named(one) for one in word.plan)})" if word.plan else ""
+        return f"with their node while they ran{does}, and how far they came is not known"
+    if word.ran >= count:
+        return "after the last of them, before a round trip could say whether they helped"
+    return f"at command {word.ran + 1} of {count} ({_named(word.plan[word.ran])}), and how far that came is not known"
+
+
+def _named(command: Command) -> str:
+    """What a command does, without what is said of it besides."""
+    return command.does.partition("; ")[0]
 
 
 def _with(fleet: Fleet, **changes: Any) -> Fleet:
@@ -155,6 +242,7 @@ def _with(fleet: Fleet, **changes: Any) -> Fleet:
 _HEARD: dict[type, Callable[[Fleet, Any, Moment], Step]] = {
     PlanApproved: _approved,
     PlanRan: _ran,
+    PlanDismissed: _dismissed,
     Started: _started,
     Rang: _rang,
 }

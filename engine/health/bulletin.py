@@ -11,8 +11,8 @@ BEHIND, OF_P1 = ("channel.cold", "reach.channel"), ("broker", "node.broker")
 
 
 def finding(fleet: Fleet, repair: Repair) -> Finding:
-    """As it stands now; loud once it waits for a person."""
-    name, loud = fleet.name_of(repair.peer), repair.level is Level.PERSON
+    """As it stands now; loud while it waits for a person."""
+    name, loud = fleet.name_of(repair.peer), repair.level is Level.PERSON and not repair.working
     where = "P1 to everybody" if repair.ours else f"{repair.channel} to {name}"
     title = "A repair needs your word" if loud else "A channel is under repair"
     last = repair.steps[-1] if repair.steps else None
@@ -42,6 +42,8 @@ def _subject(fleet: Fleet, repair: Repair) -> str:
 def _next_step(fleet: Fleet, repair: Repair) -> str:
     """What a person can do about it now."""
     target = "" if repair.ours else f" {fleet.name_of(repair.peer)} --channel {repair.channel}"
+    if repair.working:
+        return "nothing yet: its commands run; `fleet repair` shows since when"
     if repair.plan:
         return f"`fleet repair{target} --approve` runs its commands; A in the Channels screen shows them first"
     if not repair.held_until and above(repair.level, fleet.config.repair.levels):

@@ -1,5 +1,5 @@
 """What of repairs outlives a restart: what was under way, how often each was done, who asked how often, and which
-commands a person had approved.
+commands a person had approved that run, or were broken off.
 
     Fleet --record, with each change--> meta "mending" --restore, at a start--> Fleet
 
@@ -35,6 +35,7 @@ class _Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     asked: dict[str, _Times] = {}
     escalations: dict[str, _Times] = {}
     plans: tuple[Approval, ...] = ()
+    broken_off: tuple[Approval, ...] = ()
 
 
 _encode, _decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(_Kept).decode
@@ -50,6 +51,7 @@ def record(fleet: Fleet, now: Moment) -> Save:
         _written(mending.asked, now),
         _written(fleet.escalations, now),
         mending.plans,
+        mending.plans_broken_off,
     )
     return Save((PutMeta(META, _encode(kept)),))
 
@@ -65,7 +67,7 @@ def restore(data: bytes, now: Moment) -> tuple[Mending, Escalations]:
         last=Map({action: (_mono(at_ms, now), ended, note) for action, (at_ms, ended, note) in kept.last.items()}),
         broken_off=kept.underway,
         asked=_read(kept.asked, now),
-        plans_broken_off=kept.plans,
+        plans_broken_off=(*kept.broken_off, *kept.plans),
     )
     return mending, _read(kept.escalations, now)
 

@@ -91,15 +91,19 @@ def told(plan: tuple[Command, ...]) -> str:
 
 
 class Approval(msgspec.Struct, frozen=True):
-    """A person's word for one plan: of whose repair, who gave it, and for which commands. `ticket`: the verb that runs
-    them."""
+    """A person's word for one plan: of whose repair, who gave it and when (wall milliseconds), and for which commands.
+    `ticket`: the verb that runs them. `broken_ms`: when they were found to be broken off (0: not so far); `ran`: how
+    many had gone well by then (None: nobody knows, for their node did not live to say so)."""
 
     peer: str
     channel: Channel
     by: str
     digest: str
-    commands: str
+    plan: tuple[Command, ...] = ()
     ticket: int = 0
+    at_ms: int = 0
+    broken_ms: int = 0
+    ran: int | None = None
 
 
 HOUR_S = 3_600.0
@@ -179,7 +183,7 @@ class Mending(msgspec.Struct, frozen=True):
     it. `begun`: action -> when peers had it begun, within the last hour. `last`: action -> when it ended, how, and the
     line about it. `broken_off`: (action, asker) of what the last process did not live to finish. `asked`: peer -> when
     it asked for something, the last times within the last hour. `plans`: approved commands that run now;
-    `plans_broken_off`: those that the last process did not live to end."""
+    `plans_broken_off`: those of which nobody knows how far they came, until a person has seen to it."""
 
     serial: int = 0
     underway: Map[Action, tuple[Asker, ...]] = Map()

@@ -32,7 +32,16 @@ from engine.signals.machine import (
 )
 from engine.signals.mail import Arrived, ForwardCame, Loaded, Nudged, Posted, Rejected, Transited
 from engine.signals.members import DatagramCame, MemberAsked, RosterMade, RosterOffered
-from engine.signals.repairs import MendAnswered, MendCame, MendEnded, MendWanted, PlanApproved, PlanRan, RepairAsked
+from engine.signals.repairs import (
+    MendAnswered,
+    MendCame,
+    MendEnded,
+    MendWanted,
+    PlanApproved,
+    PlanDismissed,
+    PlanRan,
+    RepairAsked,
+)
 from engine.signals.sessions import Addressed, Climbed, Fetched, Glimpsed, HopsLoaded, Seated, Typed
 
 Signal = (
@@ -68,6 +77,7 @@ Signal = (
     | MendEnded
     | MendAnswered
     | PlanApproved
+    | PlanDismissed
     | PlanRan
     | Found
     | Measured
@@ -119,6 +129,7 @@ __all__ = [
     "Nudged",
     "Overtaken",
     "PlanApproved",
+    "PlanDismissed",
     "PlanRan",
     "Posted",
     "ProbeAsked",

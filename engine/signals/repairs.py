@@ -60,6 +60,16 @@ class PlanApproved(msgspec.Struct, frozen=True):
     ticket: int = 0
 
 
+class PlanDismissed(msgspec.Struct, frozen=True):
+    """A person has seen to approved commands that were broken off: they are shown no more. `peer` empty, `channel`
+    None: of any."""
+
+    peer: str
+    channel: Channel | None
+    by: str
+    ticket: int = 0
+
+
 class PlanRan(msgspec.Struct, frozen=True):
     """The approved commands ended: `ran` of them well, and what the last one said. `ok` None: they were broken off,
     and nobody knows how far the last of them came. `ticket`: as it was approved."""

@@ -16,14 +16,14 @@ import msgspec
 
 from engine.errors import Fault, FleetError
 from engine.hands import Hands
-from engine.health.approval import CHANGED, NOTHING, waits
+from engine.health.approval import CHANGED, NOTHING, broken_off, waits
 from engine.health.remedies import askable, ended_node, startable
 from engine.loop import Loop
 from engine.model.channel import CHANNELS, Channel, ChannelState
-from engine.model.repair import Action, Command, Level, Ran, Repair, digest, opens_at
+from engine.model.repair import Action, Approval, Command, Level, Ran, Repair, digest, opens_at
 from engine.model.vitals import span
 from engine.security.peercred import user
-from engine.signals import MendWanted, PlanApproved, PlanRan, ProbeAsked, RepairAsked
+from engine.signals import MendWanted, PlanApproved, PlanDismissed, PlanRan, ProbeAsked, RepairAsked
 from engine.state import Fleet
 from engine.verbs.desk import recipients
 
@@ -132,6 +132,17 @@ class Workbench:
         await self._loop.until(lambda fleet: all(one.ticket != ticket for one in fleet.mending.plans))
         await self._hands.flush()
         return done
+
+    async def dismiss(self, peer: str, channel: Channel | None = None, by: str = "") -> list[Approval]:
+        """Show approved commands that were broken off no more; which those were. `peer` empty: of any; `by`: who has
+        seen to them (empty: this node's user). Raises `FleetError` `usage.plan` where none were."""
+        fleet = self._loop.fleet
+        node = fleet.me.id if peer in (fleet.me.id, fleet.me.name) else self._id(peer) if peer else ""
+        ticket, taken = self._hands.ticket()
+        gone = broken_off(fleet, node, channel)
+        self._loop.post(PlanDismissed(node, channel, by or user(), ticket))
+        await taken
+        return gone
 
     def _unchanged(self, node: str, channel: Channel, shown: str) -> tuple[Command, ...]:
         """What was shown, once the approval is on the disk: a repair that healed meanwhile has nothing to run."""

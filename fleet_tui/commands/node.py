@@ -93,9 +93,9 @@ def _run_node(where: Path, ready: Callable[[], None]) -> int:
 
 def down(call: Call) -> int:
     """Stop the node; what it accepted is delivered or safely stored."""
-    pid, waiting = _stopped(call)
-    said = f"; {waiting} waiting in the outbox, safe until the next start" if waiting else ""
-    call.show({"pid": pid, "waiting": waiting}, [f"The node has stopped{said}."])
+    left = _stopped(call)
+    said = f"; {left['waiting']} waiting in the outbox, safe until the next start" if left["waiting"] else ""
+    call.show(left, [f"The node has stopped{said}."])
     return 0
 
 
@@ -130,18 +130,21 @@ def metrics(call: Call) -> int:
     return 0
 
 
-def _stopped(call: Call) -> tuple[int, int]:
-    """End the node and wait for its end: its pid, and how many messages wait."""
+def _stopped(call: Call) -> dict[str, int | None]:
+    """End the node and wait for its end: its pid, how many messages wait, and how many approvals of commands it broke
+    off; None where it could not say."""
     pid = holder(call.home)
     if pid is None:
         call.node.get("/health")  # raises `node.absent`
         raise FleetError("node.absent", "No node is running", str(call.home), "start it with `fleet up`")
-    waiting = 0
+    left: dict[str, int | None] = {"pid": pid, "waiting": None, "plans": None}
     try:
-        left = call.node.post("/down", {"now": call.args.now}, STOP_S)
-        waiting = left["waiting"]
-        if left.get("plans"):
-            call.tell("Approved commands of a repair were running: they are broken off, their outcome is unknown.")
+        left |= call.node.post("/down", {"now": call.args.now}, STOP_S)
+        if left["plans"]:
+            call.tell(
+                "Approved commands of a repair were running: they are broken off, their outcome is unknown. The next "
+                "start tells which, and what to do."
+            )
     except FleetError as error:
         # A node whose API does not answer still hears a signal, and stops in the same way.
         call.tell(f"{error.title}; asked by signal instead")
@@ -151,7 +154,7 @@ def _stopped(call: Call) -> tuple[int, int]:
     if not await_end(pid, STOP_S):
         step = f"`fleet log` tells what it is doing; `kill -9 {pid}` ends it, and nothing accepted is lost"
         raise FleetError("timeout.stop", "The node has not stopped yet", f"process {pid}", step, Fault.OURS)
-    return pid, waiting
+    return left
 
 
 def _awaited(call: Call) -> Any:

@@ -1,8 +1,9 @@
-"""Repairs from the command line (edge): what is under way, begin one, approve its commands, mend this node."""
+"""Repairs from the command line (edge): what is under way, begin one, approve its commands, mend this node;
+and what was broken off, once a person has seen to it."""
 
 from typing import Any
 
-from engine.errors import FleetError
+from engine.errors import Fault, FleetError
 from engine.security.peercred import user
 from fleet_tui import plain
 from fleet_tui.call import Call
@@ -11,6 +12,8 @@ from screens import format
 # Longer than any plan may take: each command has its own deadline in the node.
 APPROVE_S = 600.0
 MEND_S = 300.0
+# What a client says of a node that ended before it answered.
+GONE = ("node.gone", "node.absent")
 
 
 def repair(call: Call) -> int:
@@ -20,6 +23,8 @@ def repair(call: Call) -> int:
         return _local(call)
     if args.approve:
         return _approve(call)
+    if args.dismiss:
+        return _dismiss(call)
     if not args.peer:
         return _list(call)
     ask = {"name": args.peer, "channel": args.channel, "level": args.level, "by": user()}
@@ -43,7 +48,12 @@ def _local(call: Call) -> int:
 
 def _approve(call: Call) -> int:
     """Show the commands, ask, run them; 1 when one of them failed."""
-    waiting = [one for one in call.node.get("/repairs") if one["plan"] and _meant(call, one)]
+    meant = [one for one in call.node.get("/repairs") if _meant(call, one)]
+    waiting = [one for one in meant if one["plan"] and not one["working"]]
+    going = next((one["approval"] for one in meant if one["working"] and one["approval"]), None)
+    if going and not waiting:
+        step = "`fleet repair` tells how it goes on"
+        raise FleetError("usage.plan", "It runs already", _since(going), step, Fault.THEIRS)
     if len(waiting) != 1:
         why = (
             "several repairs wait: name one with PEER and --channel"
@@ -52,16 +62,51 @@ def _approve(call: Call) -> int:
         )
         raise FleetError("usage.plan", "Nothing to approve", why, "`fleet repair` lists what is under way")
     found = waiting[0]
-    call.tell(*plan(found))
+    call.tell(*plan(found, "These run from this node, one after another:"))
     question = f"Run {format.count(len(found['plan']), 'command')} from this node?"
     # With `--json` nothing was told yet, and nobody says yes to what he has not seen.
-    call.confirm("\n".join((*plan(found), question)) if call.as_json else question)
+    call.confirm("\n".join((*plan(found, "To run:"), question)) if call.as_json else question)
     name = "" if found["peer"] == _own_name(call) else found["peer"]
     # What was shown, and nothing else: a plan is made anew when its repair is.
     ask = {"name": name, "channel": found["channel"], "digest": found["digest"], "by": user()}
-    done = call.node.post("/repair/approve", ask, APPROVE_S)
-    call.show(done, [line for one in done for line in _ran(one)])
-    return 0 if all(one["status"] == 0 for one in done) else 1
+    call.tell("They run now.")
+    try:
+        done = call.node.post("/repair/approve", ask, APPROVE_S)
+    except FleetError as error:
+        if error.code not in GONE:
+            raise
+        why = f"{error.detail}; whatever ran of them was broken off, and nothing of it is run again by itself"
+        step = "`fleet up`; its findings then say how far they came, and what to do"
+        raise FleetError(error.code, "The node ended while they ran", why, step, Fault.WORLD) from None
+    well = all(one["status"] == 0 for one in done)
+    call.show(done, [*(line for one in done for line in _ran(one)), _outcome(found, name, well)])
+    return 0 if well else 1
+
+
+def _outcome(found: dict[str, Any], name: str, well: bool) -> str:
+    """The last word on an approval."""
+    if well:
+        return "It helped: nothing of it waits for you."
+    shown = f"`fleet repair {name} --channel {found['channel']} --level 4` shows them" if name else "they are shown"
+    return f"It did not help. Nothing waits for you now; {shown} again."
+
+
+def _dismiss(call: Call) -> int:
+    """Approved commands that were broken off are shown no more."""
+    ask = {"name": call.args.peer or "", "channel": call.args.channel, "by": user()}
+    gone = call.node.post("/repair/dismiss", ask)
+    call.show(gone, [f"dismissed: {one['channel']} to {one['peer']}, {_since(one)}" for one in gone])
+    return 0
+
+
+def _since(word: dict[str, Any]) -> str:
+    """A word for a plan: whose, and what became of it so far."""
+    given = f"approved by {word['by']}"
+    if word["state"] == "running":
+        return f"{given}, running since {format.stamp(word['at'])}"
+    count = len(word["plan"])
+    far = "how far is not known" if word["ran"] is None else f"{word['ran']} of {count} had gone well"
+    return f"{given}, broken off {format.day(word['ended'])}, {far}"
 
 
 def _meant(call: Call, one: dict[str, Any]) -> bool:
@@ -90,16 +135,27 @@ def _one(one: dict[str, Any]) -> list[str]:
         (format.stamp(step["at"]), f"L{step['level']}", plain.printable(step["what"]), plain.printable(step["outcome"]))
         for step in one["steps"]
     )
-    return [f"{what}   {one['left']} left this hour", *steps, *plan(one)]
+    return [f"{what}   {one['left']} left this hour", *steps, *_word(one)]
 
 
-def plan(one: dict[str, Any]) -> list[str]:
-    """The commands that wait for a person."""
+def _word(one: dict[str, Any]) -> list[str]:
+    """What a person has approved, and may."""
+    word = one["approval"]
+    lines = [] if one["working"] else plan(one, "For you to approve (`--approve`):")
+    if not word:
+        return lines
+    told = plan(word, f"{_since(word)[0].upper()}{_since(word)[1:]}:")
+    step = f"`fleet repair {one['peer']} --channel {one['channel']} --dismiss` once you have seen to it"
+    return [*told, *([step] if word["state"] != "running" else ()), *lines]
+
+
+def plan(one: dict[str, Any], head: str) -> list[str]:
+    """Commands under their heading."""
     if not one["plan"]:
         return []
     numbered = enumerate(one["plan"], 1)
     said = [line for at, step in numbered for line in (f"  {at}. {step['does']}:", f"     {step['command']}")]
-    return ["", "For you to approve (`--approve`):", *said]
+    return ["", head, *said]
 
 
 def _ran(one: dict[str, Any]) -> list[str]:

@@ -9,9 +9,10 @@ from engine import effects as e
 from engine.health import kept
 from engine.health.approval import BROKEN_OFF, SHOWN_S
 from engine.model.channel import Channel, ChannelState
+from engine.model.finding import Finding, Severity
 from engine.model.records import AddEntry, PutMeta
 from engine.model.repair import Command, Level, Repair, digest
-from engine.signals import PlanApproved, PlanRan, Rang, Started
+from engine.signals import PlanApproved, PlanDismissed, PlanRan, Rang, Started
 from engine.state import Fleet
 from tests.engine.script import Script, fleet, moment, with_health
 
@@ -44,12 +45,13 @@ def test_an_approval_is_written_down_with_its_commands_before_it_is_answered() -
     """Who said so, which plan, and what would run."""
     script = Script(waiting())
     said = script.hear(YES, at=1)
-    assert said[-1] == "ticket 7: "
     assert said.index("save meta mending") < said.index("ticket 7: ")
     (found,) = facts(script)
     assert (found["what"], found["plan"]) == ("approved by anna", digest(SHOWN))
     assert found["commands"] == "ssh ann@10.0.0.7 'fleet repair'"
     assert script.fleet.repairs["B", N].working
+    found_now = script.fleet.findings["repair.nats", "B/nats"]
+    assert (found_now.severity, found_now.next_step.partition(":")[0]) == (Severity.LOW, "nothing yet")
 
 
 @pytest.mark.parametrize("plan", [SWAPPED, (), (*SHOWN, *SHOWN), (Command(SHOWN[0].argv, "does nothing"),)])
@@ -83,25 +85,67 @@ def test_the_end_is_written_down_even_if_the_repair_is_over() -> None:
     assert not next_life(script).fleet.mending.plans_broken_off
 
 
-def test_what_was_broken_off_while_the_node_lives_has_an_unknown_outcome_too() -> None:
-    """Its ledger says so, and the repair waits for a person no longer."""
+def shown(script: Script) -> list[Finding]:
+    """What is found of approved commands that were broken off."""
+    return [one for one in script.fleet.findings.values() if one.code == BROKEN_OFF]
+
+
+ENDS = {
+    "its node did not live to say": (None, "how far they came is not known"),
+    "at a command": (0, "at command 1 of 1 (signs in to B as ann), and how far that came is not known"),
+    "before the proof": (1, "after the last of them, before a round trip could say whether they helped"),
+}
+
+
+@pytest.mark.parametrize(("ran", "reached"), ENDS.values(), ids=ENDS)
+def test_what_was_broken_off_is_found_by_every_life_until_a_person_has_seen_to_it(
+    ran: int | None, reached: str
+) -> None:
+    """Its outcome is unknown: once in the ledger; a finding says how far it came and what to do, and nothing of it runs
+    again."""
+    script = Script(waiting())
+    script.hear(YES, at=1)
+    if ran is not None:
+        script.hear(PlanRan("B", N, ran, None, "broken off", ticket=7), at=2)
+        assert [(one["outcome"], one["plan"]) for one in facts(script)] == [("unknown: broken off", digest(SHOWN))]
+        assert (script.fleet.mending.plans, script.fleet.repairs["B", N].plan) == ((), ())
+        assert len(shown(script)) == 1
+    for at in (9, 20):
+        script = next_life(script)
+        script.hear(Started(), at=at)
+        (found,) = shown(script)
+        assert found.detail.startswith("anna had approved them; they ended ")
+        assert reached in found.detail
+        assert "`fleet repair B --channel nats --dismiss`" in found.next_step
+        told = [one["outcome"] for one in facts(script) if "approved" in one]
+        assert told == (["unknown"] if ran is None and at == 9 else [])
+        assert not script.fleet.repairs
+    said = script.hear(PlanDismissed("B", None, "bert", 8), at=21)
+    assert said.index("save meta mending") < said.index("ticket 8: ")
+    assert [one["what"] for one in facts(script)] == ["broken off before: dismissed by bert"]
+    assert (shown(script), next_life(script).fleet.mending.plans_broken_off) == ([], ())
+    assert script.hear(PlanDismissed("", None, "bert", 9), at=22) == ["ticket 9: usage.plan"]
+
+
+def test_it_is_shown_for_a_day_over_restarts() -> None:
+    """And not begun anew by each."""
     script = Script(waiting())
     script.hear(YES, at=1)
     script.hear(PlanRan("B", N, 0, None, "broken off", ticket=7), at=2)
-    assert [(one["outcome"], one["plan"]) for one in facts(script)] == [("unknown: broken off", digest(SHOWN))]
-    assert (script.fleet.mending.plans, script.fleet.repairs["B", N].plan) == ((), ())
+    script = next_life(script)
+    script.hear(Started(), at=SHOWN_S)
+    (timer,) = [one for one in script.effects if isinstance(one, e.Arm) and one.key == BROKEN_OFF]
+    assert (timer.at, len(shown(script))) == (moment(2 + SHOWN_S).mono, 1)
+    script.hear(Rang(BROKEN_OFF), at=SHOWN_S + 2)
+    assert (shown(script), script.fleet.mending.plans_broken_off) == ([], ())
 
 
-def test_what_a_node_did_not_live_to_end_is_broken_off() -> None:
-    """Its outcome is unknown: so says the ledger, and a finding until another plan ended or it was shown for a day."""
+def test_who_approves_anew_has_seen_to_it() -> None:
+    """The finding goes with the word for the commands as they are shown then."""
     script = Script(waiting())
     script.hear(YES, at=1)
-    script = next_life(script)
-    script.hear(Started(), at=9)
-    (found,) = [one for one in facts(script) if "approved" in one]
-    assert (found["outcome"], found["approved"], found["plan"]) == ("unknown", "anna", digest(SHOWN))
-    (shown,) = [one for one in script.fleet.findings.values() if one.code == BROKEN_OFF]
-    assert "anna had approved them" in shown.detail
-    assert not next_life(script).fleet.mending.plans_broken_off
-    script.hear(Rang(BROKEN_OFF), at=9 + SHOWN_S)
-    assert not script.fleet.findings
+    script.hear(PlanRan("B", N, 0, None, "broken off", ticket=7), at=2)
+    script.fleet = msgspec.structs.replace(script.fleet, repairs=waiting().repairs)
+    script.hear(msgspec.structs.replace(YES, ticket=8), at=3)
+    assert not shown(script)
+    assert not next_life(script).fleet.mending.plans_broken_off[1:]
