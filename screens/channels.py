@@ -6,7 +6,7 @@ from typing import Any
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from engine.model.channel import CHANNELS, Channel
+from engine.model.channel import CHANNELS, Channel, ChannelState
 from engine.model.repair import Ran, Repair, digest
 from engine.model.story import Page, Query
 from screens import channel_lines
@@ -16,7 +16,7 @@ from screens.confirm import Confirm
 from screens.glyphs import CHANNEL
 from screens.keymap import ROOMS, bindings
 from screens.message_rows import brief
-from screens.repair_lines import ILL, outputs, plan_text, repair_of, steps
+from screens.repair_lines import ILL, outputs, plan_text, repair_of, steps, unaskable
 from screens.roll import NOT_SPOKEN, health_of
 from screens.room import Room
 from screens.rungs import Rungs
@@ -28,6 +28,12 @@ from screens.widgets.lines import TextLines
 NAMES = tuple(CHANNELS)
 FOR_A_CHANNEL = ("probe", "hold", "repair", "rung", "approve")
 FOR_A_PEER = ("open", *FOR_A_CHANNEL, "why", "mark", "copy", "message")
+# Nobody is woken, billed or typed at by a look.
+UNPROBED = {
+    Channel.CLOUD: "a try would pull the trigger: only a message does",
+    Channel.WOL: "a try would switch the machine on: W in 1 does, and asks first",
+    Channel.TEXT: "a try would type into a session: only a message does",
+}
 
 
 class Channels(Room):
@@ -114,7 +120,19 @@ class Channels(Room):
             return "no peer matches; esc shows all again" if self.query_text else "no peers yet; i prints an invite"
         if verb in FOR_A_CHANNEL and health_of(self.fleet, self.peer(), self.channel) is NOT_SPOKEN:
             return f"{self.channel} is {NOT_SPOKEN.reason}"
-        return self._unrepairable(verb)
+        return {"probe": self._unprobed, "hold": self._unheld}.get(verb, lambda: self._unrepairable(verb))()
+
+    def _unprobed(self) -> str:
+        """Why a probe of the channel under the cursor would find nothing out, or do more than that."""
+        health = health_of(self.fleet, self.peer(), self.channel)
+        if health.state is ChannelState.ABSENT:
+            return f"{self.channel} cannot be used to it: {health.reason}"
+        return "" if CHANNELS[self.channel].probed else UNPROBED[self.channel]
+
+    def _unheld(self) -> str:
+        """Why the channel under the cursor cannot be held back."""
+        known = (self.peer(), self.channel) in self.fleet.channels
+        return "" if known else f"{self.channel} to it is not set up on this node yet"
 
     def _unrepairable(self, verb: str) -> str:
         """Why the channel under the cursor cannot be repaired, or has nothing to approve."""
@@ -126,7 +144,7 @@ class Channels(Room):
         state = health_of(self.fleet, self.peer(), self.channel).state
         if verb in ("repair", "rung") and state not in ILL:
             return f"it is {CHANNEL[state].word}: there is nothing to repair"
-        return ""
+        return unaskable(self.fleet, self.peer(), self.channel) if verb in ("repair", "rung") else ""
 
     def do_open(self) -> None:
         """The changes of the channel, and the last messages that tried it."""

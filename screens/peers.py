@@ -19,6 +19,7 @@ from screens.doctor_lines import ticks
 from screens.fuzzy import matching
 from screens.keymap import ROOMS, bindings
 from screens.peer_rows import SORTS, PeerRows, words
+from screens.repair_lines import unrepairable
 from screens.roll import condition
 from screens.room import Room
 from screens.sheet import Sheet
@@ -227,7 +228,7 @@ def _refused(fleet: Fleet, peer: str, verb: str, table: bool) -> str:
     """Why a verb cannot work on this peer."""
     own = peer == fleet.me.id
     if verb == "repair" and peer and not own:
-        return "" if fleet.worst(peer) else "no channel to it is broken"
+        return unrepairable(fleet, peer)
     if verb == "sort":
         return "" if table else "the map has one order; v shows the table"
     if not peer:

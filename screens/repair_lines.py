@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 from datetime import tzinfo
 
+from engine.health.remedies import askable, startable
 from engine.model.channel import Channel, ChannelState
 from engine.model.moment import Moment
 from engine.model.repair import DOES, Level, Ran, Repair, above
@@ -39,6 +40,20 @@ def level_of(fleet: Fleet, peer: str, channel: Channel) -> int:
     return int(found.level) if found else 0
 
 
+def unaskable(fleet: Fleet, peer: str, channel: Channel) -> str:
+    """Why nothing can be asked about a channel of a peer, by the ladder's own rule; empty where it can."""
+    if askable(fleet, peer, channel):
+        return ""
+    ended = "its node has ended: a repair of ssh starts it"
+    return ended if startable(fleet, peer) else "nobody hears it, so there is nobody to ask"
+
+
+def unrepairable(fleet: Fleet, peer: str) -> str:
+    """Why nothing to a peer can be repaired: of its channels the one is asked for that the engine would take."""
+    chosen = Channel.SSH if startable(fleet, peer) else fleet.worst(peer)
+    return unaskable(fleet, peer, chosen) if chosen else "no channel to it is broken"
+
+
 def left(fleet: Fleet, peer: str, now: Moment) -> tuple[int, int]:
     """Escalations that remain for a peer in this hour, and how many an hour has."""
     limit = fleet.config.repair.per_hour
@@ -47,9 +62,9 @@ def left(fleet: Fleet, peer: str, now: Moment) -> tuple[int, int]:
 
 def ladder(fleet: Fleet, peer: str, channel: Channel, now: Moment, size: int) -> list[Spans]:
     """The four rungs, those behind with their outcome, the present one lit with its countdown, and what the hour has
-    left. Nothing for a channel that is well."""
+    left. Nothing for a channel that is well, nor where there is nobody to ask."""
     repair = repair_of(fleet, peer, channel)
-    if repair is None and fleet.health(peer, channel).state not in ILL:
+    if repair is None and (fleet.health(peer, channel).state not in ILL or not askable(fleet, peer, channel)):
         return []
     subject = repair.peer if repair else peer
     remain, limit = left(fleet, subject, now)

@@ -87,6 +87,8 @@ ARROWS = {
     ("engine.mail", "engine.health.cascade"): "which channel next is health's formula, and mail's question",
     ("engine.doors", "engine.daemon.rundir"): "the letter slot lies where the node's other sockets do",
     ("screens.doctor_lines", "engine.doctor.report"): "what the checks and the node found is one report",
+    ("screens.repair_lines", "engine.health.remedies"): "a key is offered where the ladder would go, by its own rule",
+    ("engine.doctor.checks.reach", "engine.health.cascade"): "what a hold leaves to go by is the cascade's formula",
     ("engine.doctor.checks.hub", "engine.transports.git"): "the hub is asked as the channel asks it, or they disagree",
     ("fleet_tui.commands.doctor", "engine.verbs.clinic"): "where no node runs, the command itself looks at the machine",
     ("fleet_tui.commands.doctor", "engine.doctor"): "and reports in the same order",

@@ -12,7 +12,7 @@ from screens.peers import Peers
 from screens.sheet import Sheet
 from screens.widgets.line_grid import LineGrid
 from tests.screens.control_room import SIZES, asked, control_room, press, room, said, script, settle, told
-from tests.screens.golden import BROKEN, health
+from tests.screens.golden import ABSENT, BROKEN, UNKNOWN, health
 
 pytestmark = pytest.mark.slow
 
@@ -183,6 +183,30 @@ async def test_a_channel_this_version_lacks_is_neither_probed_nor_held() -> None
         for key in ("p", "x"):
             await press(pilot, key)
             assert "cloud is not in this version" in said(app)
+        assert not asked(app, "probe") + asked(app, "hold")
+
+
+async def test_what_a_look_would_wake_or_cannot_reach_is_not_probed() -> None:
+    """`p` switches no machine on and types at nobody; on what cannot be used it says why, and `x` where nothing is."""
+    app = control_room("broken")
+    added = {Channel.WOL: health(UNKNOWN), Channel.TEXT: health(UNKNOWN), Channel.GIT: health(ABSENT, (), "no hub")}
+    channels = BROKEN.channels.update({("id-mac2", one): known for one, known in added.items()})
+    async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        script(app).become(replace(BROKEN, channels=channels))
+        app._pull()
+        for channel, why in (
+            (Channel.WOL, "switch the machine on"),
+            (Channel.TEXT, "type into a session"),
+            (Channel.GIT, "git cannot be used to it: no hub"),
+        ):
+            app.show_peer("channels", "id-mac2", channel)
+            await press(pilot, "p")
+            assert why in said(app)
+            assert "probe" not in [key.verb for key in room(app).keys_shown]
+        app.show_peer("channels", "id-studio", Channel.WOL)
+        await press(pilot, "x")
+        assert "wol to it is not set up" in said(app)
         assert not asked(app, "probe") + asked(app, "hold")
 
 

@@ -5,18 +5,19 @@ import pytest
 from immutables import Map
 
 from engine.errors import FleetError
-from engine.model.channel import KEPT_FAILS, SLOTS, Change, Channel, ChannelState
+from engine.model.channel import KEPT_FAILS, NODE_ABSENT, SLOTS, Change, Channel, ChannelState
 from engine.model.finding import Finding, Severity
 from engine.model.repair import Level, digest
+from engine.model.ways import SshWay, Ways
 from screens import channel_lines, peer_lines
 from screens.channel_rows import ChannelRows
 from screens.confirm import Confirm
 from screens.format import trace
-from screens.repair_lines import ladder, plan_text
+from screens.repair_lines import ladder, plan_text, unaskable, unrepairable
 from screens.rungs import Rungs
 from screens.sheet import Sheet
 from screens.spans import Spans, width, words
-from tests.screens.control_room import SIZES, asked, control_room, press, said, script, settle, told
+from tests.screens.control_room import SIZES, asked, control_room, press, room, said, script, settle, told
 from tests.screens.golden import BROKEN, NOW, B, H, ago, health
 from tests.screens.golden_repair import ASKED, WAITS, repairing
 
@@ -191,6 +192,34 @@ async def test_what_cannot_be_says_why() -> None:
             await press(pilot, key)
             assert "read-only" in said(looking)
         assert asked(looking, "repair") == []
+
+
+async def test_where_there_is_nobody_to_ask_no_repair_is_offered() -> None:
+    """On a peer that nobody hears `r` and `R` are not in the footer and say why, and no ladder is promised."""
+    app = control_room("broken")
+    async with app.run_test(size=SIZES["wide"]) as pilot:
+        await settle(pilot)
+        for name in ("channels", "peers"):
+            app.show_peer(name, "id-nas")
+            await settle(pilot)
+            assert not {"repair", "rung"} & {key.verb for key in room(app).keys_shown}
+            for key in ("r", "R") if name == "channels" else ("r",):
+                await press(pilot, key)
+                assert "nobody to ask" in said(app)
+    assert not asked(app, "repair")
+    assert ladder(BROKEN, "id-nas", N, NOW, 118) == []
+
+
+def test_a_node_that_ended_is_repaired_by_its_ssh() -> None:
+    """Though nobody hears it: its machine is there and can start it. Its other channels say so."""
+    way = Ways(SshWay("me", 22, ("ssh-ed25519 AAAA",), start=("fleet", "up")))
+    nas = BROKEN.peers["id-nas"]
+    told = msgspec.structs.replace(nas, beat=msgspec.structs.replace(nas.beat, ways=way))
+    channels = BROKEN.channels.set(("id-nas", Channel.SSH), health(B, (), NODE_ABSENT))
+    ended = msgspec.structs.replace(BROKEN, peers=BROKEN.peers.set("id-nas", told), channels=channels)
+    assert unrepairable(ended, "id-nas") == ""
+    assert unaskable(ended, "id-nas", Channel.SSH) == ""
+    assert "a repair of ssh starts it" in unaskable(ended, "id-nas", N)
 
 
 @pytest.mark.slow
