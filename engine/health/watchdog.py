@@ -226,7 +226,7 @@ def _stuck(fleet: Fleet, peer: Peer, now: Moment) -> Iterable[Finding]:
     held = _held_back(fleet, oldest) if oldest else ()
     if held:
         what = f"{what}: {kept_out(held, name)}"
-    needs, lasts_s = (COLD, "store.full"), fleet.config.watch.lasts_s
+    needs, lasts_s = (COLD, "store.full", "reach.held"), fleet.config.watch.lasts_s
     yield Finding(STUCK, "Messages do not leave", Severity.MEDIUM, what, name, step, needs, visible_after_s=lasts_s)
 
 

@@ -2,9 +2,12 @@
 
 from engine.doctor.check import Check, Saw
 from engine.doctor.scene import Scene
-from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState, Class
+from engine.health.cascade import held_back
+from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState, Class, listed
+from engine.model.envelope import KINDS, Kind
 from engine.model.exam import judged, unknown, unused
 from engine.model.finding import PEERS_AWAY, Finding, Severity
+from engine.model.mail import Lane
 from engine.model.peer import AWAY, Peer, Standing
 from engine.model.vitals import span
 from engine.state import Fleet
@@ -27,7 +30,7 @@ def look(scene: Scene) -> Saw:
     if not present:
         return unused("no peers yet; `fleet invite` prints a code")
     alive = [one for one in present if _live(fleet, one.id).standing is Standing.ALIVE]
-    found = [finding for one in alive for finding in judge(fleet, one.id)]
+    found = [finding for one in alive for finding in (*held(fleet, one.id), *judge(fleet, one.id))]
     silent = [live for one in present if (live := _live(fleet, one.id)).standing in SILENT]
     if len(present) > 1 and sum(one.standing in AWAY for one in silent) == len(present):
         found.append(_nobody(len(silent)))
@@ -61,6 +64,26 @@ def _nobody(several: int) -> Finding:
     step = "see that this machine has its network; `fleet status` on another says whether it is still a member"
     causes = ("trust.refused", "trust.revoked", "node.listen", "node.gossip")
     return Finding("reach.nobody", "Nobody is there", Severity.HIGH, what, "", step, causes)
+
+
+def held(fleet: Fleet, peer: str) -> list[Finding]:
+    """That nothing goes to a peer that is there, because a person holds back all that would take it; and what waits."""
+    lane = fleet.mail.lanes.get(peer, Lane())
+    public = [one for one in lane.open.values() if KINDS[one.envelope.kind].public]
+    each = [held_back(fleet, peer, one.envelope.kind, via=one.via, widened=one.widened) for one in public]
+    usual = held_back(fleet, peer, Kind.CONTEXT)
+    # Of what has no number yet nobody knows here what it is.
+    waiting = sum(map(bool, each)) + (lane.backlog if usual else 0)
+    kept = [channel for channel in CHANNELS if any(channel in one for one in (*each, usual))]
+    if not kept:
+        return []
+    name = fleet.name_of(peer)
+    many = f"{waiting} message{'s' if waiting > 1 else ''} wait{'' if waiting > 1 else 's'} for {name}"
+    what = f"{many if waiting else f'nothing new would reach {name}'}, which is there: "
+    what += f"{listed(kept)} {'are' if len(kept) > 1 else 'is'} held back by you"
+    step = f"`fleet hold {name} {kept[0]} --off` lets {kept[0]} back in, as x does on its cell in screen 2"
+    title = "Mail is held back" if waiting else "A peer is held back"
+    return [Finding("reach.held", title, Severity.MEDIUM if waiting else Severity.LOW, what, name, step)]
 
 
 def judge(fleet: Fleet, peer: str) -> list[Finding]:

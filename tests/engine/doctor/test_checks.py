@@ -18,12 +18,13 @@ from engine.doctor.scene import Scene
 from engine.errors import FleetError
 from engine.home import STORE
 from engine.model.channel import Channel, ChannelState
+from engine.model.envelope import KINDS, Kind
 from engine.model.exam import Health
 from engine.model.finding import Finding, Severity
-from engine.model.mail import Echo
+from engine.model.mail import Echo, Lane, Waiting
 from engine.model.peer import Standing
 from engine.state import Broker
-from tests.engine.script import fleet, with_health
+from tests.engine.script import fleet, letter, with_health
 
 
 def scene(home: Path, **more: Any) -> Scene:
@@ -228,6 +229,29 @@ def test_channels_to_peers() -> None:
     assert reach.judge(with_health(again, "B", Channel.NATS, good=1), "B") == []
     key = with_health(well, "B", Channel.HTTP, state=ChannelState.QUARANTINED, reason="another key")
     assert codes(reach.judge(key, "B")) == ["reach.key"]
+
+
+def test_what_a_person_holds_back_is_told(home: Path) -> None:
+    """All that would take mail to a peer that is there is held: who, how much waits, and what releases it. While one
+    channel is left nothing is wrong."""
+    value = fleet("A", "B")
+    first, *others = (one for _, one in value.channels if one in KINDS[Kind.CONTEXT].channels)
+    for channel in others:
+        value = with_health(value, "B", channel, held=True)
+    assert reach.look(scene(home, fleet=value))[0] is Health.WELL
+    value = with_health(value, "B", first, held=True)
+    health, _, (idle,) = reach.look(scene(home, fleet=value))
+    assert (health, idle.code, idle.severity, idle.subject) == (Health.ILL, "reach.held", Severity.LOW, "B")
+    lane = Lane(Lane().open.set((1, 7), Waiting(letter("m", seq=7))).set((1, 8), Waiting(letter("n", seq=8))))
+    waits = replace(value, mail=replace(value.mail, lanes=value.mail.lanes.set("B", lane)))
+    (one,) = reach.held(waits, "B")
+    assert one.severity is Severity.MEDIUM
+    assert one.detail.startswith("2 messages wait for B, which is there: nats")
+    assert one.next_step.startswith("`fleet hold B nats --off` lets nats back in, as x does")
+    sure = Waiting(letter("m", seq=7), via=Channel.NATS)
+    chosen = replace(lane, open=Lane().open.set((1, 7), sure))
+    free = replace(waits, mail=replace(waits.mail, lanes=waits.mail.lanes.set("B", chosen)))
+    assert "1 message" not in reach.held(free, "B")[0].detail, "what the sender named goes all the same"
 
 
 @pytest.mark.parametrize(
