@@ -25,6 +25,7 @@ from engine.config import Resolved
 from engine.core import Core
 from engine.deeds.mending import Mender, start_peer
 from engine.deeds.notice import Desktop
+from engine.deeds.seeker import Seeker
 from engine.door import SEEN_LIMIT
 from engine.doors import Doors
 from engine.effects import ApplyRoster, Dismiss, Look, Notify, SendDatagram, SendMagic, StartPeer, Undertake
@@ -132,6 +133,7 @@ class Engine:
             self.heard(signal)
         self._spawn(self._pulse())
         self._spawn(self._forget())
+        self._spawn(Seeker(self.core.loop).run())
         log.info("started as %s, version %s", fleet.me.name, self.version)
 
     def _offer_verbs(self, identity: Identity) -> None:

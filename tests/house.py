@@ -64,7 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         | ROOMS
         | {"engine.core", "engine.hands", "engine.loop", "engine.exposure", "engine.ports", "engine.target"},
     ),
-    "engine.deeds": WORDS | ROOMS | {"engine.doors", "engine.hands"},
+    "engine.deeds": WORDS | ROOMS | {"engine.doors", "engine.hands", "engine.loop", "engine.exposure", "engine.target"},
     "engine.engine": WORDS
     | ROOMS
     | set(VERBS)

@@ -61,6 +61,12 @@ class Lan:
         """What runs another command on that machine."""
         return ("ip", "netns", "exec", self._space(machine))
 
+    def move(self, machine: str, network: str, host: str) -> None:
+        """Its address there is another one from now on, as when a router has started anew."""
+        card = f"e{list(self._wires).index(network)}"
+        self._ip(machine, "addr", "flush", "dev", card)
+        self._ip(machine, "addr", "add", f"{host}/24", "dev", card)
+
     def unplug(self, machine: str) -> None:
         """Its cards are taken out."""
         for number, machines in enumerate(self._wires.values()):

@@ -22,10 +22,12 @@ LIMIT = 200
 
 
 class Sighting(Suggestion, frozen=True):
-    """One source's word. `node`: the id it claims (mdns). `hosts`: every address it is said to have."""
+    """One source's word. `node`: the id it claims, `port`: its peer port (mdns). `hosts`: every address it is said to
+    have."""
 
     node: str = ""
     hosts: tuple[str, ...] = ()
+    port: int = 0
 
 
 Group = list[Sighting]

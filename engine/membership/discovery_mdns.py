@@ -105,7 +105,8 @@ def _sighting(info: Any) -> Sighting:
     said = {key: value or "" for key, value in info.decoded_properties.items()}
     hosts = tuple(info.parsed_addresses())
     name = said.get("name") or info.name.partition(".")[0]
-    return Sighting(name, next(iter(hosts), ""), MDNS, f"peer port {info.port}", node=said.get("id", ""), hosts=hosts)
+    place, note = next(iter(hosts), ""), f"peer port {info.port}"
+    return Sighting(name, place, MDNS, note, node=said.get("id", ""), hosts=hosts, port=info.port or 0)
 
 
 async def _library() -> Any:

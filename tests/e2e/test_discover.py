@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.node import Node
+from tests.e2e.node import Node, start, together
 from tests.e2e.until import until
 from tests.lan import Lan
 
@@ -46,16 +46,22 @@ def test_what_the_person_and_the_tailnet_know(lone: Node, person: dict[str, str]
 
 
 @pytest.fixture
-def wired() -> Iterator[tuple[Node, Node]]:
-    """Two machines on a wire, in fleets of their own."""
-    quiet = {"FLEET_DISCOVERY_SSH_CONFIG": "false", "FLEET_DISCOVERY_TAILSCALE": "false", "FLEET_NET_LISTEN": ""}
+def lan() -> Iterator[Lan]:
+    """A wire with two machines."""
     with Lan({WIRE: "ab"}) as lan:
-        nodes = Node("atlas", quiet, inside=lan.command("a")), Node("birch", quiet, inside=lan.command("b"))
-        try:
-            yield nodes
-        finally:
-            for node in nodes:
-                node.end()
+        yield lan
+
+
+@pytest.fixture
+def wired(lan: Lan) -> Iterator[tuple[Node, Node]]:
+    """A node on each of them, in fleets of their own."""
+    quiet = {"FLEET_DISCOVERY_SSH_CONFIG": "false", "FLEET_DISCOVERY_TAILSCALE": "false", "FLEET_NET_LISTEN": ""}
+    nodes = Node("atlas", quiet, inside=lan.command("a")), Node("birch", quiet, inside=lan.command("b"))
+    try:
+        yield nodes
+    finally:
+        for node in nodes:
+            node.end()
 
 
 @pytest.mark.needs_root
@@ -73,3 +79,22 @@ def test_a_node_shows_itself_while_others_can_reach_it(wired: tuple[Node, Node])
     assert seen["known_member"] == ""
     birch.must("join", code)
     until(lambda: [one["known_member"] for one in birch.must("discover")] == ["atlas"], "atlas to be known")
+
+
+@pytest.mark.needs_root
+@pytest.mark.needs("ip")
+def test_all_get_other_addresses_at_once(lan: Lan, wired: tuple[Node, Node]) -> None:
+    """A router starts anew, and nobody is where anybody tells it: they find each other by what they show, and what
+    waited arrives once, over channels that have healed."""
+    atlas, birch = wired
+    start(wired)
+    birch.must("join", atlas.must("invite")["code"])
+    together(wired)
+    lan.move("a", WIRE, f"{WIRE}.71")
+    lan.move("b", WIRE, f"{WIRE}.72")
+    msg_id = atlas.post("birch", "where are you?")["id"]
+    until(lambda: atlas.rung(msg_id) == "on_host", "it to arrive")
+    together(wired)
+    assert birch.bodies() == {"where are you?": 1}
+    assert not atlas.findings()
+    assert not birch.findings()
