@@ -130,6 +130,9 @@ def peers(listed: Sequence[dict[str, Any]], width: int = 0) -> Iterator[str]:
     channels = [name for name in listed[0]["channels"] if name in SPOKEN or any(_usable(one, name) for one in listed)]
     head = ("peer", "role", "standing", "seen", "best", *channels)
     yield from table((_peer(one, channels) for one in listed), head, width)
+    yield from _released(
+        [(one["name"], name) for one in listed for name in channels if name in one.get("held", ())], width
+    )
 
 
 def _usable(one: dict[str, Any], channel: str) -> bool:
@@ -171,6 +174,16 @@ def channels(grid: dict[str, dict[str, dict[str, Any]]], width: int = 0) -> Iter
         return
     rows = [_channel(peer, name, cell) for peer, row in grid.items() for name, cell in row.items()]
     yield from table(rows, ("peer", "channel", "state", "latency", "fails", "why"), width)
+    held = [(peer, name) for peer, row in grid.items() for name, cell in row.items() if cell.get("held")]
+    yield from _released(held, width)
+
+
+def _released(held: Sequence[tuple[str, str]], width: int) -> Iterator[str]:
+    """Once under a table: what `(held)` means in it, and how the first of them is let back in."""
+    if held:
+        (peer, name), each = held[0], "it" if len(held) == 1 else "the first"
+        yield ""
+        yield from folded(f"(held): kept back by you. `fleet hold {peer} {name} --off` lets {each} back in.", width)
 
 
 def _channel(peer: str, name: str, cell: dict[str, Any]) -> tuple[str, ...]:

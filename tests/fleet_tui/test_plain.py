@@ -66,7 +66,8 @@ def test_lines_fit_a_terminal_and_no_word_is_parted(shown: Any) -> None:
 def test_what_is_held_says_so_and_nothing_is_best_before_it_was_tried() -> None:
     """A hold takes a healthy channel out of the cascade; and what nobody measured is no best."""
     row = peer("birch") | {"channels": {"nats": "HEALTHY", "http": "UNKNOWN"}, "best": "http", "held": ["nats"]}
-    _, line = plain.peers([row])
+    _, line, _, way = plain.peers([row])
+    assert way == "(held): kept back by you. `fleet hold birch nats --off` lets it back in."
     assert line.split()[7:] == ["–", "●", "healthy", "(held)", "·", "unknown"]
     _, line = plain.peers([row | {"best": "nats", "held": []}])
     assert line.split()[7:] == ["nats", "●", "healthy", "·", "unknown"]
