@@ -13,6 +13,7 @@ lifts no limit.
 """
 
 from collections.abc import Callable
+from math import ceil
 from typing import Any
 from zlib import crc32
 
@@ -27,7 +28,7 @@ from engine.model.finding import Finding, Severity
 from engine.model.moment import Moment
 from engine.model.packets import Mend, Mended, pack
 from engine.model.records import AddEntry
-from engine.model.repair import Action, Asker, Ended, spent
+from engine.model.repair import Action, Asker, Ended, opens_at, spent
 from engine.security.role import may_send
 from engine.signals import (
     Found,
@@ -72,14 +73,14 @@ def _came(fleet: Fleet, signal: MendCame, now: Moment) -> Step:
         return fleet, [Raise(Rejected(UNKNOWN, None, frm)), *_pesters(fleet, frm, now)]
     asked = (*asked, now.mono)[-ASKS_A_MINUTE:]
     fleet = _with(fleet, asked=fleet.mending.asked.set(frm, asked))
-    asker, why_not = Asker(frm, mend.ask), _refusal(fleet, mend.action, frm, now)
+    asker, (why_not, after_s) = Asker(frm, mend.ask), _refusal(fleet, mend.action, frm, now)
     if not why_not:
         return _taken(fleet, Action(mend.action), asker, mend, now)
     effects: list[Effect] = [] if mend.action in _NAMES else [Raise(Rejected(UNKNOWN, None, frm))]
     # Its own limit lets no member ask more often than that, and once an hour for each action that is refused.
     if len(asked) <= fleet.config.repair.per_hour + len(Action):
-        return fleet, [*effects, *_told(fleet, (asker,), mend.action, Ended.REFUSED, why_not, now)]
-    said = _word(fleet, asker, Mended(asker.ask, mend.action[:64], Ended.REFUSED, why_not), now)
+        return fleet, [*effects, *_told(fleet, (asker,), mend.action, Ended.REFUSED, why_not, now, after_s)]
+    said = _word(fleet, asker, Mended(asker.ask, mend.action[:64], Ended.REFUSED, why_not, after_s), now)
     return fleet, [*effects, said, *_pesters(fleet, frm, now)]
 
 
@@ -131,19 +132,20 @@ NO_AGENT = "no repair agent is configured there (repair.agent)"
 _NAMES = frozenset(map(str, Action))
 
 
-def _refusal(fleet: Fleet, wanted: str, frm: str, now: Moment) -> str:
-    """Why a peer's wish is not done; empty when it is."""
+def _refusal(fleet: Fleet, wanted: str, frm: str, now: Moment) -> tuple[str, int]:
+    """Why a peer's wish is not done; empty when it is. And for how many seconds, where that passes by itself."""
     if wanted not in _NAMES:
-        return "it knows no such repair"
+        return "it knows no such repair", 0
     action, member, limit = Action(wanted), fleet.member(frm), fleet.config.repair.per_hour
     if member is None or not member.present or not may_send(member.role, Kind.MEND):
-        return "its role may not ask for repairs"
+        return "its role may not ask for repairs", 0
     if action is Action.AGENT and not fleet.config.repair.agent:
-        return NO_AGENT
+        return NO_AGENT, 0
     joins = action in fleet.mending.underway or _settled(fleet, action, now)
-    if not joins and len(spent(fleet.mending.begun.get(action, ()), now.mono)) >= limit:
-        return f"{action} was done {limit} times in this hour already"
-    return ""
+    opens = opens_at(fleet.mending.begun.get(action, ()), now.mono, limit)
+    if not joins and opens:
+        return f"{action} was done {limit} times in this hour already", ceil(opens - now.mono)
+    return "", 0
 
 
 def _settled(fleet: Fleet, action: Action, now: Moment) -> bool:
@@ -205,12 +207,14 @@ def _with(fleet: Fleet, **changes: Any) -> Fleet:
     return msgspec.structs.replace(fleet, mending=msgspec.structs.replace(fleet.mending, **changes))
 
 
-def _told(fleet: Fleet, askers: tuple[Asker, ...], action: str, outcome: Ended, note: str, now: Moment) -> list[Effect]:
+def _told(
+    fleet: Fleet, askers: tuple[Asker, ...], action: str, outcome: Ended, note: str, now: Moment, after_s: int = 0
+) -> list[Effect]:
     """One line of history, and a word to each who asked."""
     if not askers:
         return []
     entry = _entry(fleet, askers, action, outcome, note, now)
-    return [entry, *(_word(fleet, one, Mended(one.ask, action[:64], outcome, note), now) for one in askers)]
+    return [entry, *(_word(fleet, one, Mended(one.ask, action[:64], outcome, note, after_s), now) for one in askers)]
 
 
 def _word(fleet: Fleet, asker: Asker, mended: Mended, now: Moment) -> Effect:

@@ -23,7 +23,7 @@ from engine.model.event import RepairMoved
 from engine.model.moment import Moment
 from engine.model.packets import Mend, Mended, pack
 from engine.model.records import AddEntry
-from engine.model.repair import DOES, Action, Breaks, Ended, Level, Repair, above, opens_at, spent
+from engine.model.repair import DOES, HOUR_S, Action, Breaks, Ended, Level, Repair, above, opens_at, spent
 from engine.model.repair import Step as Done
 from engine.security.role import may_send
 from engine.signals import Found, MendWanted, Posted, ProbeAsked
@@ -129,7 +129,7 @@ def _escalated(fleet: Fleet, repair: Repair, level: Level, action: Action, wait_
         return _skipped(fleet, repair, level, "an observer asks nobody", now)
     noes = spent(fleet.escalations.get(_noes(repair, action), ()), now.mono)
     if noes and not repair.by and not stopped:
-        what = f"{action} is not asked for: refused {_told_s(now.mono - noes[-1])} ago"
+        what = f"{action} is not asked for: refused, for {_told_s(noes[-1] + HOUR_S - now.mono)} more"
         return _skipped(fleet, repair, level, what, now)
     whose, limit = _allowance(fleet, repair, action)
     times = fleet.escalations.get(whose, ())
@@ -222,14 +222,14 @@ def told(fleet: Fleet, repair: Repair, said: Mended, now: Moment) -> tuple[Fleet
         effects.append(Raise(ProbeAsked(repair.peer, repair.channel)))
     fleet = put(fleet, repair)
     if said.outcome in (Ended.ALREADY, Ended.REFUSED) and not absent(fleet, repair):
-        fleet = _uncharged(fleet, repair, said.outcome == Ended.REFUSED, now)
+        fleet = _uncharged(fleet, repair, said, now)
         effects.append(kept.record(fleet, now))
     return fleet, repair, effects
 
 
-def _uncharged(fleet: Fleet, repair: Repair, refused: bool, now: Moment) -> Fleet:
-    """The hour has room again for what helps. An action that was refused is remembered instead: it is not asked for
-    again in this hour, except by a person."""
+def _uncharged(fleet: Fleet, repair: Repair, said: Mended, now: Moment) -> Fleet:
+    """The hour has room again for what helps. An action that was refused is remembered instead: except by a person it
+    is not asked for again before the asked machine would do it, or in this hour where it names no end."""
     action = Action.AGENT if repair.level is Level.AGENT else repair.action
     accounts = fleet.escalations
     if action is not None:
@@ -238,8 +238,10 @@ def _uncharged(fleet: Fleet, repair: Repair, refused: bool, now: Moment) -> Flee
         if repair.charged in times:
             times.remove(repair.charged)
         accounts = accounts.set(whose, tuple(times))
-        if refused and not repair.ours:
-            accounts = accounts.set(_noes(repair, action), (now.mono,))
+        if said.outcome == Ended.REFUSED and not repair.ours:
+            # An account forgets after an hour: what holds for less is written down as if it were as much older.
+            age_s = HOUR_S - min(said.after_s or HOUR_S, HOUR_S)
+            accounts = accounts.set(_noes(repair, action), (now.mono - age_s,))
     return msgspec.structs.replace(fleet, escalations=accounts)
 
 

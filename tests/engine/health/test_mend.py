@@ -16,11 +16,11 @@ from engine.model.mail import Parcel
 from engine.model.moment import Moment
 from engine.model.packets import Mend, Mended, pack, unpack
 from engine.model.records import PutMeta
-from engine.model.repair import Action, Asker, Ended, Mending
+from engine.model.repair import HOUR_S, Action, Asker, Ended, Mending
 from engine.model.roster import Role
 from engine.signals import Arrived, MendCame, MendEnded, MendWanted, Rang, Started
 from engine.state import Broker, Fleet
-from tests.engine.script import T0_MONO, T0_MS, Script, fleet, letter, moment
+from tests.engine.script import T0_MONO, T0_MS, Script, fleet, letter, moment, sent
 
 
 def home(**repair: Any) -> Fleet:
@@ -137,6 +137,8 @@ def test_the_limit_of_an_hour_is_for_all_peers_together() -> None:
     script.hear(came("free_port", "D", "q9"), at=300)
     assert undertaken(script) == []
     assert answers(script)[0][2:] == ("refused", "free_port was done 2 times in this hour already")
+    told = {unpack(Kind.MENDED, one.body) for one in sent(script.effects) if one.kind is Kind.MENDED}
+    assert [one.after_s for one in told] == [HOUR_S - 300]
     script.hear(came("restart_nats", "D"), at=301)
     assert undertaken(script) == [Action.RESTART_NATS]
     script.hear(MendWanted(Action.FREE_PORT, ticket=7), at=302)

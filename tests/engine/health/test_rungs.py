@@ -2,12 +2,15 @@
 
 import msgspec
 
+from engine.health.kept import record, restore
 from engine.model.channel import ChannelState
+from engine.model.packets import Mended
 from engine.model.peer import Peer, Standing
-from engine.model.repair import Action, Level
-from engine.signals import ChannelTurned, RepairAsked
+from engine.model.records import PutMeta
+from engine.model.repair import HOUR_S, Action, Level
+from engine.signals import ChannelTurned, MendAnswered, RepairAsked
 from tests.engine.health.repairs import H, N, answer, begun, broken, lines, mends, repair, rung, three
-from tests.engine.script import T0_MONO, Script, with_health
+from tests.engine.script import T0_MONO, Script, moment, with_health
 
 
 def healed(script: Script, at: float) -> str:
@@ -49,9 +52,28 @@ def test_a_no_is_not_counted_and_not_asked_for_again() -> None:
     rung(script, at=36)
     answer(script, "failed", "not up")
     assert mends(script) == []
-    assert repair(script).steps[-1].what == "agent is not asked for: refused 21 s ago"
+    assert repair(script).steps[-1].what == "agent is not asked for: refused, for 60 min more"
     script.hear(RepairAsked("B", N, 3, by="anna"), at=37)
     assert [mend.action for _, mend in mends(script)] == [Action.AGENT]
+
+
+def test_a_full_hour_is_remembered_for_as_long_as_it_is_full() -> None:
+    """A machine that refuses because it did enough in this hour says when it has room, and is asked again then, also
+    after a restart of whoever asks; a longer time than an hour is not believed."""
+    for after_s, held_s in ((90, 90), (10**9, HOUR_S)):
+        script = begun(three(levels=(1, 2, 4)))
+        rung(script, at=15)
+        asked = Mended(repair(script).ask, "restart_nats", "refused", "done 3 times in this hour already", after_s)
+        script.hear(MendAnswered("B", asked), at=16)
+        (saved,) = record(script.fleet, moment(16)).records
+        assert isinstance(saved, PutMeta)
+        assert restore(saved.value, moment(16))[1]["B restart_nats"] == script.fleet.escalations["B restart_nats"]
+        for at, asks in ((held_s, 0), (held_s + 60, 1)):
+            healed(script, at)
+            script.fleet = with_health(broken(script.fleet), "B", H, ok_at=T0_MONO + at + 12)
+            script.hear(ChannelTurned("B", N, usable=False), at=at + 5)
+            rung(script, at=at + 15)
+            assert len(mends(script)) == asks, (after_s, repair(script).steps)
 
 
 def test_where_nothing_follows_nothing_is_promised() -> None:
