@@ -213,21 +213,22 @@ def _finding(fleet: Fleet, word: Approval) -> Finding:
         BROKEN_OFF,
         "Approved commands were broken off: outcome unknown",
         Severity.MEDIUM,
-        f"{word.by} had approved them; they ended {reached(word)}; nothing of it is run again by itself",
+        f"{word.by} had approved them; {_reached(word)}; nothing of it is run again by itself",
         f"{name}/{word.channel}",
         f"{look}; {again}, `fleet repair {pair} --dismiss` drops this; `fleet ledger` has them in full",
     )
 
 
-def reached(word: Approval) -> str:
+def _reached(word: Approval) -> str:
     """Where its commands were broken off."""
     count = len(word.plan)
     if word.ran is None:
         does = f" ({', '.join(_named(one) for one in word.plan)})" if word.plan else ""
-        return f"with their node while they ran{does}, and how far they came is not known"
+        return f"this node ended while they ran{does}: how far they came, and whether one still runs, is not known"
     if word.ran >= count:
-        return "after the last of them, before a round trip could say whether they helped"
-    return f"at command {word.ran + 1} of {count} ({_named(word.plan[word.ran])}), and how far that came is not known"
+        return "they went well, and this ended before a round trip could say whether they helped"
+    at = f"command {word.ran + 1} of {count} ({_named(word.plan[word.ran])})"
+    return f"they ended at {at}, and how far that came is not known"
 
 
 def _named(command: Command) -> str:

@@ -91,9 +91,12 @@ def shown(script: Script) -> list[Finding]:
 
 
 ENDS = {
-    "its node did not live to say": (None, "how far they came is not known"),
-    "at a command": (0, "at command 1 of 1 (signs in to B as ann), and how far that came is not known"),
-    "before the proof": (1, "after the last of them, before a round trip could say whether they helped"),
+    "its node did not live to say": (
+        None,
+        "this node ended while they ran (signs in to B as ann): how far they came, and whether one still runs",
+    ),
+    "at a command": (0, "they ended at command 1 of 1 (signs in to B as ann), and how far that came is not known"),
+    "before the proof": (1, "they went well, and this ended before a round trip could say whether they helped"),
 }
 
 
@@ -114,8 +117,7 @@ def test_what_was_broken_off_is_found_by_every_life_until_a_person_has_seen_to_i
         script = next_life(script)
         script.hear(Started(), at=at)
         (found,) = shown(script)
-        assert found.detail.startswith("anna had approved them; they ended ")
-        assert reached in found.detail
+        assert found.detail.startswith(f"anna had approved them; {reached}")
         assert "`fleet repair B --channel nats --dismiss`" in found.next_step
         told = [one["outcome"] for one in facts(script) if "approved" in one]
         assert told == (["unknown"] if ran is None and at == 9 else [])

@@ -1,0 +1,58 @@
+"""`fleet repair` as a person reads it: what waits for a word, what runs and since when, and what was broken off."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from engine.api import repair_shapes
+from engine.model.channel import Channel, ChannelState
+from engine.model.repair import Command, Level, Repair, digest
+from engine.signals import PlanApproved, PlanRan
+from engine.state import Fleet
+from fleet_tui.commands import repair
+from screens import format
+from tests.engine.script import T0_MS, Script, fleet, moment, with_health
+
+N = Channel.NATS
+PLAN = (Command(("true",), "does nothing"), Command(("false",), "fails"))
+
+
+def waiting() -> Fleet:
+    """P1 to B is broken, and two commands wait for a person."""
+    value = with_health(fleet("A", "B"), "B", N, state=ChannelState.BROKEN, reason="no answer")
+    return msgspec.structs.replace(
+        value, repairs=value.repairs.set(("B", N), Repair("B", N, Level.PERSON, 0, 0.0, float("inf"), plan=PLAN))
+    )
+
+
+def lines(value: Fleet) -> str:
+    """What `fleet repair` says."""
+    views: list[dict[str, Any]] = msgspec.to_builtins(repair_shapes.repairs(value, moment(9)))
+    return "\n".join(repair.lines(views))
+
+
+def test_commands_are_headed_by_what_is_with_them() -> None:
+    """They wait, they run since a moment, they were broken off at one; what runs waits for nobody."""
+    script = Script(waiting())
+    assert "For you to approve (`--approve`):\n  1. does nothing:\n     true" in lines(script.fleet)
+    script.hear(PlanApproved("B", N, digest(PLAN), "anna", 7), at=1)
+    said = lines(script.fleet)
+    assert f"Approved by anna, running since {format.stamp(T0_MS + 1_000)}:\n  1. does nothing:" in said
+    assert "For you to approve" not in said
+    script.hear(PlanRan("B", N, 1, None, "broken off", 7), at=2)
+    said = lines(script.fleet)
+    assert f"Approved by anna, broken off {format.day(T0_MS + 2_000)}, 1 of 2 had gone well:" in said
+    assert "`fleet repair B --channel nats --dismiss` once you have seen to it" in said
+    assert "For you to approve" not in said
+
+
+@pytest.mark.parametrize("ok", [True, False])
+def test_what_ended_waits_for_nobody(ok: bool) -> None:
+    """How it ended is a step of the repair, and no command is shown."""
+    script = Script(waiting())
+    script.hear(PlanApproved("B", N, digest(PLAN), "anna", 7), at=1)
+    script.hear(PlanRan("B", N, 1, ok, "", 7), at=2)
+    said = lines(script.fleet)
+    assert "1 of the commands went well" in said
+    assert said.endswith("done" if ok else "failed")
