@@ -312,7 +312,7 @@ def suggestions(found: Sequence[dict[str, Any]]) -> Iterator[str]:
     yield from table(rows, ("machine", "ssh host", "told by", "member", "note"))
     if any(not one["known_member"] for one in found):
         yield ""
-        yield "To bring one in: `fleet invite` prints a code, `ssh HOST fleet join CODE` uses it there."
+        yield "To bring one in: `fleet invite` prints a code, `echo CODE | ssh HOST fleet join -` uses it there."
 
 
 def tunnels(kept: Sequence[dict[str, Any]], width: int = 0) -> Iterator[str]:

@@ -50,8 +50,9 @@ class InviteCard(ModalScreen[None], inherit_bindings=False):
         """What the other side types; or, for a machine that was chosen, what is typed here."""
         if not self.invite:
             return ""
-        joins = f"fleet join {self.invite.code}"
-        return f"ssh {self.machine.host} {joins}" if self.machine else joins
+        # By standard input: whoever lists the processes of a machine reads their arguments.
+        there = f"ssh {self.machine.host} " if self.machine else ""
+        return f"echo {self.invite.code} | {there}fleet join -"
 
     @property
     def machine(self) -> Suggestion | None:

@@ -87,17 +87,17 @@ async def test_machines_nearby_are_offered_with_the_command_to_copy() -> None:
         assert isinstance(app.screen, InviteCard)
         assert "attic" in told(app)
         assert "mac2" not in told(app)
-        assert "fleet join fleet1-" in told(app)
+        assert "echo fleet1-" in told(app)
         await press(pilot, "down", "y")
-        assert app.screen.command.startswith("ssh attic fleet join fleet1-")
+        assert app.screen.command.endswith(" | ssh attic fleet join -")
         assert app.clipboard == app.screen.command
         assert "From here, once:" in told(app)
         await press(pilot, "down")
-        assert app.screen.command.startswith("ssh phoenix.tail1234.ts.net fleet join fleet1-")
+        assert app.screen.command.endswith(" | ssh phoenix.tail1234.ts.net fleet join -")
         await press(pilot, "down")
-        assert app.screen.command.startswith("fleet join fleet1-")
+        assert app.screen.command.endswith(" | fleet join -")
         await press(pilot, "up", "up")
-        assert app.screen.command.startswith("ssh attic ")
+        assert "| ssh attic " in app.screen.command
 
 
 async def test_nobody_nearby_leaves_the_card_as_it_was() -> None:
@@ -108,5 +108,5 @@ async def test_nobody_nearby_leaves_the_card_as_it_was() -> None:
         await settle(pilot)
         await press(pilot, "i", "down", "y")
         assert isinstance(app.screen, InviteCard)
-        assert app.screen.command.startswith("fleet join fleet1-")
+        assert app.screen.command.endswith(" | fleet join -")
         assert "ssh" not in told(app)

@@ -178,7 +178,7 @@ async def test_invite_shows_the_command_counts_down_and_copies() -> None:
         await settle(pilot)
         assert "13:59" in told(app)
         await press(pilot, "y")
-        assert app.clipboard == "fleet join fleet1-home-7XK2-QM4T-9PLD"
+        assert app.clipboard == "echo fleet1-home-7XK2-QM4T-9PLD | fleet join -"
         script(app).become(SMALL)
         app._pull()
         await settle(pilot)
