@@ -5,7 +5,10 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from engine.daemon.lock import holder
+from engine.errors import Fault, FleetError
 from fleet_tui.call import Call
+from fleet_tui.place import program
 from fleet_tui.stub import main_attach
 
 
@@ -24,6 +27,9 @@ def _run_node(home: Path, ready: Callable[[], None]) -> int:
 def run(call: Call) -> int:
     """Open it; with `--daemon` be the node, with `--no-detach` be both; without a terminal print the status."""
     args = call.args
+    shown = not (args.plain or call.as_json) and sys.stdin.isatty() and sys.stdout.isatty()
+    if call.readonly and (args.daemon or args.no_detach or (shown and not holder(call.home))):
+        raise _starts(call.home)
     if args.tcp:
         os.environ["FLEET_API_TCP"] = "true"
     if args.daemon:
@@ -34,9 +40,14 @@ def run(call: Call) -> int:
         from fleet_tui.parts import in_one_process
 
         return in_one_process(call.home, _options(call))
-    if args.plain or call.as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return _printed(call)
-    return attach(call.home, _options(call))
+    return attach(call.home, _options(call)) if shown else _printed(call)
+
+
+def _starts(home: Path) -> FleetError:
+    """What only looks starts no node."""
+    why, own = "with --readonly no node is started", program(home)
+    step = f"`{own} up` starts it, then `{own} --readonly` looks at it"
+    return FleetError("refused.readonly", "Nothing is changed here", why, step, Fault.THEIRS)
 
 
 def _printed(call: Call) -> int:

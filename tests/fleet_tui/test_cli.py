@@ -100,7 +100,7 @@ TEXTS = {
     "channels": (("channels", "birch"), r"birch  +http  +● healthy  +[\d.]+ ms"),
     "inbox": (("inbox",), r"birch   context   \w{26}\n  two\n  lines"),
     "check": (("check", "birch"), r"http +● healthy +● confirmed +[\d.]+ ms"),
-    "invite": (("invite",), r"fleet join fleet1-\w+"),
+    "invite": (("invite",), r"echo fleet1-\w+ \| fleet join -"),
     "no terminal": ((), r"birch   worker   ● alive"),
     "ascii": (("peers", "--ascii"), r"birch   worker   \* alive"),
     "keys": (("keys",), r"detach"),
@@ -304,6 +304,18 @@ def test_readonly_refuses_whatever_changes_something(nobody: Fleet, said: str) -
 def test_every_verb_that_changes_something_is_tried() -> None:
     """A new one joins the list above."""
     assert {said.split()[0] for said in CHANGING} >= {verb.name for verb in VERBS if verb.changes}
+
+
+@pytest.mark.parametrize("said", ["", "--daemon", "--no-detach"])
+def test_readonly_starts_no_node(
+    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The control room that only looks opens on a node that runs, and on no other."""
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    assert main(["--home", str(tmp_path), "--readonly", *said.split()]) == 4
+    assert f"`fleet --home {tmp_path} up` starts it" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("said", LOOKING)
