@@ -7,6 +7,7 @@ from engine.config import Config
 from engine.health import kept
 from engine.mail import freight
 from engine.mail.lanes import ends_at
+from engine.membership import former
 from engine.model.mail import Lane, Waiting
 from engine.model.moment import Moment
 from engine.model.peer import Peer, Standing
@@ -33,7 +34,8 @@ def first(restored: Restored, roster: Roster, me: Me, config: Config, now: Momen
     peers = Map({peer_id: _silent(known.get(peer_id, Peer(peer_id))) for peer_id in others})
     findings = Map(((one.code, one.subject), one) for one in restored.findings)
     mending, escalations = kept.restore(restored.meta.get(kept.META, b""), now)
-    value = Fleet(me, config, roster, peers=peers, mail=mail, findings=findings)
+    names = former.restore(restored.meta.get(former.META, b""))
+    value = Fleet(me, config, roster, peers=peers, mail=mail, findings=findings, former=names)
     return msgspec.structs.replace(value, mending=mending, escalations=escalations)
 
 

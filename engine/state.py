@@ -175,7 +175,7 @@ class Fleet(msgspec.Struct, frozen=True):
     """The one value. `detours`: where a kept tunnel to a peer begins, here on loopback. `places`: the sessions here
     that let themselves be typed into. `roused`: whom this node woke for others, and at which monotonic second.
     `proved`: peer -> the sshd from behind which its node has answered (`ways.door`). `breaks`: how often a pair has
-    broken lately."""
+    broken lately. `former`: the names of those whom only the roster of a fleet knew that this node is in no more."""
 
     me: Me
     config: Config
@@ -198,6 +198,7 @@ class Fleet(msgspec.Struct, frozen=True):
     places: Map[str, Place] = Map()
     roused: Map[str, float] = Map()
     proved: Map[str, str] = Map()
+    former: Map[str, str] = Map()
 
     @property
     def mine(self) -> Member | None:
@@ -244,9 +245,16 @@ class Fleet(msgspec.Struct, frozen=True):
         return self.roster.member(node_id)
 
     def name_of(self, node_id: str) -> str:
-        """The name people see for an id; the id itself when the roster does not know it."""
+        """The name people see for an id: the roster's; else that of a fleet before, marked; else the id itself."""
         member = self.roster.member(node_id)
-        return member.name if member else node_id
+        if member is not None:
+            return member.name
+        name = self.former.get(node_id)
+        return f"{name} (former)" if name else node_id
+
+    def names(self) -> dict[str, str]:
+        """What people call each node id that has a name."""
+        return {one: self.name_of(one) for one in (*self.former, *(member.id for member in self.roster.members))}
 
     def addresses_of(self, node_id: str) -> tuple[Address, ...]:
         """Where a peer listens: what it said last, else what the roster says."""

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from engine.effects import ApplyRoster, Arm, Dismiss, Effect, Publish, Raise, Resolve, Save
 from engine.errors import ErrorFacts, Fault
-from engine.membership import presence, probes, seating, way
+from engine.membership import former, presence, probes, seating, way
 from engine.model.channel import Channel
 from engine.model.envelope import Kind
 from engine.model.event import RosterMoved
@@ -78,11 +78,12 @@ def _asked_to_leave(fleet: Fleet, signal: MemberAsked, now: Moment) -> Step:
 def _enforced(fleet: Fleet, roster: Roster, why: str, now: Moment) -> Step:
     """The roster in force: durable, then told to those who lose by it, then trusted by, then shown."""
     before = fleet
+    fleet, names = former.left_behind(fleet, roster)
     fleet = replace(fleet, roster=roster, swim=replace(fleet.swim, digest=digest(roster)))
     fleet, moved = seating.seated(fleet, now)
     facts = {"version": str(roster.version), "why": why, "signer": roster.signer}
     return fleet, [
-        Save((PutRoster(roster), AddEntry(now.wall_ms, roster.signer, "roster", roster.fleet_id, facts))),
+        Save((PutRoster(roster), *names, AddEntry(now.wall_ms, roster.signer, "roster", roster.fleet_id, facts))),
         *_farewells(before, roster, now),
         ApplyRoster(roster),
         *moved,

@@ -119,7 +119,7 @@ class Desk:
         peers = [member.id for member in members]
         self._buckets, over = limits.taken(self._buckets, peers, kind, allowed, self._clock.now().mono)
         if over:
-            raise limits.refusal(over, _names(fleet), kind, allowed)
+            raise limits.refusal(over, fleet.names(), kind, allowed)
 
     def _envelope(
         self, member: Member, payload: bytes, kind: Kind, ttl_s: int, urgency: Urgency | None, thread: str
@@ -175,7 +175,7 @@ class Desk:
         """Where a message of ours is and how it came there."""
         await self._hands.flush()
         fleet = self._hands.visible
-        story = await self._reader.story(await self._whole(msg_id), _names(fleet))
+        story = await self._reader.story(await self._whole(msg_id), fleet.names())
         if story is None:
             raise FleetError("unknown.message", "No such message", msg_id, "`fleet messages` lists ids", Fault.THEIRS)
         member = fleet.roster.named(story.to)
@@ -196,7 +196,7 @@ class Desk:
         try:
             return await self.group(name) or await self.story(name)
         except FleetError:
-            whole, names = await self._whole(name), _names(self._hands.visible)
+            whole, names = await self._whole(name), self._hands.visible.names()
             found = (await self._reader.lines(Query(dir="in", text=whole, limit=1), names)).lines
             if not found or found[0].id != whole:
                 raise
@@ -231,7 +231,7 @@ class Desk:
     async def messages(self, query: Query) -> Page:
         """A page of the log, newest first, no older than any event that was told before it was asked for."""
         await self._hands.flush()
-        return await self._reader.lines(query, _names(self._hands.visible))
+        return await self._reader.lines(query, self._hands.visible.names())
 
     async def inbox(self, limit: int = 100, after: str = "", session: str = "", before: str = "") -> Letters:
         """Letters to this node, oldest first: the newest, the next after the letter with id `after` (`BEFORE_ALL`: from
@@ -242,7 +242,7 @@ class Desk:
         if letters:
             beyond = (letters[-1].id, session, before) if after else ("", session, letters[0].id)
             more = bool(await self._reader.letters(1, *beyond))
-        names = _names(self._hands.visible)
+        names = self._hands.visible.names()
         return Letters(
             tuple(msgspec.structs.replace(one, sender=names.get(one.sender, one.sender)) for one in letters), more
         )
@@ -360,10 +360,6 @@ def _settled(rung: Rung, wanted: Rung) -> bool:
     """Held back and given to it stand on one height, and only the second is what it says."""
     held_only = rung is Rung.HELD and wanted is Rung.POSTED
     return rung in FAILED or (HEIGHT[rung] >= HEIGHT[wanted] and not held_only)
-
-
-def _names(fleet: Fleet) -> dict[str, str]:
-    return {member.id: member.name for member in fleet.roster.members}
 
 
 def _previewed(
