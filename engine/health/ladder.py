@@ -5,8 +5,8 @@
 
 It begins when P1 or P2 to a peer breaks while another channel reaches it. Each rung is given its time; a rung that is
 switched off, or answered with no, is not waited for. A repair ends by a measured round trip of its own channel and by
-nothing else, unless the peer left or is away altogether. What is sent and said on a rung is `rungs`; which action fits
-is `remedies`. An absent key of the table is the illegal step.
+nothing else, unless the peer left or is away altogether, and of this node's own broker they all are. What is sent and
+said on a rung is `rungs`; which action fits is `remedies`. An absent key of the table is the illegal step.
 """
 
 from collections.abc import Callable
@@ -21,6 +21,7 @@ from engine.health import rungs
 from engine.health.remedies import (
     BROKEN,
     FIRST,
+    RUNS,
     absent,
     askable,
     at_home,
@@ -29,8 +30,10 @@ from engine.health.remedies import (
     is_away,
     is_stopped,
     is_there,
+    left_alone_s,
     others,
     remedy,
+    returned_at,
 )
 from engine.model.channel import CHANNELS, Channel, ChannelState
 from engine.model.moment import Moment
@@ -146,6 +149,7 @@ def _known_well(fleet: Fleet, peer: str, channel: Channel, now: Moment) -> bool:
 
 
 def _begun(fleet: Fleet, peer: str, channel: Channel, now: Moment, why: str, by: str = "") -> Step:
+    health = fleet.health(peer, channel)
     repair = Repair(
         peer,
         channel,
@@ -154,9 +158,10 @@ def _begun(fleet: Fleet, peer: str, channel: Channel, now: Moment, why: str, by:
         now.mono,
         _first_due(fleet, now),
         why=why,
-        action=remedy(channel, fleet.health(peer, channel).state),
+        action=remedy(channel, health.state),
         by=by,
         ours=peer == fleet.me.id,
+        broke=now.mono - max(0, now.wall_ms - (health.broke_ms or now.wall_ms)) / 1000,
     )
     fleet, effects = rungs.noted(fleet, repair, now)
     return fleet, [*effects, *armed(fleet, now)]
@@ -214,7 +219,11 @@ def _due(fleet: Fleet, repair: Repair, now: Moment) -> Step:
     late = ends and repair.due < float("inf")
     if now.mono < repair.due and not late:
         return fleet, []
-    if repair.level is Level.NOTED and not repair.ours and repair.channel is Channel.NATS and at_home(fleet):
+    if repair.level is Level.NOTED and not repair.ours and not late:
+        alone_until = returned_at(fleet, repair, now) + left_alone_s(fleet, repair.channel)
+        if now.mono < alone_until:
+            return rungs.put(fleet, msgspec.structs.replace(repair, due=alone_until)), []
+    if repair.level is Level.NOTED and not repair.ours and repair.channel is Channel.NATS and at_home(fleet, repair):
         return _brought_home(fleet, repair, now)
     return _onward(fleet, repair, Event.LATE if late else Event.DUE, now)
 
@@ -225,7 +234,7 @@ def _brought_home(fleet: Fleet, repair: Repair, now: Moment) -> Step:
     if (fleet.me.id, Channel.NATS) in fleet.repairs:
         return fleet, effects
     fleet, begun = _begun(fleet, fleet.me.id, Channel.NATS, now, f"P1 works to nobody: {repair.why}")
-    ours = msgspec.structs.replace(fleet.repairs[fleet.me.id, Channel.NATS], due=now.mono)
+    ours = msgspec.structs.replace(fleet.repairs[fleet.me.id, Channel.NATS], due=now.mono, broke=repair.broke)
     fleet, more = _due(rungs.put(fleet, ours), ours, now)
     return fleet, [*effects, *begun, *more]
 
@@ -278,7 +287,10 @@ def _settle(fleet: Fleet, peer: str, now: Moment) -> Step:
 def _over(fleet: Fleet, repair: Repair, now: Moment) -> Callable[[Fleet, Repair, Moment], Step] | None:
     if repair.ours:
         pairs = [fleet.health(peer, repair.channel) for peer in fleet.peers]
-        return rungs.healed if any(_proven(one, repair) for one in pairs) else None
+        if any(_proven(one, repair) for one in pairs):
+            return rungs.healed
+        unheard = fleet.broker.state in RUNS and not any(is_there(fleet, peer) for peer in fleet.peers)
+        return rungs.gone if unheard else None
     # A node that had ended is there again when it answers, on whatever channel.
     channels = list(CHANNELS) if ended_node(repair) else [repair.channel]
     if any(_proven(fleet.health(repair.peer, one), repair) for one in channels):

@@ -183,7 +183,9 @@ def _ended(fleet: Fleet, signal: MendEnded, now: Moment) -> Step:
     mending, action = fleet.mending, signal.action
     askers = mending.underway.get(action, ())
     underway = mending.underway.delete(action) if askers else mending.underway
-    fleet = _with(fleet, underway=underway, last=mending.last.set(action, (now.mono, signal.outcome, signal.note)))
+    last = mending.last.set(action, (now.mono, signal.outcome, signal.note))
+    last_for = mending.last_for.set(action, askers[0] if askers else Asker("", ""))
+    fleet = _with(fleet, underway=underway, last=last, last_for=last_for)
     return fleet, _told(fleet, askers, action, signal.outcome, signal.note, now)
 
 

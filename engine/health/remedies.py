@@ -2,19 +2,27 @@
 
     wrong key shown -> reload_roster      nats -> restart_nats     http -> free_port     seed, ssh -> restart_tunnel
 
-P1 broken to everybody, or with our own link to the broker down, is our fault: a fleet of ten must not be asked ten
-times to restart brokers that are well.
+P1 broken to everybody who is proved to be there, or with our own link to the broker down, is our fault: a fleet of ten
+must not be asked ten times to restart brokers that are well. Silence on every channel proves nothing: then the network
+is away, or they are.
 """
 
 from engine.health.table import USABLE
 from engine.model.channel import CHANNELS, NODE_ABSENT, Channel, ChannelHealth, ChannelState
-from engine.model.peer import GONE, THERE
+from engine.model.moment import Moment
+from engine.model.peer import GONE, THERE, Standing
 from engine.model.repair import Action, Repair
 from engine.state import Fleet
 
 # The channels whose break begins a ladder by itself: what else carries is dearer or slower.
 FIRST = (Channel.NATS, Channel.HTTP)
 BROKEN = frozenset({ChannelState.BROKEN, ChannelState.QUARANTINED})
+# The broker of this node runs, and its own client reaches it.
+RUNS = ("up", "external")
+# So long brokers are left to find each other again: an old link ends after three unanswered seconds (`broker.config`);
+# nats-server pauses for one second before it calls again and gives the call one, the handshake has two, and two that
+# call each other at once begin anew.
+LINKS_S = 10.0
 
 REMEDIES: dict[Channel, Action] = {
     Channel.NATS: Action.RESTART_NATS,
@@ -78,13 +86,43 @@ def others(fleet: Fleet, peer: str, channel: Channel) -> list[ChannelHealth]:
     return [health for health in found if health is not None and health.state in USABLE]
 
 
-def at_home(fleet: Fleet) -> bool:
-    """Whether P1 works to nobody for a reason on this side: nobody of several answers, or nothing leaves."""
-    pairs = [fleet.health(peer, Channel.NATS) for peer in fleet.peers if is_there(fleet, peer)]
-    ill = [health for health in pairs if health.state not in USABLE and health.state is not ChannelState.ABSENT]
-    if not ill or any(health.state in USABLE and health.ok_at is not None for health in pairs):
+def answered(fleet: Fleet, peer: str, channel: Channel, since: float) -> bool:
+    """Whether a round trip over another channel has succeeded since that monotonic second: the machine is there, the
+    network too, and the fault is the channel's alone."""
+    return any((one.ok_at or 0.0) > since for one in others(fleet, peer, channel))
+
+
+def at_home(fleet: Fleet, repair: Repair) -> bool:
+    """Whether P1 works to nobody for a reason on this side: nothing leaves, or nobody answers over P1 of several who
+    are there for certain, one of whom has answered over another channel since this break."""
+    pairs = {peer: fleet.health(peer, Channel.NATS) for peer in fleet.peers if is_there(fleet, peer)}
+    ill = [one for one, health in pairs.items() if health.state not in {*USABLE, ChannelState.ABSENT}]
+    if not ill or any(health.state in USABLE and health.ok_at is not None for health in pairs.values()):
         return False
-    return len(ill) > 1 or all(health.barred for health in ill) or fleet.broker.state not in ("up", "external")
+    if all(pairs[one].barred for one in ill) or fleet.broker.state not in RUNS:
+        return True
+    certain = [one for one in ill if fleet.peers[one].standing is Standing.ALIVE]
+    proved = not repair.lost and any(answered(fleet, one, Channel.NATS, repair.began) for one in certain)
+    return len(certain) > 1 and proved
+
+
+def left_alone_s(fleet: Fleet, channel: Channel) -> float:
+    """How long a channel is left to itself once its machine, which nothing had reached, is back."""
+    return max(fleet.config.repair.l2_s, LINKS_S if channel is Channel.NATS else 0.0)
+
+
+def returned_at(fleet: Fleet, repair: Repair, now: Moment) -> float:
+    """When its machine was heard again after this channel had broken (monotonic seconds; -inf: never unheard)."""
+    live, health = fleet.peers.get(repair.peer), fleet.health(repair.peer, repair.channel)
+    if live is None or live.standing is not Standing.ALIVE or not 0 < health.broke_ms <= live.since_ms <= now.wall_ms:
+        return float("-inf")
+    return now.mono - (now.wall_ms - live.since_ms) / 1000
+
+
+def was_cut_off(fleet: Fleet, peer: str, channel: Channel) -> bool:
+    """Whether whatever reaches it now had failed, too, since this channel broke."""
+    broke_ms = fleet.health(peer, channel).broke_ms
+    return broke_ms > 0 and all(one.since_ms >= broke_ms for one in others(fleet, peer, channel))
 
 
 def brokerless(fleet: Fleet, peer: str) -> bool:

@@ -16,8 +16,8 @@ import msgspec
 
 from engine.effects import Effect, Publish, Raise, Save, StartPeer
 from engine.health import bulletin, kept, plan
-from engine.health.remedies import absent, others, remedy
-from engine.model.channel import ChannelState
+from engine.health.remedies import LINKS_S, absent, answered, left_alone_s, remedy, was_cut_off
+from engine.model.channel import CHANNELS, Channel, ChannelState
 from engine.model.envelope import Kind
 from engine.model.event import RepairMoved
 from engine.model.moment import Moment
@@ -39,10 +39,20 @@ OURS, OURS_AN_HOUR = "", 20
 KEPT_STEPS = 12
 # A break so soon after the last one of its pair is the same trouble.
 FLAP_S = 600.0
+# What was done is credited with a round trip that follows so soon: brokers find each other in half of it, and a pair
+# whose rests are doubled is tried again before twice that. What heals later has another reason.
+PROOF_S = 2 * LINKS_S
 # What of a peer's own words is kept.
 NOTE_LIMIT = 200
 # After these answers the round trip is waited for; after any other nothing is.
 WENT_WELL = (Ended.DONE, Ended.ALREADY)
+# Which of our own channels may work again after this node did something to itself.
+_EASES: dict[Action, frozenset[Channel]] = {
+    Action.RESTART_NATS: frozenset({Channel.NATS}),
+    Action.RESTART_TUNNEL: frozenset({Channel.SEED, Channel.SSH}),
+    Action.RELOAD_ROSTER: frozenset(CHANNELS),
+    Action.AGENT: frozenset(CHANNELS),
+}
 
 
 def put(fleet: Fleet, repair: Repair) -> Fleet:
@@ -121,7 +131,7 @@ def _escalated(fleet: Fleet, repair: Repair, level: Level, action: Action, wait_
     """Ask for an action, if something reaches the peer and the limit allows it."""
     stopped = absent(fleet, repair)
     if not repair.ours and not repair.by and not stopped:
-        if not _reached(fleet, repair):
+        if not answered(fleet, repair.peer, repair.channel, repair.began):
             return put(fleet, msgspec.structs.replace(repair, due=now.mono + AGAIN_S, lost=True)), []
         if repair.lost:
             return _found_again(fleet, repair, now)
@@ -171,14 +181,11 @@ def _may_ask(fleet: Fleet) -> bool:
     return mine is None or may_send(mine.role, Kind.MEND)
 
 
-def _reached(fleet: Fleet, repair: Repair) -> bool:
-    """Whether a round trip over another channel has succeeded since the break: its fault is the channel's alone."""
-    return any((one.ok_at or 0.0) > repair.began for one in others(fleet, repair.peer, repair.channel))
-
-
 def _found_again(fleet: Fleet, repair: Repair, now: Moment) -> Step:
     """What was cut off altogether is back: its channel may be too, and is looked at before anybody is asked."""
-    repair = msgspec.structs.replace(repair, due=now.mono + fleet.config.repair.l2_s, lost=False)
+    cut_off = was_cut_off(fleet, repair.peer, repair.channel)
+    wait_s = left_alone_s(fleet, repair.channel) if cut_off else fleet.config.repair.l2_s
+    repair = msgspec.structs.replace(repair, due=now.mono + wait_s, lost=False)
     wrong_key = fleet.health(repair.peer, repair.channel).state is ChannelState.QUARANTINED
     return put(fleet, repair), [] if wrong_key else [Raise(ProbeAsked(repair.peer, repair.channel))]
 
@@ -213,7 +220,9 @@ def told(fleet: Fleet, repair: Repair, said: Mended, now: Moment) -> tuple[Fleet
     it did nothing for is not counted."""
     outcome = f"{said.outcome}: {said.note}"[:NOTE_LIMIT] if said.note else said.outcome
     steps = tuple(
-        msgspec.structs.replace(one, outcome=outcome) if one.level is repair.level and not one.outcome else one
+        msgspec.structs.replace(one, outcome=outcome, ended=now.mono)
+        if one.level is repair.level and not one.outcome
+        else one
         for one in repair.steps
     )
     repair = msgspec.structs.replace(repair, steps=steps)
@@ -255,7 +264,7 @@ def _noes(repair: Repair, action: Action) -> str:
 
 def healed(fleet: Fleet, repair: Repair, now: Moment) -> Step:
     """A round trip has succeeded and the pair is healthy: how, and how long it took, is the reason it is so."""
-    what = f"healed {_credited(repair)} in {_told_s(now.mono - repair.began)}"
+    what = f"healed {_credited(fleet, repair, now)} in {_told_s(now.mono - repair.broke)}"
     health = fleet.health(repair.peer, repair.channel)
     if not repair.ours and health.state is ChannelState.HEALTHY:
         changes = health.changes
@@ -266,23 +275,40 @@ def healed(fleet: Fleet, repair: Repair, now: Moment) -> Step:
     return ended(fleet, repair, now, what)
 
 
-def _credited(repair: Repair) -> str:
-    """Who is said to have healed it: the newest rung that was at it, or else the newest that said it was done; that a
-    rung was reached, or commands were shown, heals nothing."""
+def _credited(fleet: Fleet, repair: Repair, now: Moment) -> str:
+    """Who is said to have healed it: the newest rung that was at it, or else the newest that said a moment before that
+    it was done, or else who had this node repair itself by then; that a rung was reached, or commands were shown, heals
+    nothing."""
     if repair.working:
         return f"while L{Level.PERSON:d} was at it,"
     acted = [one for one in repair.steps if one.level is not Level.NOTED]
     if repair.ask and any(one.level is repair.level and not one.outcome for one in acted):
         return f"while L{repair.level:d} was at it,"
-    done = [one.level for one in acted if one.outcome.partition(":")[0] == Ended.DONE]
-    if done:
-        return f"by L{done[-1]:d}"
+    done = [one for one in acted if one.outcome.partition(":")[0] == Ended.DONE]
+    if done and now.mono - done[-1].ended <= PROOF_S:
+        return f"by L{done[-1].level:d}"
+    if eased := _eased(fleet, repair, now):
+        return eased
     return "by itself" + (f", while at L{repair.level:d}," if repair.level is not Level.NOTED else "")
 
 
+def _eased(fleet: Fleet, repair: Repair, now: Moment) -> str:
+    """What this node was asked to do to itself, and did, between the break and the round trip, a moment before that."""
+    since, mending = max(repair.broke, now.mono - PROOF_S), fleet.mending
+    for action, (at, ended, _) in sorted(mending.last.items(), key=lambda one: one[1][0], reverse=True):
+        asker = mending.last_for.get(action)
+        if ended is not Ended.DONE or at < since or repair.channel not in _EASES.get(action, ()):
+            continue
+        if asker is not None and (asker.frm or asker.ticket):
+            who = fleet.name_of(asker.frm) if asker.frm else "a command here"
+            return f"after {who} had this node {DOES[action]},"
+    return ""
+
+
 def gone(fleet: Fleet, repair: Repair, now: Moment) -> Step:
-    """The peer left or is away altogether."""
-    return ended(fleet, repair, now, "the peer is away: no channel is at fault")
+    """The peer left or is away altogether; where this node repairs itself, they all are."""
+    who = "nobody is heard" if repair.ours else "the peer is away"
+    return ended(fleet, repair, now, f"{who}: no channel is at fault")
 
 
 def ended(fleet: Fleet, repair: Repair, now: Moment, what: str) -> Step:
@@ -301,7 +327,8 @@ def ended(fleet: Fleet, repair: Repair, now: Moment, what: str) -> Step:
 
 def stepped(repair: Repair, level: Level, what: str, now: Moment, outcome: str = "") -> Repair:
     """One more step of a repair."""
-    steps = (*repair.steps[-KEPT_STEPS + 1 :], Done(level, now.wall_ms, what, outcome))
+    done = Done(level, now.wall_ms, what, outcome, now.mono if outcome else 0.0)
+    steps = (*repair.steps[-KEPT_STEPS + 1 :], done)
     return msgspec.structs.replace(repair, steps=steps)
 
 

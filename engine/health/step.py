@@ -12,7 +12,7 @@ import msgspec
 
 from engine.effects import Arm, AskReady, Effect, Publish, Raise, Save
 from engine.health import whereabouts
-from engine.health.judge import TIMER, fail, succeed
+from engine.health.judge import SOON_S, TIMER, fail, succeed
 from engine.health.pairs import known, move, present, probe, put
 from engine.health.rounds import GRID_S, go_round, look_at, owed_s
 from engine.health.table import USABLE, Event
@@ -219,15 +219,15 @@ def _echoed(fleet: Fleet, parcel: Parcel, now: Moment) -> Step:
 
 
 def _turned(fleet: Fleet, signal: ChannelTurned, now: Moment) -> Step:
-    """What works again on one channel is a reason to look at the broken others before their rest is over: a cable that
-    was put back serves them all."""
+    """What works again on one channel is a reason to look at the broken others before their rest is over, and soon
+    again: a cable that was put back serves them all, though not all at the same moment."""
     ok_at = fleet.health(signal.peer, signal.channel).ok_at
     if not signal.usable or ok_at is None or now.mono - ok_at > SIGN_S:
         return fleet, []
     for channel in known(fleet, signal.peer):
         health = fleet.health(signal.peer, channel)
-        if health.state is ChannelState.BROKEN and health.retry_at > now.mono:
-            fleet = put(fleet, signal.peer, channel, msgspec.structs.replace(health, retry_at=now.mono))
+        if health.state in _DOWN:
+            fleet = put(fleet, signal.peer, channel, _soon(health, now.mono))
     return fleet, [Arm(TIMER, now.mono)]
 
 
@@ -264,15 +264,28 @@ def _held(fleet: Fleet, signal: ChannelHeld, now: Moment) -> Step:
 
 
 def _asked(fleet: Fleet, signal: ProbeAsked, now: Moment) -> Step:
-    """A person wants to know now: every channel, or one, even a broken one; a quarantine is looked at again. What
-    costs something each time is tried only by its name."""
+    """A person, or a repair that was done, wants to know now: every channel, or one, even a broken one, which is tried
+    again soon if this was too early; a quarantine is looked at again. What costs something each time is tried only by
+    its name."""
     effects: list[Effect] = [AskReady(signal.peer)]
     free = [channel for channel in known(fleet, signal.peer) if CHANNELS[channel].probed]
     for channel in [signal.channel] if signal.channel else free:
         fleet, cleared = _cleared(fleet, signal.peer, channel, now, "looked at again by hand")
         fleet, ping = probe(fleet, signal.peer, channel, now, signal.ask)
         effects += [*cleared, *ping]
+        health = fleet.health(signal.peer, channel)
+        if health.state in _DOWN and CHANNELS[channel].probed:
+            fleet = put(fleet, signal.peer, channel, _soon(health, now.mono + SOON_S))
+            effects.append(Arm(TIMER, now.mono + SOON_S))
     return fleet, effects
+
+
+_DOWN = (ChannelState.BROKEN, ChannelState.HEALING)
+
+
+def _soon(health: ChannelHealth, at: float) -> ChannelHealth:
+    """Tried again by then, and if that fails after a rest as short as the first."""
+    return msgspec.structs.replace(health, retry_at=min(health.retry_at, at), backoff_s=0.0)
 
 
 def _broker(fleet: Fleet, signal: BrokerChanged, now: Moment) -> Step:
@@ -281,7 +294,7 @@ def _broker(fleet: Fleet, signal: BrokerChanged, now: Moment) -> Step:
         return fleet, []
     for peer in present(fleet):
         health = fleet.health(peer, Channel.NATS)
-        if health.state in (ChannelState.BROKEN, ChannelState.UNKNOWN):
+        if health.state in (*_DOWN, ChannelState.UNKNOWN):
             fleet = put(fleet, peer, Channel.NATS, msgspec.structs.replace(health, retry_at=now.mono, backoff_s=0.0))
     asked: list[Effect] = [AskReady(peer) for peer in present(fleet)]
     return fleet, [*asked, Arm(TIMER, now.mono)]

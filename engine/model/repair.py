@@ -65,12 +65,14 @@ class Ended(StrEnum):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One thing that was done: on which rung, when (wall milliseconds), what, and what came of it (empty: not yet)."""
+    """One thing that was done: on which rung, when (wall milliseconds), what, and what came of it (empty: not yet).
+    `ended`: when that was said (monotonic seconds; 0: not yet)."""
 
     level: Level
     at_ms: int
     what: str
     outcome: str = ""
+    ended: float = 0.0
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -127,6 +129,7 @@ def opens_at(times: Iterable[float], now_mono: float, per_hour: int) -> float:
 
 class Repair(msgspec.Struct, frozen=True):
     """One ladder. `level`: the rung in progress. `began`, `due`: monotonic seconds; at `due` the next rung is begun.
+    `broke`: since when its channel has not worked, which may be long before `began`: monotonic seconds.
     `why`: what was seen. `action`: what the table has for it (None: nothing of its own). `ask`: the id of the request
     under way; `charged`: when that was counted against the limit of an hour. `held_until`: no escalation before this
     moment (0: none is held). `quiet`: its pair breaks again and again, and nothing was done about it yet: the ledger
@@ -151,6 +154,7 @@ class Repair(msgspec.Struct, frozen=True):
     quiet: bool = False
     charged: float = 0.0
     lost: bool = False
+    broke: float = 0.0
 
 
 class Breaks(msgspec.Struct, frozen=True):
@@ -181,14 +185,16 @@ class Asker(msgspec.Struct, frozen=True):
 class Mending(msgspec.Struct, frozen=True):
     """What this node was asked to do to itself. `serial`: requests of ours so far. `underway`: action -> who waits for
     it. `begun`: action -> when peers had it begun, within the last hour. `last`: action -> when it ended, how, and the
-    line about it. `broken_off`: (action, asker) of what the last process did not live to finish. `asked`: peer -> when
-    it asked for something, the last times within the last hour. `plans`: approved commands that run now;
+    line about it; `last_for`: action -> who had asked for that first. `broken_off`: (action, asker) of what the last
+    process did not live to finish. `asked`: peer -> when it asked for something, the last times within the last hour.
+    `plans`: approved commands that run now;
     `plans_broken_off`: those of which nobody knows how far they came, until a person has seen to it."""
 
     serial: int = 0
     underway: Map[Action, tuple[Asker, ...]] = Map()
     begun: Map[Action, tuple[float, ...]] = Map()
     last: Map[Action, tuple[float, Ended, str]] = Map()
+    last_for: Map[Action, Asker] = Map()
     broken_off: tuple[tuple[Action, Asker], ...] = ()
     asked: Map[str, tuple[float, ...]] = Map()
     plans: tuple[Approval, ...] = ()

@@ -202,9 +202,9 @@ def test_only_who_acted_is_named(levels: tuple[int, ...], until: int, answers: l
             one = PlanApproved("B", N, digest(repair(script).plan), "anna")
         answer(script, one) if isinstance(one, str) else script.hear(one, at=16)
     rung(script, at=until)
-    script.fleet = with_health(script.fleet, "B", N, state=ChannelState.HEALTHY, ok_at=T0_MONO + 40)
-    script.hear(ChannelTurned("B", N, usable=True), at=40)
-    assert script.fleet.health("B", N).reason == f"healed {credited} in 30 s"
+    script.fleet = with_health(script.fleet, "B", N, state=ChannelState.HEALTHY, ok_at=T0_MONO + 35)
+    script.hear(ChannelTurned("B", N, usable=True), at=35)
+    assert script.fleet.health("B", N).reason == f"healed {credited} in 25 s"
 
 
 @pytest.mark.parametrize("standing", [Standing.UNREACHABLE, Standing.OFFLINE, Standing.LEFT])
@@ -288,10 +288,12 @@ def test_an_observer_asks_nobody() -> None:
 
 
 def test_what_is_broken_to_everybody_is_ours() -> None:
-    """P1 to nobody: this node does to itself what it would have asked of others, and asks none of them."""
+    """P1 to nobody, while another channel answers: this node does to itself what it would have asked of others, and
+    asks none of them."""
     script = Script(broken(broken(three()), peer="C"))
     script.hear(ChannelTurned("B", N, usable=False), at=10)
     script.hear(ChannelTurned("C", N, usable=False), at=10.5)
+    script.fleet = with_health(script.fleet, "C", H, ok_at=T0_MONO + 12)
     rung(script, at=15)
     assert [said for said in lines(script) if "undertake" in said] == ["undertake restart_nats"]
     assert mends(script) == []

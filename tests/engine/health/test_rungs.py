@@ -1,16 +1,18 @@
 """What is done on the rungs of a repair: who is credited, what is counted, and what is said of it."""
 
 import msgspec
+import pytest
 
 from engine.health.kept import record, restore
+from engine.health.rungs import PROOF_S
 from engine.model.channel import ChannelState
-from engine.model.packets import Mended
+from engine.model.packets import Mend, Mended
 from engine.model.peer import Peer, Standing
 from engine.model.records import PutMeta
-from engine.model.repair import HOUR_S, Action, Level
-from engine.signals import ChannelTurned, MendAnswered, RepairAsked
+from engine.model.repair import HOUR_S, Action, Ended, Level
+from engine.signals import ChannelTurned, MendAnswered, MendCame, MendEnded, MendWanted, RepairAsked
 from tests.engine.health.repairs import H, N, answer, begun, broken, lines, mends, repair, rung, three
-from tests.engine.script import T0_MONO, Script, moment, with_health
+from tests.engine.script import T0_MONO, T0_MS, Script, moment, with_health
 
 
 def healed(script: Script, at: float) -> str:
@@ -37,6 +39,49 @@ def test_the_newest_rung_at_work_is_credited() -> None:
     answer(script, "done", "its broker is up again")
     rung(script, at=35)
     assert healed(script, 40) == "healed while L3 was at it, in 30 s"
+
+
+def test_what_was_done_long_before_healed_nothing() -> None:
+    """What L2 did is credited with a round trip that follows closely; a later one has another reason."""
+    for after_s, credited in ((PROOF_S, "by L2"), (PROOF_S + 1, "by itself, while at L2,")):
+        script = begun(three(l3_s=300.0))
+        rung(script, at=15)
+        answer(script, "done", "its broker is up again")
+        assert healed(script, 15 + after_s) == f"healed {credited} in {5 + after_s:.0f} s"
+
+
+def test_it_lasted_since_the_break() -> None:
+    """A machine that comes back after a minute is noted then; its channel has been broken for a minute."""
+    script = Script(broken(three(), broke_ms=T0_MS - 62_000))
+    script.hear(ChannelTurned("B", N, usable=False), at=0)
+    assert healed(script, 1) == "healed by itself in 63 s"
+
+
+@pytest.mark.parametrize(
+    ("asked", "who"),
+    [
+        (MendCame("C", Mend("q1", "restart_nats", "nats", "")), "C"),
+        (MendWanted(Action.RESTART_NATS, ticket=7), "a command here"),
+    ],
+)
+def test_who_had_this_node_repair_itself_is_named(asked: MendCame | MendWanted, who: str) -> None:
+    """Its own ladder did nothing; what healed is what it did for somebody else meanwhile."""
+    script = begun(three(levels=(1, 4)))
+    rung(script, at=15)
+    script.hear(asked, at=16)
+    script.hear(MendEnded(Action.RESTART_NATS, Ended.DONE, "its broker is up again"), at=17)
+    assert healed(script, 19) == f"healed after {who} had this node restart its broker, in 9 s"
+
+
+def test_what_this_node_did_before_the_break_heals_nothing() -> None:
+    """Nor does what has nothing to do with the channel."""
+    script = Script(three(levels=(1, 4)))
+    for at, action in ((5, Action.RESTART_NATS), (12, Action.FREE_PORT)):
+        script.hear(MendCame("C", Mend(f"q{at}", action, "nats", "")), at=at)
+        script.hear(MendEnded(action, Ended.DONE, "done"), at=at)
+        script.fleet = broken(script.fleet)
+        script.hear(ChannelTurned("B", N, usable=False), at=10)
+    assert healed(script, 13) == "healed by itself in 3 s"
 
 
 def test_a_no_is_not_counted_and_not_asked_for_again() -> None:

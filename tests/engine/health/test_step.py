@@ -371,10 +371,16 @@ def test_what_is_not_possible_any_more_is_not_healthy() -> None:
 
 
 def test_a_person_wants_to_know_now() -> None:
-    """Asked by hand, every channel is probed, even a broken one."""
-    value = with_health(fleet("A", "B", up=(NATS, HTTP)), "B", HTTP, state=S.BROKEN, retry_at=T0_MONO + 30)
-    script = Script(value, health.step)
-    assert script.hear(ProbeAsked("B")) == ["ask ready B", PING, "deliver ping to B over http"]
+    """Asked by hand, every channel is probed, even a broken one, which is tried again soon: it may be too early."""
+    ill = {"state": S.BROKEN, "retry_at": T0_MONO + 30, "backoff_s": 30.0}
+    script = Script(with_health(fleet("A", "B", up=(NATS, HTTP)), "B", HTTP, **ill), health.step)
+    assert script.hear(ProbeAsked("B")) == [
+        "ask ready B",
+        PING,
+        "deliver ping to B over http",
+        "ring health.round at 0.500",
+    ]
+    assert (pair(script, HTTP).retry_at, pair(script, HTTP).backoff_s) == (T0_MONO + 0.5, 0.0)
 
 
 # ------------------------------------------------------------------------------------------------------------ relays
