@@ -4,10 +4,9 @@ import shlex
 
 import msgspec
 
-from engine.health.approval import broken_off, running
 from engine.model.channel import Channel
 from engine.model.moment import Moment
-from engine.model.repair import Action, Approval, Command, Repair, digest, left
+from engine.model.repair import Action, Approval, Command, Repair, broken_off, digest, left, running
 from engine.state import Fleet
 
 
@@ -73,7 +72,8 @@ def repairs(fleet: Fleet, now: Moment) -> list[RepairView]:
 
 def repair(fleet: Fleet, one: Repair, now: Moment) -> RepairView:
     """One of them."""
-    word = running(fleet, one.peer, one.channel) or next(iter(broken_off(fleet, one.peer, one.channel)), None)
+    word = running(fleet.mending, one.peer, one.channel)
+    word = word or next(iter(broken_off(fleet.mending, one.peer, one.channel)), None)
     return RepairView(
         fleet.name_of(one.peer),
         one.channel,

@@ -25,7 +25,7 @@ from engine.model.event import RepairMoved
 from engine.model.finding import Finding, Severity
 from engine.model.moment import Moment
 from engine.model.records import AddEntry
-from engine.model.repair import Approval, Command, Ended, Level, Repair, digest, told
+from engine.model.repair import Approval, Command, Ended, Level, Repair, broken_off, digest, running, told
 from engine.signals import Found, PlanApproved, PlanDismissed, PlanRan, ProbeAsked, Rang, Signal, Started
 from engine.state import Fleet
 
@@ -47,17 +47,6 @@ def waits(repair: Repair | None) -> bool:
     return repair is not None and repair.level is Level.PERSON and bool(repair.plan)
 
 
-def running(fleet: Fleet, peer: str, channel: Channel) -> Approval | None:
-    """The approval of this pair whose commands run now."""
-    return next((one for one in fleet.mending.plans if (one.peer, one.channel) == (peer, channel)), None)
-
-
-def broken_off(fleet: Fleet, peer: str = "", channel: Channel | None = None) -> list[Approval]:
-    """Those that were broken off and that no person has seen to yet. `peer` empty, `channel` None: of any."""
-    words = fleet.mending.plans_broken_off
-    return [one for one in words if peer in ("", one.peer) and channel in (None, one.channel)]
-
-
 def _approved(fleet: Fleet, signal: PlanApproved, now: Moment) -> Step:
     repair = fleet.repairs.get((signal.peer, signal.channel))
     refused = _refusal(fleet, repair, signal)
@@ -75,7 +64,7 @@ def _approved(fleet: Fleet, signal: PlanApproved, now: Moment) -> Step:
 
 
 def _refusal(fleet: Fleet, repair: Repair | None, signal: PlanApproved) -> FleetError | None:
-    if running(fleet, signal.peer, signal.channel):
+    if running(fleet.mending, signal.peer, signal.channel):
         return FleetError("usage.plan", "It runs already", "its commands were approved before", "wait for its end")
     if repair is None or not waits(repair):
         return NOTHING
@@ -101,7 +90,7 @@ CHANGED = FleetError(
 def _ran(fleet: Fleet, signal: PlanRan, now: Moment) -> Step:
     """The commands of a plan ended. By then its repair may be over, and another one of the pair have begun."""
     key = (signal.peer, signal.channel)
-    word = running(fleet, *key)
+    word = running(fleet.mending, *key)
     if word is None or word.ticket != signal.ticket:
         return fleet, []  # it was never approved
     fleet = _with(fleet, plans=tuple(one for one in fleet.mending.plans if one is not word))
@@ -125,12 +114,12 @@ def _started(fleet: Fleet, signal: Started, now: Moment) -> Step:
     """What ran when the last process ended is written down; what is known already is found again."""
     if not fleet.mending.plans_broken_off:
         return fleet, []
-    effects = list[Effect]()
+    effects, words = list[Effect](), list[Approval]()
     for word in fleet.mending.plans_broken_off:
         if not word.broken_ms:
             effects += _told(fleet, word, "broken off: its node ended meanwhile", UNKNOWN, now)
-    words = tuple(msgspec.structs.replace(one, broken_ms=one.broken_ms or now.wall_ms) for one in broken_off(fleet))
-    fleet = _with(fleet, plans_broken_off=words)
+        words.append(msgspec.structs.replace(word, broken_ms=word.broken_ms or now.wall_ms))
+    fleet = _with(fleet, plans_broken_off=tuple(words))
     return _faded(fleet, effects, now)
 
 
@@ -140,13 +129,13 @@ def _rang(fleet: Fleet, signal: Rang, now: Moment) -> Step:
 
 def _faded(fleet: Fleet, effects: list[Effect], now: Moment) -> Step:
     """What was shown for long enough is shown no more."""
-    words = tuple(one for one in broken_off(fleet) if _left_s(one, now) > 0)
+    words = tuple(one for one in broken_off(fleet.mending) if _left_s(one, now) > 0)
     fleet = _with(fleet, plans_broken_off=words)
     return fleet, [kept.record(fleet, now), *effects, *_findings(fleet), *_timer(fleet, now)]
 
 
 def _timer(fleet: Fleet, now: Moment) -> list[Effect]:
-    ends = [_left_s(one, now) for one in broken_off(fleet)]
+    ends = [_left_s(one, now) for one in broken_off(fleet.mending)]
     return [Arm(TIMER, now.mono + min(ends))] if ends else []
 
 
@@ -156,7 +145,7 @@ def _left_s(word: Approval, now: Moment) -> float:
 
 
 def _dismissed(fleet: Fleet, signal: PlanDismissed, now: Moment) -> Step:
-    gone = broken_off(fleet, signal.peer, signal.channel)
+    gone = broken_off(fleet.mending, signal.peer, signal.channel)
     if not gone:
         return fleet, [Resolve(signal.ticket, error=UNBROKEN.facts())]
     fleet = _seen_to(fleet, signal.peer, signal.channel)
@@ -177,8 +166,9 @@ UNBROKEN = FleetError(
 
 def _seen_to(fleet: Fleet, peer: str, channel: Channel | None) -> Fleet:
     """A person has seen to what was broken off of these."""
-    gone = broken_off(fleet, peer, channel)
-    return _with(fleet, plans_broken_off=tuple(one for one in broken_off(fleet) if one not in gone)) if gone else fleet
+    gone = broken_off(fleet.mending, peer, channel)
+    left = tuple(one for one in broken_off(fleet.mending) if one not in gone)
+    return _with(fleet, plans_broken_off=left) if gone else fleet
 
 
 def _told(fleet: Fleet, word: Approval, what: str, outcome: str, now: Moment) -> list[Effect]:
@@ -198,7 +188,7 @@ def _told(fleet: Fleet, word: Approval, what: str, outcome: str, now: Moment) ->
 
 def _findings(fleet: Fleet) -> list[Effect]:
     """What was broken off is found, and nothing else is."""
-    found = {one.subject: one for one in (_finding(fleet, word) for word in broken_off(fleet))}
+    found = {one.subject: one for one in (_finding(fleet, word) for word in broken_off(fleet.mending))}
     gone = [one for one in fleet.findings.values() if one.code == BROKEN_OFF and one.subject not in found]
     return [*(Raise(Found(one)) for one in found.values()), *(Raise(Found(one, present=False)) for one in gone)]
 

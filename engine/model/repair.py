@@ -199,3 +199,14 @@ class Mending(msgspec.Struct, frozen=True):
     asked: Map[str, tuple[float, ...]] = Map()
     plans: tuple[Approval, ...] = ()
     plans_broken_off: tuple[Approval, ...] = ()
+
+
+def running(mending: Mending, peer: str, channel: Channel) -> Approval | None:
+    """The approval of this pair whose commands run now."""
+    return next((one for one in mending.plans if (one.peer, one.channel) == (peer, channel)), None)
+
+
+def broken_off(mending: Mending, peer: str = "", channel: Channel | None = None) -> list[Approval]:
+    """Those that were broken off and that no person has seen to yet. `peer` empty, `channel` None: of any."""
+    words = mending.plans_broken_off
+    return [one for one in words if peer in ("", one.peer) and channel in (None, one.channel)]

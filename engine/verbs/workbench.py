@@ -16,11 +16,11 @@ import msgspec
 
 from engine.errors import Fault, FleetError
 from engine.hands import Hands
-from engine.health.approval import CHANGED, NOTHING, broken_off, waits
+from engine.health.approval import CHANGED, NOTHING, waits
 from engine.health.remedies import askable, ended_node, startable
 from engine.loop import Loop
 from engine.model.channel import CHANNELS, Channel, ChannelState
-from engine.model.repair import Action, Approval, Command, Level, Ran, Repair, digest, opens_at
+from engine.model.repair import Action, Approval, Command, Level, Ran, Repair, broken_off, digest, opens_at
 from engine.model.vitals import span
 from engine.security.peercred import user
 from engine.signals import MendWanted, PlanApproved, PlanDismissed, PlanRan, ProbeAsked, RepairAsked
@@ -139,7 +139,7 @@ class Workbench:
         fleet = self._loop.fleet
         node = fleet.me.id if peer in (fleet.me.id, fleet.me.name) else self._id(peer) if peer else ""
         ticket, taken = self._hands.ticket()
-        gone = broken_off(fleet, node, channel)
+        gone = broken_off(fleet.mending, node, channel)
         self._loop.post(PlanDismissed(node, channel, by or user(), ticket))
         await taken
         return gone
