@@ -276,6 +276,7 @@ class Engine:
 
     async def _look(self) -> None:
         self.clinic.gauge()
+        self._spawn(self.clinic.follow())
         self.heard(await self._looker.look())
         self._doors.look_around()
         if prekeys.due(self._prekeys, self._clock.now().wall_ms):

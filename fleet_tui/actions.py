@@ -91,6 +91,8 @@ class Actions:
         need = found[self.visited]
         if need.peer:
             self.app.show_peer(need.room, need.peer, need.channel)
+        else:
+            self.app.go(need.room)
         place = f"{self.visited + 1} of {len(found)}: " if len(found) > 1 else ""
         self.app.note(f"{place}{need.title}{f' · {need.next_step}' if need.next_step else ''}", "warn")
 

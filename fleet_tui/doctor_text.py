@@ -43,7 +43,10 @@ def _report(
     yield ""
     away = next((one["detail"] for one in findings if one["code"] == PEERS_AWAY), "")
     fresh = any(one["check"] and one["health"] == "unknown" and ONLY_JUST in one["detail"] for one in looked)
-    yield verdict([(one["depth"], not one["ok"]) for one in findings], away, fresh=fresh)
+    mended = sum(one["ok"] for one in done)
+    yield (f"{mended} mended. " if mended else "") + verdict(
+        [(one["depth"], not one["ok"]) for one in findings], away, fresh=fresh
+    )
 
 
 def finding(one: dict[str, Any]) -> Iterator[str]:

@@ -164,7 +164,7 @@ class Doctor(Room):
                 self.desk.ask(
                     self,
                     lambda engine: engine.fix(finding.code, finding.subject),
-                    lambda did: self.desk.note(did, doctor_lines.mended(did)),
+                    lambda did: self.desk.note(*doctor_lines.mended(did)),
                 )
 
         self.app.push_screen(Confirm("mend it", text, "fix"), done)

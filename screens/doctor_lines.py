@@ -34,22 +34,22 @@ TITLE = 32
 
 def placed(fleet: Fleet, now: Moment) -> list[Placed]:
     """What is wrong, in reading order."""
-    return report.shown(report.found(fleet.doctor.exams, fleet.findings.values()), now.wall_ms)
+    return report.shown(exam.found(fleet.doctor.exams, fleet.findings.values()), now.wall_ms)
 
 
 def verdict(fleet: Fleet, now: Moment) -> tuple[str, str]:
     """How it all is, in the words of `fleet doctor`, and its ink."""
     found = placed(fleet, now)
     away = next((one.finding.detail for one in found if one.finding.code == PEERS_AWAY), "")
-    depths = [(one.depth, report.is_ill(one.finding)) for one in found]
+    depths = [(one.depth, exam.is_ill(one.finding)) for one in found]
     ill = any(wrong for _, wrong in depths)
     fresh = any(report.seen(one, now.wall_ms) is not one.health for one in fleet.doctor.exams)
     return exam.verdict(depths, away, fresh=fresh), "warn" if ill else "good"
 
 
-def mended(did: str) -> str:
-    """The ink of what a mend said of itself."""
-    return "warn" if did.endswith(STILL) else "good"
+def mended(did: str) -> tuple[str, str]:
+    """What a mend said of itself, whether it was one, and its ink."""
+    return (f"tried: {did}", "warn") if did.endswith(STILL) else (f"mended: {did}", "good")
 
 
 def key_of(one: Finding) -> str:
@@ -73,7 +73,7 @@ class FindingRows(Rows):
 
     def heading(self, size: int) -> Spans:
         title = self._title(size)
-        ill = any(report.is_ill(one.finding) for one in self.found)
+        ill = any(exam.is_ill(one.finding) for one in self.found)
         head = "  what is wrong" if ill else "  nothing is wrong; to know"
         return fit(((cell(head, title), "dim"), ("  why" if size >= BESIDE else "", "dim")), size)
 

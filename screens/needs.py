@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from engine.model.channel import CHANNELS, Channel, ChannelState
 from engine.model.envelope import KINDS
+from engine.model.exam import troubles
 from engine.model.finding import Finding, Severity, arranged
 from engine.model.peer import AWAY
 from engine.state import Fleet
@@ -28,6 +29,11 @@ class Need(NamedTuple):
     next_step: str
     at_ms: int
     channel: Channel | None = None
+
+
+def told(fleet: Fleet) -> list[Finding]:
+    """What is wrong, in every room: what the node has noticed and what the doctor saw, each as grave as both say."""
+    return troubles(fleet.doctor.exams, fleet.findings.values())
 
 
 def needs(fleet: Fleet) -> list[Need]:
@@ -55,16 +61,17 @@ def _findings(fleet: Fleet) -> list[Need]:
     """Causes; and repairs that ask for somebody's word, which no mend of their cause gives them."""
     return [
         _found(fleet, one.finding)
-        for one in arranged(fleet.findings.values())
+        for one in arranged(told(fleet))
         if one.finding.severity in LOUD and (not one.depth or one.finding.code.startswith(REPAIR))
     ]
 
 
 def _found(fleet: Fleet, one: Finding) -> Need:
-    """A repair is looked at, and approved, where its channel is; whatever else is found, where its peer is."""
+    """A repair is looked at, and approved, where its channel is; what else is found of a peer, where that is; what is
+    found of this machine, at the doctor's."""
     peer, name = subject_peer(fleet, one.subject), one.code.removeprefix(REPAIR)
     if not one.code.startswith(REPAIR) or name not in CHANNELS:
-        return Need("peers", peer, one.title, one.next_step, one.at_ms)
+        return Need("peers" if peer else "doctor", peer, one.title, one.next_step, one.at_ms)
     channel = Channel(name)
     repair = fleet.repairs.get((peer, channel))
     step = "A shows its commands, and asks" if repair and repair.plan else one.next_step

@@ -11,7 +11,7 @@ from engine.model.repair import Level
 from engine.state import Fleet
 from screens import format as say
 from screens.glyphs import CHANNEL, SEVERITY
-from screens.needs import subject_peer
+from screens.needs import subject_peer, told
 from screens.roll import NOT_SPOKEN, Condition, Link, Plan, condition, links, no_plan, peer_of
 from screens.spans import Span, Spans, cell, cells, fit, sides, wrap
 
@@ -174,7 +174,7 @@ def _addresses(fleet: Fleet, node_id: str, size: int) -> list[Spans]:
 
 
 def _findings(fleet: Fleet, node_id: str, size: int) -> list[Spans]:
-    own = [one for one in causes(fleet.findings.values()) if subject_peer(fleet, one.subject) == node_id]
+    own = [one for one in causes(told(fleet)) if subject_peer(fleet, one.subject) == node_id]
     return [line for one in own for line in ((), *finding(one, size))]
 
 
@@ -193,7 +193,7 @@ def finding(one: Finding, size: int) -> list[Spans]:
 def findings(fleet: Fleet, size: int) -> list[Spans]:
     """Every finding, causes before symptoms."""
     lines: list[Spans] = []
-    for one in arranged(fleet.findings.values()):
+    for one in arranged(told(fleet)):
         inside = "    " * one.depth
         lines += [((inside, ""), *line) if inside else line for line in finding(one.finding, size - len(inside))]
         lines.append(())

@@ -15,14 +15,14 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
-from engine.model.finding import lasted
+from engine.model.finding import Finding, lasted
 from engine.state import Fleet
 from screens import frame, roll
 from screens.census import Census
 from screens.desk import Desk
 from screens.keymap import PANES, Key, bindings, footer
 from screens.memo import Memo
-from screens.needs import Need, needs
+from screens.needs import Need, needs, told
 from screens.sheet import Sheet
 from screens.spans import Spans
 from screens.widgets.line_grid import LineGrid
@@ -63,7 +63,8 @@ class Room(Screen[None], inherit_bindings=False):
         self.said: Spans = ()
         self.keys_shown: list[Key] = []
         self.census = Census()
-        self.needs: Memo[list[Need]] = Memo(needs, "roster", "peers", "channels", "findings", "mail")
+        self.troubles: Memo[list[Finding]] = Memo(told, "findings", "doctor")
+        self.needs: Memo[list[Need]] = Memo(needs, "roster", "peers", "channels", "findings", "doctor", "mail")
 
     @property
     def desk(self) -> Desk:
@@ -125,7 +126,7 @@ class Room(Screen[None], inherit_bindings=False):
             return "" if self.needs(self.fleet) else "nothing needs you"
         if verb == "findings":
             more = "n goes to what needs you" if self.needs(self.fleet) else "8 has what the doctor found"
-            return "" if self.fleet.findings else f"this node has found nothing wrong by itself; {more}"
+            return "" if self.troubles(self.fleet) else f"this node has found nothing wrong by itself; {more}"
         return ""
 
     def state(self) -> dict[str, Any]:
@@ -187,7 +188,7 @@ class Room(Screen[None], inherit_bindings=False):
         now = self.desk.moment()
         self._line("head").show(frame.header(fleet, counts, need, now, size, self.desk.zone))
         self._line("tabs").show(frame.tabs(self.name_of_room, size))
-        shown = [one for one in fleet.findings.values() if lasted(one, now.wall_ms)]
+        shown = [one for one in self.troubles(fleet) if lasted(one, now.wall_ms)]
         self._line("banner").show(frame.banner(shown, size))
         self._line("rule").show(frame.rule(size, self.said or (self.summary() if self.folded else ()), self._kept()))
         # Under a dialog they do nothing: it names its own.

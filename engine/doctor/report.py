@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from engine.model.exam import ONLY_JUST, Exam, Health
+from engine.model.exam import ONLY_JUST, Exam, Health, found, is_ill
 from engine.model.finding import Finding, Placed, Severity, arranged, lasted
 
 
@@ -29,18 +29,6 @@ class Entry(msgspec.Struct, frozen=True):
     health: Health
 
 
-def found(exams: Iterable[Exam], live: Iterable[Finding]) -> list[Finding]:
-    """Everything that is wrong, once: what the checks saw, and what the node has noticed since."""
-    all_of_them = {(one.code, one.subject): one for one in live}
-    for exam in exams:
-        for one in exam.findings:
-            full = msgspec.structs.replace(one, depends_on=(*one.depends_on, *exam.under))
-            before = all_of_them.get((one.code, one.subject))
-            at_ms = min(filter(None, (full.at_ms, before.at_ms if before else 0)), default=0)
-            all_of_them[one.code, one.subject] = msgspec.structs.replace(full, at_ms=at_ms)
-    return list(all_of_them.values())
-
-
 def shown(findings: Iterable[Finding], now_ms: int) -> list[Placed]:
     """What is to be shown, in reading order."""
     return arranged(one for one in findings if lasted(one, now_ms))
@@ -52,11 +40,6 @@ def seen(exam: Exam, now_ms: int) -> Health:
         return exam.health
     ill = [lasted(one, now_ms) for one in exam.findings if is_ill(one)]
     return Health.ILL if any(ill) or not ill else Health.UNKNOWN
-
-
-def is_ill(finding: Finding) -> bool:
-    """Whether it is more than advice."""
-    return finding.severity is not Severity.INFO
 
 
 def entries(exams: Sequence[Exam], live: Iterable[Finding], now_ms: int) -> list[Entry]:

@@ -1,4 +1,5 @@
 """The last examination and the onboardings, as a slice of the value: what was looked at again replaces what was seen.
+Everything was looked at when the last look that left nothing out ended.
 
 A finding keeps the moment it was first made, so that what has to last before it is shown can be told from what is new.
 """
@@ -20,9 +21,12 @@ def step(fleet: Fleet, signal: Signal, now: Moment) -> tuple[Fleet, list[Effect]
     if not isinstance(signal, Examined):
         return fleet, []
     first = {(one.code, one.subject): one.at_ms for exam in fleet.doctor.exams for one in exam.findings}
+    looked = {exam.code for exam in signal.exams}
     fresh = {exam.code: _dated(exam, first, now) for exam in signal.exams}
     kept = tuple(fresh.pop(exam.code, exam) for exam in fleet.doctor.exams)
-    doctor = replace(fleet.doctor, exams=(*kept, *fresh.values()), checked_ms=now.wall_ms)
+    whole = all(exam.code in looked for exam in fleet.doctor.exams)
+    checked_ms = now.wall_ms if whole else fleet.doctor.checked_ms
+    doctor = replace(fleet.doctor, exams=(*kept, *fresh.values()), checked_ms=checked_ms)
     return replace(fleet, doctor=doctor), []
 
 

@@ -1,9 +1,10 @@
 """An examination: what one check of the doctor saw, when it looked; and how it all is, in one line."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.model.finding import Finding, Severity
 
@@ -68,8 +69,33 @@ def unknown(why: str) -> tuple[Health, str, tuple[Finding, ...]]:
 
 def judged(said: str, findings: "list[Finding] | tuple[Finding, ...]") -> tuple[Health, str, tuple[Finding, ...]]:
     """Well where nothing was found but advice."""
-    ill = any(one.severity is not Severity.INFO for one in findings)
+    ill = any(map(is_ill, findings))
     return (Health.ILL if ill else Health.WELL), said, tuple(findings)
+
+
+def is_ill(finding: Finding) -> bool:
+    """Whether it is more than advice."""
+    return finding.severity is not Severity.INFO
+
+
+def found(exams: Iterable[Exam], live: Iterable[Finding]) -> list[Finding]:
+    """Everything that is wrong, once: what the checks saw, and what the node has noticed since."""
+    all_of_them = {(one.code, one.subject): one for one in live}
+    for exam in exams:
+        for one in exam.findings:
+            full = replace(one, depends_on=(*one.depends_on, *exam.under))
+            before = all_of_them.get((one.code, one.subject))
+            at_ms = min(filter(None, (full.at_ms, before.at_ms if before else 0)), default=0)
+            all_of_them[one.code, one.subject] = replace(full, at_ms=at_ms)
+    return list(all_of_them.values())
+
+
+def troubles(exams: Iterable[Exam], live: Iterable[Finding]) -> list[Finding]:
+    """Of these what a person who looked for nothing is told: no advice, and of what may pass by itself only what the
+    node has noticed; as grave as the doctor says."""
+    noticed = {(one.code, one.subject): one for one in live}
+    told = (one for one in found(exams, noticed.values()) if is_ill(one))
+    return [one for one in told if (one.code, one.subject) in noticed or not one.visible_after_s]
 
 
 def verdict(found: Sequence[tuple[int, bool]], away: str = "", *, fresh: bool = False) -> str:

@@ -113,8 +113,8 @@ class Mend(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Mended(msgspec.Struct, frozen=True, array_like=True):
-    """What came of it: `outcome` done, already, refused or failed, and a line for people. `after_s`: a refusal holds for
-    so many seconds from now (0: what it is for does not pass by itself)."""
+    """What came of it: `outcome` done, already, refused or failed, and a line for people. `after_s`: a refusal holds
+    for so many seconds from now (0: what it is for does not pass by itself)."""
 
     ask: Label
     action: Label

@@ -21,11 +21,13 @@ from engine.doctor.scene import Scene
 from engine.errors import Fault, FleetError
 from engine.hands import Hands
 from engine.loop import Loop
-from engine.model.exam import STILL, Exam
+from engine.model.exam import STILL, Exam, is_ill
 from engine.model.finding import Finding
 from engine.model.repair import Action
 from engine.signals import Examined, Measured
 
+# What was found is looked at again no sooner, and after so many times what the last such look took.
+AGAIN_S, TIMES = 60.0, 100.0
 # A deed of this node's own, such as a broker started again.
 DEED_S = 45.0
 Mend = Callable[[Action], Awaitable[str]]
@@ -54,10 +56,23 @@ class Clinic:
         self._looking = asyncio.Lock()
         # Of the terminal that asked last.
         self._size = (0, 0)
+        self._again = 0.0
 
     def gauge(self) -> None:
         """Measure this machine and this process, for the watchdog."""
         self._loop.post(Measured(measure(self._home, self._loop.waiting)))
+
+    async def follow(self) -> None:
+        """Look again at what the doctor found, so that nobody is told of what is over; as seldom as such a look is
+        slow."""
+        clock = asyncio.get_running_loop().time
+        ill = {exam.code for exam in self._loop.fleet.doctor.exams if any(map(is_ill, exam.findings))}
+        if not ill or self._looking.locked() or clock() < self._again:
+            return
+        async with self._looking:
+            began = clock()
+            await self._look(tuple(one for one in CATALOGUE if one.code in ill))
+            self._again = clock() + max(AGAIN_S, TIMES * (clock() - began))
 
     async def examine(self, size: tuple[int, int] = (0, 0)) -> list[report.Entry]:
         """Look at everything now; the report in reading order. `size`: of the terminal that asks, where one does."""

@@ -4,21 +4,23 @@ import pytest
 from immutables import Map
 from msgspec.structs import replace
 
-from engine.doctor import report
 from engine.errors import FleetError
 from engine.model.channel import Channel
-from engine.model.exam import Exam, Health, Tick, judged
+from engine.model.exam import STILL, Exam, Health, Tick, judged
+from engine.model.exam import found as everything
 from engine.model.finding import Finding, Severity
 from screens.confirm import Confirm
-from screens.doctor_lines import checks, placed, ticks
+from screens.doctor_lines import checks, mended, placed, ticks
 from screens.needs import needs
+from screens.needs import told as everywhere
 from screens.peer_lines import findings
 from screens.sheet import Sheet
 from screens.spans import words
 from screens.widgets.lines import TextLines
+from screens.widgets.one_line import OneLine
 from tests.screens.control_room import asked, control_room, press, said, script, told
-from tests.screens.golden import BROKEN, NOW
-from tests.screens.golden_doctor import CUT, FOUND, HEALTHY, ILL, KEY, MISSING, examined
+from tests.screens.golden import BROKEN, NOW, SMALL
+from tests.screens.golden_doctor import CUT, FOUND, HEALTHY, ILL, KEY, MISSING, PORT, examined
 
 
 def test_causes_stand_before_their_symptoms() -> None:
@@ -50,6 +52,25 @@ async def on(pilot: object, code: str) -> None:
     await press(pilot, "left")  # type: ignore[arg-type]
 
 
+async def test_what_the_doctor_found_is_as_grave_in_every_room() -> None:
+    """The banner and the count of what needs somebody say what the doctor says, whatever the node made of it before;
+    `n` goes to where it is mended. What may pass by itself is no need, nor is advice."""
+    low = Finding("disk.low", "The disk is nearly full", Severity.HIGH, "9 MB free", "", "free some", fixable=True)
+    live = replace(low, severity=Severity.MEDIUM, detail="90 MB free")
+    value = examined(
+        SMALL, {**FOUND, "disk": (low,), "clock": (replace(low, code="clock.tip", severity=Severity.INFO),)}
+    )
+    value = replace(value, findings=Map({(live.code, ""): live}))
+    found = {one.title: one.room for one in needs(value)}
+    assert found == {low.title: "doctor", KEY.title: "doctor", MISSING.title: "doctor", PORT.title: "doctor"}
+    assert {one.severity for one in everywhere(value) if one.code == low.code} == {Severity.HIGH}
+    app = control_room(value)
+    async with app.run_test(size=(120, 40)) as pilot:
+        assert "▲ high" in words(app.room.query_one("#banner", OneLine).framed.spans)  # type: ignore[union-attr]
+        await press(pilot, "n")
+        assert (app.room.name_of_room, "1 of 4: " in said(app)) == ("doctor", True)  # type: ignore[union-attr]
+
+
 async def test_fix_asks_first() -> None:
     """`f` names what it would do; Enter alone does nothing, esc is no, and the word is typed without a way to it."""
     app = control_room(ILL)
@@ -63,7 +84,8 @@ async def test_fix_asks_first() -> None:
         assert isinstance(app.screen, Confirm)
         await press(pilot, "escape", "f", "f", "i", "x", "enter")
         assert asked(app, "fix") == [(KEY.code, KEY.subject)]
-        assert "chmod 600" in said(app)
+        assert said(app).startswith("mended: chmod 600")
+    assert mended(f"nothing was freed{STILL}") == (f"tried: nothing was freed{STILL}", "warn")
 
 
 async def test_what_cannot_be_mended_says_so_and_is_copied() -> None:
@@ -224,6 +246,6 @@ async def test_what_needs_somebody_is_not_called_well() -> None:
 def test_the_report_names_everything_once() -> None:
     """What the node noticed itself and a check saw as well is one line, with the earlier moment."""
     live = replace(KEY, at_ms=KEY.at_ms - 1_000, detail="old")
-    found = report.found(ILL.doctor.exams, [live])
+    found = everything(ILL.doctor.exams, [live])
     mine = [one for one in found if one.code == KEY.code]
     assert [(one.at_ms, one.detail) for one in mine] == [(live.at_ms, KEY.detail)]

@@ -5,7 +5,9 @@ import msgspec
 from engine.doctor import report
 from engine.model.exam import Exam, Health
 from engine.model.finding import Finding, Severity
+from engine.signals import Examined
 from fleet_tui import doctor_text
+from tests.engine.script import Script, fleet
 
 NOW = 1_800_000_000_000
 
@@ -81,4 +83,18 @@ def test_what_was_tried_in_vain_was_not_mended() -> None:
     """Only what the second look does not find any more is mended."""
     told = {"code": "disk.low", "subject": "", "did": "nothing was freed"}
     for ok, tried, start in ((True, True, "✓ mended"), (False, True, "△ tried"), (False, False, "✗ not mended")):
-        assert next(doctor_text.report([], [{**told, "ok": ok, "tried": tried}], running=True)).startswith(start)
+        lines = list(doctor_text.report([], [{**told, "ok": ok, "tried": tried}], running=True))
+        assert lines[0].startswith(start)
+        assert lines[-1] == ("1 mended. " if ok else "") + "Everything looks well."
+
+
+def test_a_look_at_some_checks_is_no_look_at_all_of_them() -> None:
+    """What was looked at again replaces what was seen; only a look at everything is one at everything."""
+    disk, keys = (Exam(code, code, Health.WELL, "old") for code in ("disk", "keys"))
+    script = Script(fleet("A"))
+    script.hear(Examined((disk, keys)), at=1)
+    first = script.fleet.doctor.checked_ms
+    script.hear(Examined((msgspec.structs.replace(keys, said="new"),)), at=2)
+    assert ([one.said for one in script.fleet.doctor.exams], script.fleet.doctor.checked_ms) == (["old", "new"], first)
+    script.hear(Examined((disk, keys)), at=3)
+    assert script.fleet.doctor.checked_ms == first + 2_000
