@@ -26,8 +26,9 @@ def news(fleet: Fleet, parcel: Parcel) -> str:
 def has_other_ways(fleet: Fleet, parcel: Parcel) -> bool:
     """Whether this is a heartbeat of a peer that can be reached otherwise than it said before: another sshd, other host
     keys, another hub."""
-    beat = _told(parcel)
-    return beat is not None and beat.ways is not None and beat.ways != fleet.ways_of(parcel.envelope.src)
+    beat, known = _told(parcel), fleet.peers.get(parcel.envelope.src)
+    said = beat.ways_after(known.beat if known else None) if beat else None
+    return said is not None and said != fleet.ways_of(parcel.envelope.src)
 
 
 def _told(parcel: Parcel) -> Heartbeat | None:

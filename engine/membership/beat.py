@@ -177,6 +177,7 @@ def _heard(fleet: Fleet, parcel: Parcel, now: Moment) -> Step:
     number = (envelope.src_epoch, envelope.seq)
     if peer is None or beat is None or number <= peer.beat_no:
         return fleet, []
+    beat = replace(beat, ways=beat.ways_after(peer.beat))
     fleet, moved = _followed(fleet, peer, beat, now)
     offset_ms = peer.offset_ms if parcel.relay else clock_offset_ms(peer, beat.sent_ms, now)
     peer = replace(peer, beat=beat, beat_no=number, offset_ms=offset_ms)

@@ -65,6 +65,10 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True):
     pongs: tuple[Pong, ...] = ()
 
 
+# By then a node has found out what its machine offers: sshd is asked how it is set up, and may be slow to tell.
+SETTLED_S = 15
+
+
 class Heartbeat(msgspec.Struct, frozen=True):
     """How a node is, every ten seconds. `sent_ms`: its wall clock. `load`: 1-minute load average. `floor_epoch`: its
     oldest epoch with open numbers to you. `your_epoch`: the newest of your epochs it has seen (it tells you if your
@@ -90,6 +94,14 @@ class Heartbeat(msgspec.Struct, frozen=True):
     incarnation: Incarnation = 0
     reaches: Reaches = ()
     ways: Ways | None = None
+
+    def ways_after(self, before: "Heartbeat | None") -> Ways | None:
+        """Its ways, after the heartbeat `before`: who has just started is still finding out its sshd and cards, so what
+        it does not name yet is as it was."""
+        known = before.ways if before else None
+        if known is None or self.ways is None or self.uptime_s >= SETTLED_S:
+            return self.ways
+        return msgspec.structs.replace(self.ways, ssh=self.ways.ssh or known.ssh, nics=self.ways.nics or known.nics)
 
 
 class Wake(msgspec.Struct, frozen=True, array_like=True):

@@ -15,10 +15,10 @@ from engine.model.channel import Channel, ChannelHealth, ChannelState
 from engine.model.envelope import Envelope, Kind
 from engine.model.mail import Lane, Parcel, Pulse, Stream, Waiting
 from engine.model.moment import Moment
-from engine.model.packets import Heartbeat, pack, unpack
+from engine.model.packets import SETTLED_S, Heartbeat, pack, unpack
 from engine.model.peer import Peer, Standing
 from engine.model.roster import Address
-from engine.model.ways import SshWay, Ways
+from engine.model.ways import Nic, SshWay, Ways
 from engine.signals import Arrived, Listening, Looked, Rang, Refreshed, RosterMade, Started
 from engine.state import Fleet
 from tests.engine.membership.harness import T0_MS, Net, fleet_of, name, roster_of
@@ -193,6 +193,19 @@ def test_a_heartbeat_is_kept_and_new_addresses_are_saved() -> None:
     assert node.peers[B].offset_ms == 500.0
     assert Save in [type(effect) for effect in effects]
     assert heard(node, came(B, replace(said, load=9.0), (1, 2)))[1] == []
+
+
+@pytest.mark.parametrize(("uptime_s", "kept"), [(1, True), (SETTLED_S, False)])
+def test_what_a_start_has_not_found_out_yet_is_as_it_was(uptime_s: int, kept: bool) -> None:
+    """Its sshd and cards are told a moment after its first heartbeat, and do not fail to be known meanwhile; who has
+    had the time to look and names none has none."""
+    ways = Ways(ssh=SshWay("u", 22, ()), nics=(Nic("02:00:00:00:00:01"),), git=("hub",))
+    node, _ = heard(fleet(), came(B, Heartbeat(T0_MS, "1", uptime_s=900, ways=ways)))
+    node, _ = heard(node, came(B, Heartbeat(T0_MS, "1", uptime_s=uptime_s, ways=Ways()), (2, 1)))
+    assert node.ways_of(B) == (replace(ways, git=()) if kept else Ways())
+    other = SshWay("u", 2222, ())
+    node, _ = heard(node, came(B, Heartbeat(T0_MS, "1", uptime_s=uptime_s, ways=Ways(ssh=other)), (2, 2)))
+    assert node.ways_of(B).ssh == other
 
 
 def test_who_moves_all_the_time_is_followed_a_few_times_a_minute() -> None:
