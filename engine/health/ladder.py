@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from engine.effects import Arm, Effect
+from engine.effects import Arm, Effect, Raise
 from engine.errors import Fault, FleetError
 from engine.health import rungs
 from engine.health.remedies import (
@@ -34,6 +34,7 @@ from engine.health.remedies import (
     others,
     remedy,
     returned_at,
+    unproved,
 )
 from engine.model.channel import CHANNELS, Channel, ChannelState
 from engine.model.moment import Moment
@@ -41,6 +42,7 @@ from engine.model.repair import Level, Repair, above
 from engine.signals import (
     ChannelTurned,
     MendAnswered,
+    ProbeAsked,
     Rang,
     RepairAsked,
     Signal,
@@ -223,6 +225,9 @@ def _due(fleet: Fleet, repair: Repair, now: Moment) -> Step:
         alone_until = returned_at(fleet, repair, now) + left_alone_s(fleet, repair.channel)
         if now.mono < alone_until:
             return rungs.put(fleet, msgspec.structs.replace(repair, due=alone_until)), []
+    if not (repair.ours or repair.by or repair.lost or late or ended_node(repair)) and unproved(fleet, repair, now):
+        looked = msgspec.structs.replace(repair, due=now.mono + rungs.AGAIN_S)
+        return rungs.put(fleet, looked), [Raise(ProbeAsked(repair.peer, repair.channel))]
     if repair.level is Level.NOTED and not repair.ours and repair.channel is Channel.NATS and at_home(fleet, repair):
         return _brought_home(fleet, repair, now)
     return _onward(fleet, repair, Event.LATE if late else Event.DUE, now)

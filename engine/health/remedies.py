@@ -23,6 +23,8 @@ RUNS = ("up", "external")
 # nats-server pauses for one second before it calls again and gives the call one, the handshake has two, and two that
 # call each other at once begin anew.
 LINKS_S = 10.0
+# A failure is news for as long as a try over P1 or P2 may last; after that, whatever broke may work again.
+NEWS_S = 5.0
 
 REMEDIES: dict[Channel, Action] = {
     Channel.NATS: Action.RESTART_NATS,
@@ -90,6 +92,14 @@ def answered(fleet: Fleet, peer: str, channel: Channel, since: float) -> bool:
     """Whether a round trip over another channel has succeeded since that monotonic second: the machine is there, the
     network too, and the fault is the channel's alone."""
     return any((one.ok_at or 0.0) > since for one in others(fleet, peer, channel))
+
+
+def unproved(fleet: Fleet, repair: Repair, now: Moment) -> bool:
+    """Whether nobody knows that its channel is still broken: others answer, and it has not failed for some time,
+    because a break that lasts is tried seldom."""
+    health = fleet.health(repair.peer, repair.channel)
+    old = health.fails and now.mono - health.fails[-1] > NEWS_S and health.state is not ChannelState.QUARANTINED
+    return bool(old) and answered(fleet, repair.peer, repair.channel, repair.began)
 
 
 def at_home(fleet: Fleet, repair: Repair) -> bool:

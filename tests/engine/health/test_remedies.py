@@ -9,7 +9,7 @@ from engine.model.peer import Peer, Standing
 from engine.model.repair import Level
 from engine.signals import ChannelTurned
 from engine.state import Broker
-from tests.engine.health.repairs import H, N, broken, lines, mends, repair, rung, three
+from tests.engine.health.repairs import H, N, begun, broken, lines, mends, repair, rung, three
 from tests.engine.script import T0_MONO, T0_MS, Script, with_health
 
 
@@ -115,7 +115,19 @@ def test_what_breaks_after_a_return_has_no_other_wait() -> None:
     assert repair(script).level is Level.ASKED
 
 
-def test_it_is_looked_at_again_before_anybody_is_asked() -> None:
+def test_what_may_work_again_is_tried_before_anybody_is_asked() -> None:
+    """After a long break its last failure is old: a new one is waited for, or the round trip that ends it."""
+    script = begun(three())
+    script.fleet = broken(script.fleet, fails=(T0_MONO + 9,), retry_at=T0_MONO + 30)
+    rung(script, at=15)
+    assert (mends(script), "deliver ping to B over nats" in lines(script)) == ([], True)
+    assert script.fleet.health("B", N).retry_at == T0_MONO + 15.5
+    script.fleet = broken(script.fleet, fails=(T0_MONO + 9, T0_MONO + 15.6))
+    rung(script, at=16)
+    assert [to for to, _ in mends(script)] == ["B"]
+
+
+def test_what_broke_is_tried_often_once_something_works_again() -> None:
     """Whatever works again is a reason to try what is broken often: its last rest was that of a long absence."""
     value = broken(three(), retry_at=T0_MONO + 40, backoff_s=30.0)
     script = Script(with_health(value, "B", H, state=ChannelState.HEALTHY, ok_at=T0_MONO + 10))
