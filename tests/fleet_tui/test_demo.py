@@ -18,7 +18,7 @@ import pytest
 
 from engine.errors import FleetError
 from fleet_tui import demo as demos
-from fleet_tui.demo_script import Script
+from fleet_tui.demo_script import Script, seen
 from tests.house import ROOT
 
 LIMIT_S = 100.0
@@ -81,6 +81,7 @@ def test_the_first_five_minutes_come_true(root: Path) -> None:
     assert re.fullmatch(r"brokers [1-9]\d*, [1-9]\d*, [1-9]\d*", steps[0]["saw"])
     assert steps[1]["saw"].startswith("fleet demo,")
     assert "over http" in steps[4]["saw"] or "over relay" in steps[4]["saw"]
+    assert re.match(r"another broker, process \d+; (HEALTHY again \d|atlas had never called)", steps[5]["saw"])
     assert "over nats" in steps[5]["saw"]
     assert alive(root) == []
     assert not root.exists()
@@ -157,6 +158,12 @@ def test_a_step_that_does_not_come_true_is_named(root: Path, monkeypatch: pytest
         script.run(lambda done: told.append(done.saw))
     assert caught.value.detail == "join them by invitations: The inviting node did not answer: 127.0.0.1"
     assert told == ["started"]
+
+
+def test_a_state_from_before_the_kill_is_no_healing() -> None:
+    """Seconds are told of a break that the node saw; of another nothing was seen."""
+    assert seen(3_400, 1_000, "atlas") == "HEALTHY again 2.4 s after the kill"
+    assert seen(900, 1_000, "atlas") == "atlas had never called P1 broken: too short to be seen"
 
 
 def test_nobody_else_s_folder_is_used_or_removed(root: Path) -> None:
