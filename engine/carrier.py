@@ -86,11 +86,7 @@ class Carrier:
         began = clock()
         budget_s = max(delivery.budget_s for delivery in deliveries)
         outcome = await self._carry(b"".join(frames) if len(frames) > 1 else frames[0], budget_s)
-        numbers = tuple(
-            (one.envelope.src_epoch, one.envelope.seq, one.envelope.msg_id)
-            for one in deliveries
-            if KINDS[one.envelope.kind].durable
-        )
+        numbers = tuple(number for one in deliveries for number in one.numbers)
         took_ms = (clock() - began) * 1000
         owed = any(one.envelope.kind is not Kind.RECEIPT for one in deliveries)
         heard = msgspec.structs.replace(outcome, reply=b"")

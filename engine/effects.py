@@ -8,7 +8,7 @@ import msgspec
 
 from engine.errors import ErrorFacts
 from engine.model.channel import Channel
-from engine.model.envelope import Envelope
+from engine.model.envelope import KINDS, Envelope, Kind
 from engine.model.event import Event
 from engine.model.hop import Hop
 from engine.model.mail import AckLine
@@ -40,6 +40,15 @@ class Deliver(msgspec.Struct, frozen=True):
     envelope: Envelope
     budget_s: float
     acks: tuple[AckLine, ...] = ()
+
+    @property
+    def numbers(self) -> tuple[tuple[int, int, str], ...]:
+        """The (epoch, seq, message id) it carries; none: a pulse. No id for a SKIP: it closes the number of a message
+        that is over, and is no try of it."""
+        one = self.envelope
+        if not KINDS[one.kind].durable:
+            return ()
+        return ((one.src_epoch, one.seq, "" if one.kind is Kind.SKIP else one.msg_id),)
 
 
 class Answer(msgspec.Struct, frozen=True):

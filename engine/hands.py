@@ -230,8 +230,7 @@ class Hands:
             self._part(effect)
             return
         if effect.channel not in self.transports:
-            envelope = effect.envelope
-            numbers = ((envelope.src_epoch, envelope.seq, envelope.msg_id),) if KINDS[envelope.kind].durable else ()
+            numbers = effect.numbers
             self.post(Tried(effect.peer, effect.channel, numbers, NO_TRANSPORT, 0.0, probe=not numbers))
             return
         self._carrier(effect.peer, effect.channel).take(effect)

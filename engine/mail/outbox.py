@@ -231,15 +231,16 @@ TIME_OVER = "its time to live ended"
 
 
 def _tried(fleet: Fleet, signal: Tried, now: Moment) -> Step:
-    """Write every try down; a failed one lets its messages go to their next channel at once."""
+    """Write every try of a message down; a failed one lets its messages go to their next channel at once."""
     if not signal.numbers:
         return fleet, []
     outcome = signal.outcome
     tries = tuple(
         AddTry(msg_id, signal.channel, str(outcome.verdict), round(signal.latency_ms, 3), now.wall_ms, outcome.note)
         for _, _, msg_id in signal.numbers
+        if msg_id
     )
-    effects: list[Effect] = [Save(tries, lazy=True)]
+    effects: list[Effect] = [Save(tries, lazy=True)] if tries else []
     lane = fleet.mail.lanes.get(signal.peer)
     if lane is None:
         return fleet, effects

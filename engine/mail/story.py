@@ -23,7 +23,7 @@ _REACHED = {
     Rung.HELD: "It is on {to}'s disk and held back from {session}",
     Rung.QUEUED: "It was handed to {session} on {to}",
     Rung.SEEN: "It was seen in {session} on {to}",
-    Rung.EXPIRED: "Its time to live ended before {to} was reached",
+    Rung.EXPIRED: "It was not proved at {to}",
     Rung.REFUSED: "{to} refused it",
     Rung.DEAD: "It was given up",
 }

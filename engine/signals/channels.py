@@ -8,8 +8,8 @@ from engine.model.roster import Address
 
 class Tried(msgspec.Struct, frozen=True):
     """A delivery to `peer` over `channel` ended. `numbers`: the (epoch, seq, message id) of the durable messages in
-    it; `probe`: it carried only pulses. `latency_ms`: from start to end of the try. `owed`: the peer owes a word for
-    something in it. `pings`: the ids of the probes in it."""
+    it, without an id where only a SKIP went under its number; `probe`: it carried only pulses. `latency_ms`: from start
+    to end of the try. `owed`: the peer owes a word for something in it. `pings`: the ids of the probes in it."""
 
     peer: str
     channel: Channel

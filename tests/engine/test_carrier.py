@@ -154,19 +154,20 @@ def test_what_waits_too_long_is_dropped_oldest_first() -> None:
 
 
 def test_each_try_is_told_with_its_numbers() -> None:
-    """Numbers of what is durable, the outcome without its reply, the milliseconds; the reply goes its own way."""
+    """Numbers of what is durable, a SKIP's without an id; the outcome without its reply, which goes its own way."""
 
     async def story() -> None:
         rig = Rig()
         rig.take(1, 2)
         ping = letter("p", kind=Kind.PING)
         rig.carrier.take(Deliver("B", Channel.NATS, ping, 9.0))
+        rig.carrier.take(Deliver("B", Channel.NATS, letter("over", seq=3, kind=Kind.SKIP), 3.0))
         await settle()
         assert rig.flights[0][1] == 9.0, "the longest of their budgets"
         await asyncio.sleep(0.25)
         await rig.land()
         (told,) = rig.told
-        assert told.numbers == ((5_000, 1, "m1"), (5_000, 2, "m2"))
+        assert told.numbers == ((5_000, 1, "m1"), (5_000, 2, "m2"), (5_000, 3, ""))
         assert (told.peer, told.channel, told.probe) == ("B", Channel.NATS, False)
         assert told.outcome == Outcome(Verdict.CONFIRMED)
         assert abs(told.latency_ms - 250) < 1

@@ -71,15 +71,14 @@ class Pair:
         src, effect = self.under_way.pop(place % len(self.under_way))
         if fate == "double":
             self.under_way.append((src, effect))
-        number = (effect.envelope.src_epoch, effect.envelope.seq, effect.envelope.msg_id)
         if fate == "lose":
-            self.hear(src, Tried(effect.peer, effect.channel, (number,), Outcome(Verdict.LOST), 5.0))
+            self.hear(src, Tried(effect.peer, effect.channel, effect.numbers, Outcome(Verdict.LOST), 5.0))
             return
         parcel = Parcel(effect.envelope, b"", "", effect.acks)
         self.hear(effect.peer, Arrived((parcel,), effect.channel, token=1))
         answers = self.answers
         verdict = Verdict.LOST if fate == "lose answer" else Verdict.CONFIRMED
-        self.hear(src, Tried(effect.peer, effect.channel, (number,), Outcome(verdict), 5.0))
+        self.hear(src, Tried(effect.peer, effect.channel, effect.numbers, Outcome(verdict), 5.0))
         if fate != "lose answer":
             self.hear(src, Arrived(tuple(map(Parcel, answers)), effect.channel))
 

@@ -349,6 +349,10 @@ def test_a_life_ends_and_its_number_is_closed() -> None:
     ]
     assert counts(script) == (0, 1)
     assert one(script).envelope.body == b""
+    skip = script.effects[-2]
+    assert isinstance(skip, Deliver)
+    no_try = script.hear(tried(skip.channel, Verdict.CONFIRMED, *skip.numbers), at=60.1)
+    assert not [said for said in no_try if said.startswith("save")]
     assert script.hear(receipt((EPOCH, 1), seq=1), at=60.1) == []
     assert not lane(script).open
     assert counts(script) == (0, 1)

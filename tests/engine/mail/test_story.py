@@ -61,8 +61,7 @@ def story(rung: Rung, *tries: TryLine, channel: Channel | None = None, reason: s
         (
             story(Rung.EXPIRED, TryLine(P2, "refused", 5), reason="its time to live ended"),
             Standing.ALIVE,
-            "P2 http was refused after 5.0 ms. "
-            "Its time to live ended before berlin was reached: its time to live ended.",
+            "P2 http was refused after 5.0 ms. It was not proved at berlin: its time to live ended.",
         ),
         (
             story(
