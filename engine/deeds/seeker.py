@@ -18,7 +18,6 @@ from contextlib import suppress
 from engine import exposure
 from engine.loop import Loop
 from engine.membership import discovery_mdns
-from engine.membership.discovery import Sighting
 from engine.model.peer import AWAY
 from engine.model.roster import Address
 from engine.signals import Detoured
@@ -33,6 +32,8 @@ LOOK_S = 2.0
 CALL_S = 5.0
 # A heartbeat comes every ten seconds, over a channel that has to be tried first.
 TOLD_S = 60.0
+# Whoever fills the network with an id has so many of its places called.
+PLACES = 16
 
 Place = tuple[str, int]
 log = logging.getLogger(__name__)
@@ -43,46 +44,70 @@ class Seeker:
 
     def __init__(self, loop: Loop):
         self._loop = loop
+        self._calls: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
         """For ever. Somebody else missed, or another address of ours, begins it anew."""
         cause: object = None
         turn = 0
-        while True:
-            await asyncio.sleep(TURN_S)
-            now = missed(self._loop.fleet), self._loop.fleet.me.addresses
-            cause, turn = now, turn + 1 if now == cause else 1
-            # After one turn, two, four, eight and so on, at last every tenth minute.
-            if turn & (turn - 1) == 0 or turn % SELDOM == 0:
-                try:
-                    await self.look()
-                except Exception as error:  # noqa: BLE001 - a library's, about a network that is coming or going
-                    log.warning("members away could not be looked for: %s", type(error).__name__)
+        try:
+            while True:
+                await asyncio.sleep(TURN_S)
+                now = missed(self._loop.fleet), self._loop.fleet.me.addresses
+                cause, turn = now, turn + 1 if now == cause else 1
+                # After one turn, two, four, eight and so on, at last every tenth minute.
+                if turn & (turn - 1) == 0 or turn % SELDOM == 0:
+                    await self._looked()
+        finally:
+            for node in tuple(self._calls):
+                await self._end(node)
+
+    async def _looked(self) -> None:
+        try:
+            await self.look()
+        except Exception as error:  # noqa: BLE001 - a library's, about a network that is coming or going
+            log.warning("members away could not be looked for: %s", type(error).__name__)
 
     async def look(self) -> None:
-        """Once: whoever shows itself under a missed member's id is called."""
+        """Once: whoever shows itself under the id of a missed member is called. A call before this one is over: it led
+        to where the member is no more."""
         wanted = missed(self._loop.fleet)
-        if wanted and (hosts := [reach.host for reach in networks()]):
-            seen = await discovery_mdns.sightings(LOOK_S, hosts)
-            await asyncio.gather(*(self._called(one) for one in seen if one.node in wanted))
+        if not wanted or not (hosts := [reach.host for reach in networks()]):
+            return
+        places: dict[str, list[Place]] = {}
+        for seen in await discovery_mdns.sightings(LOOK_S, hosts):
+            if seen.node in wanted and seen.port:
+                places.setdefault(seen.node, []).extend((host, seen.port) for host in seen.hosts)
+        for node, shown in places.items():
+            ours = await self._end(node)
+            if not ours and node in self._loop.fleet.detours:
+                continue  # a kept tunnel leads there
+            self._calls[node] = asyncio.get_running_loop().create_task(self._call(node, shown[:PLACES]))
 
-    async def _called(self, seen: Sighting) -> None:
-        there = target(self._loop.fleet, seen.node)
-        if there is None or seen.node in self._loop.fleet.detours:
+    async def _end(self, node: str) -> bool:
+        """Whether a call was under way until now."""
+        call = self._calls.pop(node, None)
+        if call is None or call.done():
+            return False
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        return True
+
+    async def _call(self, node: str, shown: list[Place]) -> None:
+        there, said = target(self._loop.fleet, node), self._loop.fleet.addresses_of(node)
+        if there is None:
             return
-        known = {(at.host, at.http) for at in there.addresses}
-        places = [place for host in seen.hosts if seen.port and (place := (host, seen.port)) not in known]
-        found = await _proved(places, there.tls_cert)
-        if found is None:
+        known = {(at.host, at.http) for at in said}
+        place = await _proved([one for one in shown if one not in known], there.tls_cert)
+        if place is None:
             return
-        said = self._loop.fleet.addresses_of(seen.node)
-        self._loop.post(Detoured(seen.node, Address(found[0], http=found[1])))
+        self._loop.post(Detoured(node, Address(place[0], http=place[1])))
         try:
             with suppress(TimeoutError):
-                told = self._loop.until(lambda fleet: fleet.addresses_of(seen.node) != said)
+                told = self._loop.until(lambda fleet: fleet.addresses_of(node) != said)
                 await asyncio.wait_for(told, TOLD_S)
         finally:
-            self._loop.post(Detoured(seen.node, None))
+            self._loop.post(Detoured(node, None))
 
 
 def missed(fleet: Fleet) -> frozenset[str]:

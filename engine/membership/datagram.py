@@ -20,6 +20,8 @@ from engine.signals import DatagramCame, Rejected, Signal
 
 BURST = 64
 PORTS_TRIED = 64
+# A port of our own is asked for so often, so far apart, before it is given up.
+REGAINED, REGAIN_S = 10, 0.02
 # Limits of one window. A bad packet costs about 5 µs, so 20,000 a second are a tenth of a core; a good one is a turn of
 # the engine, about 60 µs, and a fleet of a thousand sends ten a second: more than 2,000 are recordings.
 WINDOW_S = 0.1
@@ -50,11 +52,14 @@ class Datagrams:
     async def bind(self, host: str, port: int) -> None:
         """Listen on `port` or the next free one. Raises `FleetError` `node.gossip` when none can be had."""
         self.close()
-        for wanted in (*range(port, min(port + PORTS_TRIED, 65_536) if port else 0), 0):
+        held = [port] * REGAINED if port and port == self.port else []
+        for wanted in (*held, *range(port, min(port + PORTS_TRIED, 65_536) if port else 0), 0):
             try:
                 self._socket = _opened(host, wanted)
             except OSError as error:
                 why = str(error)
+                # A program that is being started has a copy of it for a moment more.
+                await asyncio.sleep(REGAIN_S if held and wanted == port else 0)
                 continue
             self.port = self._socket.getsockname()[1]
             asyncio.get_running_loop().add_reader(self._socket, self._readable)

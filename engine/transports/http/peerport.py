@@ -36,6 +36,8 @@ ROOM = 2 * CARRIAGE_LIMIT
 JOIN_LIMIT = 64 << 10
 _BACKLOG = 512
 _REACH = 64
+# A port of our own is asked for so often, so far apart, before it is given up.
+_REGAINED, _REGAIN_S = 10, 0.02
 
 Joining = Callable[[bytes], Awaitable[bytes]]
 Say = Callable[[Answer], None]
@@ -64,16 +66,18 @@ class PeerPort:
     async def rebind(self, hosts: Sequence[str]) -> None:
         """Listen on these addresses instead, on the same port or the next free one; connections stay. Raises
         `FleetError` `node.listen` when none can be opened."""
-        wanted = self.port or self._wanted
+        held, wanted = self.port, self.port or self._wanted
         self._silence()
         near = range(wanted, min(wanted + _REACH, 65_536)) if wanted else ()
-        for port in (*near, 0):
+        for port in (*([held] * _REGAINED if held else []), *near, 0):
             try:
                 await self._listen(hosts, port)
             except OSError as error:
                 self._silence()
                 if error.errno != errno.EADDRINUSE:
                     raise _no_door(hosts, str(error)) from None
+                # A program that is being started has a copy of our own for a moment more.
+                await asyncio.sleep(_REGAIN_S if port == held else 0)
             else:
                 self.hosts = tuple(hosts)
                 return

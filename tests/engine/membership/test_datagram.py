@@ -116,6 +116,17 @@ async def test_binding_again_keeps_the_port(made: Make) -> None:
     await ear.until(lambda: bool(ear.packets))
 
 
+async def test_a_copy_in_a_program_that_starts_does_not_move_it(made: Make) -> None:
+    """Whatever is started holds a copy of every socket until it runs; the port is worth that moment."""
+    a, _ = await made()
+    port = a.port
+    assert a._socket is not None
+    copy = a._socket.dup()
+    asyncio.get_running_loop().call_later(0.03, copy.close)
+    await a.bind("0.0.0.0", port)
+    assert a.port == port
+
+
 async def test_an_address_that_is_not_ours_is_an_error(made: Make) -> None:
     """The error names the address and what to set."""
     with pytest.raises(FleetError) as caught:

@@ -252,6 +252,16 @@ async def test_it_is_on_loopback_until_told_otherwise(port: PeerPort) -> None:
     assert (port.port, listens(port)) == (first, {LOOPBACK})
 
 
+async def test_a_copy_in_a_program_that_starts_does_not_move_it(port: PeerPort) -> None:
+    """Whatever is started holds a copy of every socket until it runs; the port is worth that moment."""
+    first = port.port
+    copies = [one.dup() for listener in port._listeners for one in listener.sockets]
+    for copy in copies:
+        asyncio.get_running_loop().call_later(0.03, copy.close)
+    await port.rebind(("0.0.0.0",))
+    assert port.port == first
+
+
 async def test_a_taken_port_gives_the_next(port: PeerPort) -> None:
     """Somebody listens there already: the node does not fail, it moves on."""
     node = Node(2)
