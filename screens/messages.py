@@ -239,7 +239,7 @@ class Messages(Room):
         if verb in ON_A_LINE and line is None:
             return "nothing was sent or received yet" + ("; m writes the first message" if self.fleet.others() else "")
         if verb == "resend" and line is not None:
-            return _resend_refused(line)
+            return resend_refused(line)
         return ""
 
     def refilter(self) -> None:
@@ -308,9 +308,9 @@ class Messages(Room):
             self.desk.copy(line.id, "the message's id")
 
 
-def _resend_refused(line: Line) -> str:
+def resend_refused(line: Line) -> str:
     if line.dir == "in":
         return "it came from there; only what this node sent can be sent again"
-    return (
-        "" if line.rung is Rung.ACCEPTED or line.rung in FAILED else "it arrived; sending it again would change nothing"
-    )
+    if line.rung in FAILED:
+        return f"it is over ({line.rung}); m writes a new one"
+    return "" if line.rung is Rung.ACCEPTED else "it arrived; sending it again would change nothing"

@@ -5,9 +5,11 @@ import pytest
 from msgspec.structs import replace
 
 from engine.model.channel import Channel
+from engine.model.envelope import Rung
 from engine.model.story import Query, TryLine
 from fleet_tui import plain
 from screens.message_rows import path, question
+from screens.messages import resend_refused
 from screens.spans import words
 from tests.screens.golden import BROKEN
 from tests.screens.scripted import LINES
@@ -19,6 +21,16 @@ PATHS = {
     3: "P1 ✗ 0.3ms → P2 ● 18ms",
     5: "P1 ✗ 3.0s → 3 more → P1 ✗ 3.0s → P1 ✗ 3.0s",
 }
+
+
+def test_what_is_over_is_not_offered_again() -> None:
+    """Whoever wants to try it again is told before what the engine would say: only what waits goes again."""
+    waits, dead, came, arrived = (LINES[at] for at in (2, 5, 1, 3))
+    assert not resend_refused(waits)
+    assert resend_refused(dead) == "it is over (dead); m writes a new one"
+    assert resend_refused(replace(dead, rung=Rung.EXPIRED)) == "it is over (expired); m writes a new one"
+    assert resend_refused(came)
+    assert resend_refused(arrived)
 
 
 @pytest.mark.parametrize(("at", "said"), PATHS.items())
