@@ -11,8 +11,10 @@ from engine.bus import Bus
 from engine.door import Door
 from engine.hands import Hands, Keeper, Reader
 from engine.loop import Loop
+from engine.model.channel import Verdict
 from engine.model.moment import Moment
 from engine.security.seal import Sealer
+from engine.signals import Readied, Signal, Tried
 from engine.state import Fleet
 
 
@@ -48,3 +50,13 @@ class Core:
             lambda: clock.now().wall_ms,
         )
         self.hands.door, self.hands.post = self.door, self.loop.post
+
+    def closing(self) -> None:
+        """The channels are about to be closed: what that breaks off, or bars, says nothing of any peer."""
+
+        def heard(signal: Signal) -> None:
+            ours = isinstance(signal, Tried) and signal.outcome.verdict in (Verdict.LOST, Verdict.BARRED)
+            if not ours and not isinstance(signal, Readied):
+                self.loop.post(signal)
+
+        self.hands.post = heard

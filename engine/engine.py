@@ -175,6 +175,7 @@ class Engine:
         await self.drain(drain_s)
         self._stopping = True
         self._admission.stop()
+        self.core.closing()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import groupby, pairwise
 
-from engine.model.channel import CHANNELS, Channel
+from engine.model.channel import CHANNELS, Channel, Verdict
 from engine.model.envelope import FAILED, HEIGHT, Rung
 from engine.model.story import FLYING, Story, TryLine, beside
 
@@ -70,7 +70,8 @@ def _hop(typed: tuple[TryLine, ...], session: str) -> str:
     """What became of it in its session's terminal, each counted from the moment it was on that machine's disk."""
     said: list[str] = []
     before_ms = 0.0
-    for one in typed:
+    # A word on what was seen may come before the one on what was typed.
+    for one in sorted(typed, key=lambda one: one.ms):
         text = f"{_TYPED[one.outcome].format(session=session or 'its session')} {_took(one.ms - before_ms)} later"
         said.append(f"{text} ({one.note})" if one.note else text)
         before_ms = one.ms
@@ -89,8 +90,13 @@ def _attempts(tries: tuple[TryLine, ...]) -> str:
 
 def _run(one: TryLine, count: int) -> str:
     text = f"{_named(one.channel)} {_ENDED.get(one.outcome, one.outcome).format(took=_took(one.ms))}"
-    text += f" ({one.note})" if one.note and one.outcome != "confirmed" else ""
+    text += f" ({one.note})" if one.note and not _plain(one) else ""
     return text if count == 1 else f"{text}, {count} times"
+
+
+def _plain(one: TryLine) -> bool:
+    """Whether its note adds nothing: how long nobody answered is told as it was, not as it was allowed to be."""
+    return one.outcome == Verdict.CONFIRMED or (one.outcome == Verdict.LOST and one.note.startswith("no answer in "))
 
 
 def _named(channel: Channel) -> str:

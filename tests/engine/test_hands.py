@@ -454,6 +454,27 @@ async def test_stopped_it_refuses_who_waits() -> None:
 
 
 @story
+async def test_what_a_stop_breaks_off_says_nothing_of_a_peer() -> None:
+    """Channels that this node closes itself are no evidence: no break is noted of a peer. An answer counts still."""
+    line = Line()
+    watch = Watch(line)
+    heard: list[object] = []
+    watch.node.core.loop.post = heard.append  # type: ignore[method-assign]
+    pings = [Deliver(B, NATS, letter(f"p{number}", B, A, kind=Kind.PING), 1.0) for number in range(3)]
+    for ping in pings:
+        watch.do(ping)
+        await settle()
+    watch.node.core.closing()
+    line.end(Outcome(Verdict.LOST, "we hung up", hard=True))
+    line.end(Outcome(Verdict.BARRED, "closed", hard=True))
+    await settle()
+    assert heard == []
+    line.end(Outcome(Verdict.REFUSED, "the peer is busy"))
+    await settle()
+    assert [one.outcome.verdict for one in heard if isinstance(one, Tried)] == [Verdict.REFUSED]
+
+
+@story
 async def test_a_ticket_is_answered_once() -> None:
     """An error or an id; a second answer, or one nobody waits for, changes nothing."""
     watch = Watch()

@@ -151,8 +151,9 @@ async def _ending(work: Coroutine[Any, Any, Answer], budget_s: float, fellow: Tr
         if fellow(stranger.shown):
             return Outcome(Verdict.LOST, "another member answers there", hard=True)
         return Outcome(Verdict.REFUSED, str(stranger), hard=True, pin=True)
-    except TimeoutError:
-        return Outcome(Verdict.LOST, f"no answer in {budget_s:.3g} s")
+    except TimeoutError as error:
+        # With a number it is the system's: a line that nothing came over any more, given up before the budget ended.
+        return Outcome(Verdict.LOST, _why(error) if error.errno else f"no answer in {budget_s:.3g} s")
     except OSError as error:
         return Outcome(Verdict.LOST, _why(error), hard=True)
 

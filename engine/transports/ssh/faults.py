@@ -70,5 +70,6 @@ def ending(error: Exception, budget_s: float) -> Outcome:
     if isinstance(error, Impostor):
         return Outcome(Verdict.LOST, str(error), hard=True, pin=True)
     if isinstance(error, TimeoutError):
-        return Outcome(Verdict.LOST, f"no answer in {budget_s:.3g} s")
+        # With a number it is the system's, which gave up before the budget ended.
+        return Outcome(Verdict.LOST, str(error) if error.errno else f"no answer in {budget_s:.3g} s")
     return Outcome(Verdict.LOST, str(error) or type(error).__name__, hard=True)

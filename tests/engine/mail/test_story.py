@@ -75,6 +75,16 @@ def story(rung: Rung, *tries: TryLine, channel: Channel | None = None, reason: s
             "It was seen in work on berlin.",
         ),
         (
+            story(Rung.SEEN, TryLine(P8, "seen", 27_107.0), TryLine(P8, "posted", 7.0), channel=P1, session="work"),
+            Standing.ALIVE,
+            "Typed into work 7.0 ms later, then seen 27.1 s later. It was seen in work on berlin.",
+        ),
+        (
+            story(Rung.ON_HOST, *[TryLine(P2, "lost", 5_003.0, "no answer in 5 s")] * 2, channel=P1),
+            Standing.ALIVE,
+            "P2 http gave no answer in 5.0 s, 2 times. It is on berlin's disk, proved over P1 nats.",
+        ),
+        (
             story(Rung.HELD, TryLine(P1, "confirmed", 3.25), reason="the session is busy", session="work"),
             Standing.ALIVE,
             "P1 nats answered in 3.2 ms. It is on berlin's disk and held back from work: the session is busy.",

@@ -1,6 +1,7 @@
 """P2, the asking end: which address, which line, and whose certificate."""
 
 import asyncio
+import errno
 import ssl
 from collections.abc import AsyncIterator
 
@@ -166,6 +167,16 @@ async def test_a_peer_that_speaks_no_http_is_lost(two: Two) -> None:
 def test_statuses(status: int, verdict: Verdict) -> None:
     """Each status has one meaning."""
     assert http._read(http.Answer(status)).verdict is verdict
+
+
+async def test_a_line_that_the_system_gave_up_is_told_by_its_reason() -> None:
+    """It waited for no answer as long as the budget allows, and does not say so."""
+
+    async def dropped() -> http.Answer:
+        raise TimeoutError(errno.ETIMEDOUT, "dropped")
+
+    outcome = await http._ending(dropped(), FOREVER_S, bool)
+    assert (outcome.verdict, outcome.hard, outcome.note) == (Verdict.LOST, False, "connection timed out")
 
 
 async def test_call_judges_the_certificate_before_it_speaks(two: Two) -> None:
