@@ -205,6 +205,12 @@ class Fleet(msgspec.Struct, frozen=True):
         """The roster's entry for this node."""
         return self.roster.member(self.me.id)
 
+    @property
+    def revoked(self) -> bool:
+        """Whether the roster says that this node itself was revoked: nobody believes it, and it bothers nobody."""
+        mine = self.mine
+        return mine is not None and mine.revoked_ms > 0
+
     def others(self) -> list[Member]:
         """The members that are in the fleet, but this node."""
         return [one for one in self.roster.members if one.present and one.id != self.me.id]

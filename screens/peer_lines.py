@@ -209,7 +209,8 @@ def why(fleet: Fleet, node_id: str, now: Moment, size: int, plan: Plan = no_plan
         lines += wrap("This is the node you are looking from. It needs no channel to itself.", size)
         return lines + _findings(fleet, node_id, size)
     peer = peer_of(fleet, node_id)
-    lines += wrap(f"{MEANING[peer.standing]} Last heard {heard(peer, now)}.", size)
+    meaning = "Out of reach: this node was revoked." if fleet.revoked else MEANING[peer.standing]
+    lines += wrap(f"{meaning} Last heard {heard(peer, now)}.", size)
     order = plan(node_id)
     if order:
         lines += wrap(f"The next message goes by {', then '.join(order)}.", size)

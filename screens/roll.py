@@ -137,6 +137,8 @@ def condition(fleet: Fleet, node_id: str) -> Condition:
     if node_id == fleet.me.id:
         return Condition(HERE)
     peer = peer_of(fleet, node_id)
+    if fleet.revoked:
+        return Condition(STANDING[Standing.UNREACHABLE], "this node was revoked", peer.since_ms)
     if peer.standing is not Standing.ALIVE:
         return Condition(STANDING[peer.standing], _silence(fleet, node_id), peer.since_ms)
     channel = fleet.worst(node_id)

@@ -108,6 +108,8 @@ def standing(peer: Peer | None, member: Member, config: MembershipConfig, now: M
     """One of ALIVE SUSPECT UNREACHABLE STALE OFFLINE LEFT."""
     if not member.present:
         return Standing.LEFT
+    if peer and peer.standing is Standing.LEFT:
+        return Standing.UNREACHABLE  # it is we who were put out
     if peer and peer.standing is not Standing.UNKNOWN:
         return peer.standing
     age = seen_s(peer, now)

@@ -21,6 +21,8 @@ RELAY = "relay "
 
 def waits(fleet: Fleet, peer: str, story: Story) -> str:
     """Why a message to the node `peer` is not on its disk yet, and what will become of it."""
+    if fleet.revoked:
+        return "this node was revoked, and nobody takes anything from it"
     keeper = _keeper(fleet, story)
     open_ = _open(fleet, peer, story.id)
     via, widened = (open_.via, open_.widened) if open_ else (None, False)

@@ -88,7 +88,7 @@ def _enforced(fleet: Fleet, roster: Roster, why: str, now: Moment) -> Step:
         ApplyRoster(roster),
         *moved,
         Publish(RosterMoved(roster.version, why)),
-        Raise(Found(REVOKED, present=_revoked(fleet))),
+        Raise(Found(REVOKED, present=fleet.revoked)),
     ]
 
 
@@ -100,11 +100,6 @@ def _farewells(before: Fleet, roster: Roster, now: Moment) -> list[Effect]:
     ways = [(peer_id, channel) for peer_id in gone for channel in (Channel.NATS, Channel.HTTP)]
     body = _encode(roster)
     return [effect for to, channel in ways for effect in way.pulse(before, to, Kind.ROSTER, body, now, prefer=channel)]
-
-
-def _revoked(fleet: Fleet) -> bool:
-    mine = fleet.mine
-    return mine is not None and mine.revoked_ms > 0
 
 
 # --------------------------------------------------------------------------------------------------------- spreading

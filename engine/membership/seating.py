@@ -4,7 +4,8 @@
     in the roster, revoked or left  LEFT: no ping, no channel, no mail starts to it
     not in the roster               no seat at all (this node went over to another fleet)
 
-When the roster says that this node itself was revoked, everybody has LEFT from where it stands: it bothers nobody.
+When the roster says that this node itself was revoked, everybody has LEFT from where it stands: it bothers nobody. To
+people they are unreachable, for whoever is present in the roster has not left (`engine.api.shapes`, `screens.roll`).
 What mail does with letters to somebody who left is decided there.
 """
 

@@ -9,8 +9,10 @@ from engine.model.finding import Finding, Severity
 from engine.model.peer import Standing
 from screens.census import Census
 from screens.needs import needs
+from screens.peer_lines import why
 from screens.roll import best, condition, counts, failed, members, natural
-from tests.screens.golden import BROKEN, EMPTY, LARGE, SMALL, fleet, health, member, peer, plan, ways
+from screens.spans import words
+from tests.screens.golden import BROKEN, EMPTY, LARGE, NOW, SMALL, fleet, health, member, peer, plan, ways
 
 
 def test_conditions() -> None:
@@ -68,6 +70,18 @@ def test_members_stand_still() -> None:
     assert sorted(["gpu-10", "gpu-9", "gpu-100"], key=natural) == ["gpu-9", "gpu-10", "gpu-100"]
     gone = replace(SMALL.roster, members=tuple(replace(one, revoked_ms=1) for one in SMALL.roster.members))
     assert members(replace(SMALL, roster=gone)) == []
+
+
+def test_a_revoked_node_says_of_nobody_else_that_it_left() -> None:
+    """From there they are out of reach, and why is said in every place."""
+    mine = SMALL.me.id
+    revoked = tuple(replace(one, revoked_ms=1) if one.id == mine else one for one in SMALL.roster.members)
+    put_out = replace(SMALL, roster=replace(SMALL.roster, members=revoked))
+    gone = replace(SMALL.peers["id-mac2"], standing=Standing.LEFT)
+    put_out = replace(put_out, peers=put_out.peers.set("id-mac2", gone))
+    how = condition(put_out, "id-mac2")
+    assert (how.look.word, how.why) == ("unreachable", "this node was revoked")
+    assert "Out of reach: this node was revoked." in words(why(put_out, "id-mac2", NOW, 90)[1])
 
 
 def test_needs_are_few() -> None:

@@ -50,6 +50,11 @@ def test_whoever_left_or_was_revoked_has_left(end: dict[str, int]) -> None:
     assert shapes.standing(peer, member("birch", **end), MembershipConfig(), NOW) is Standing.LEFT
 
 
+def test_who_is_put_out_says_of_nobody_else_that_it_left() -> None:
+    """A member that is present in the roster, and to which nothing may be said any more, is unreachable."""
+    assert shapes.standing(Peer("id-birch", Standing.LEFT), member("birch"), MembershipConfig(), NOW) == "UNREACHABLE"
+
+
 def test_channels_show_state_latency_failures_and_reason() -> None:
     """`fleet channels`: the median of the round trips, the failures in the window, and why; present members only."""
     grid = shapes.channels(fleet(), Moment(0, 0.0))

@@ -84,6 +84,7 @@ def test_a_revoked_node_bothers_nobody() -> None:
     fleet = full()
     fleet, _ = seated(replace(fleet, roster=changed(fleet.roster, ME, revoked_ms=1)), NOW)
     assert set(standings(fleet).values()) == {Standing.LEFT}
+    assert fleet.revoked
 
 
 def test_another_fleet_is_another_room() -> None:
