@@ -89,7 +89,7 @@ class Drill:
     def grid(self) -> Grid:
         """(node, peer, channel) -> how it is; a node that stands still cannot be asked, and says nothing."""
         return {
-            (node.name, peer, channel): Seen(seen["state"], seen["since_ms"])
+            (node.name, peer, channel): Seen("BROKEN" if seen["retried"] else seen["state"], seen["since_ms"])
             for node in self.awake()
             for peer, row in node.api.get("/channels").items()
             for channel, seen in row.items()

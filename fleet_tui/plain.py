@@ -144,16 +144,17 @@ def _peer(one: dict[str, Any], channels: Sequence[str]) -> tuple[str, ...]:
     look = glyphs.STANDING[Standing(one["standing"])]
     word = "revoked" if one.get("revoked") else look.word
     seen = "never" if one["seen_s"] is None else f"{format.age(one['seen_s'])} ago"
-    states, held = one["channels"], one.get("held", ())
+    states, held, retried = one["channels"], one.get("held", ()), one.get("retried", ())
     # The next message would go there, but nobody has measured yet that it arrives.
     best = one["best"] if states.get(one["best"]) != ChannelState.UNKNOWN else None
-    cells = (state(states[name], held=name in held) for name in channels)
+    cells = (state(states[name], held=name in held, retried=name in retried) for name in channels)
     return one["name"], one["role"], f"{look.glyph} {word}", seen, best or "–", *cells
 
 
-def state(word: str, *, held: bool = False) -> str:
-    """A channel's state, as a sign and a word; and whether a person holds it back, however it is."""
-    look = glyphs.CHANNEL[ChannelState(word)]
+def state(word: str, *, held: bool = False, retried: bool = False) -> str:
+    """A channel's state, as a sign and a word; and whether a person holds it back, however it is. What is only tried
+    again is broken."""
+    look = glyphs.CHANNEL[ChannelState.BROKEN if retried else ChannelState(word)]
     return f"{look.glyph} {look.word}{' (held)' if held else ''}"
 
 
@@ -188,21 +189,23 @@ def _released(held: Sequence[tuple[str, str]], width: int) -> Iterator[str]:
 
 def _channel(peer: str, name: str, cell: dict[str, Any]) -> tuple[str, ...]:
     round_trip = "–" if cell["latency_ms"] is None else format.latency(cell["latency_ms"])
-    word = state(cell["state"], held=bool(cell.get("held")))
+    word = state(cell["state"], held=bool(cell.get("held")), retried=bool(cell.get("retried")))
     fails = f"{cell['fails']}{'+' if cell['fails'] >= KEPT_FAILS else ''}"
     return peer, name, word, round_trip, fails, cell["reason"]
 
 
-def check(answers: dict[str, dict[str, Any]], width: int = 0) -> Iterator[str]:
+def check(peer: str, answers: dict[str, dict[str, Any]], width: int = 0) -> Iterator[str]:
     """`fleet check`: how each round trip ended."""
     head = ("channel", "state", "answer", "", "why")
     yield from table((_checked(name, one) for name, one in answers.items()), head, width)
+    yield from _released([(peer, name) for name, one in answers.items() if one.get("held")], width)
 
 
 def _checked(name: str, one: dict[str, Any]) -> tuple[str, ...]:
     look = glyphs.OUTCOME.get(one["outcome"])
     word = f"{look.glyph} {look.word}" if look else one["outcome"]
-    return name, state(one["state"]), word, format.latency(one["ms"]) if one.get("ms") else "", one.get("reason", "")
+    now = state(one["state"], held=bool(one.get("held")), retried=bool(one.get("retried")))
+    return name, now, word, format.latency(one["ms"]) if one.get("ms") else "", one.get("reason", "")
 
 
 def rung(word: str) -> str:

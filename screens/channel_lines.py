@@ -1,12 +1,14 @@
 """What the panel and `w` say of one (peer, channel) pair: the machine with its present state lit, and why. Pure."""
 
+from collections.abc import Mapping
 from datetime import tzinfo
+from typing import Any
 
-from engine.model.channel import CHANNELS, KEPT_FAILS, Change, Channel, ChannelState
+from engine.model.channel import CHANNELS, KEPT_FAILS, Change, Channel, ChannelHealth, ChannelState, Verdict
 from engine.model.moment import Moment
 from engine.state import Fleet
 from screens import format as say
-from screens.glyphs import CHANNEL
+from screens.glyphs import CHANNEL, OUTCOME
 from screens.peer_lines import flow
 from screens.repair_lines import ladder
 from screens.roll import Plan, health_of, no_plan, reading
@@ -56,12 +58,13 @@ def _way(state: ChannelState, told: bool) -> Spans:
 def title(fleet: Fleet, peer: str, channel: Channel, now: Moment, size: int) -> Spans:
     """Whose channel it is, its state and since when."""
     health = health_of(fleet, peer, channel)
-    look = CHANNEL[health.state]
+    look = CHANNEL[health.shown]
+    reason = _reason(health)
     name: Spans = (
         (f"{look.glyph} ", look.ink),
         (f"{fleet.name_of(peer)} · {channel}", "title"),
-        (f"  {look.word}", look.ink),
-        (f"  {health.reason}" if health.reason else "", "dim"),
+        (f"  {_word(health)}", look.ink),
+        (f"  {reason}" if reason else "", "dim"),
     )
     since = f"since {say.age((now.wall_ms - health.since_ms) / 1_000)}" if health.since_ms else ""
     if health.state is ChannelState.HEALING and health.broke_ms:
@@ -69,17 +72,29 @@ def title(fleet: Fleet, peer: str, channel: Channel, now: Moment, size: int) -> 
     return sides(name, ((since, "dim"),), size)
 
 
+def _word(health: ChannelHealth) -> str:
+    """Its state in words: what is only tried again is broken."""
+    return f"{CHANNEL[health.shown].word}{', trying again' if health.retried else ''}"
+
+
+def _reason(health: ChannelHealth) -> str:
+    """Why it is so; while it is tried again, why it broke."""
+    return health.trouble if health.retried else health.reason
+
+
 def panel(fleet: Fleet, peer: str, channel: Channel, now: Moment, size: int, zone: tzinfo | None = None) -> list[Spans]:
     """State machine, facts and the last changes."""
     if not peer:
         return []
     health = health_of(fleet, peer, channel)
-    lines = [title(fleet, peer, channel, now, size), machine(health.state, size)]
+    lines = [title(fleet, peer, channel, now, size), machine(health.shown, size)]
     if health.held:
         lines += wrap("held back by you: the cascade passes it over; x lets it back in", size, "warn")
     lines += ladder(fleet, peer, channel, now, size)
     lines += flow(facts(fleet, peer, channel, now), size)
-    return [*lines, (), *changes(health.changes, size, zone)] if health.changes else lines
+    # A try that nothing answered yet is no change: in vain, it leaves none behind.
+    made = health.changes[:-1] if health.retried else health.changes
+    return [*lines, (), *changes(made, size, zone)] if made else lines
 
 
 def facts(fleet: Fleet, peer: str, channel: Channel, now: Moment) -> list[str]:
@@ -127,11 +142,11 @@ def _change(one: Change, zone: tzinfo | None) -> Spans:
 def why(fleet: Fleet, peer: str, channel: Channel, now: Moment, size: int, plan: Plan = no_plan) -> list[Spans]:
     """Why the channel is in its state, and whether the next message would take it."""
     health = health_of(fleet, peer, channel)
-    look = CHANNEL[health.state]
+    look = CHANNEL[health.shown]
     order = plan(peer)
-    lines: list[Spans] = [((f"{look.glyph} {channel} to {fleet.name_of(peer)} is {look.word}", look.ink),), ()]
+    lines: list[Spans] = [((f"{look.glyph} {channel} to {fleet.name_of(peer)} is {_word(health)}", look.ink),), ()]
     unsaid = "it was never tried" if health.state is ChannelState.UNKNOWN else "no reason was given"
-    lines += wrap(REASONS[health.state].format(channel=channel, why=health.reason or unsaid), size)
+    lines += wrap(REASONS[health.shown].format(channel=channel, why=_reason(health) or unsaid), size)
     if health.held:
         lines += wrap("You hold it back: the cascade passes it over until x lets it in again.", size, "warn")
     elif channel in order:
@@ -142,6 +157,17 @@ def why(fleet: Fleet, peer: str, channel: Channel, now: Moment, size: int, plan:
     return [*lines, (), *flow(facts(fleet, peer, channel, now), size)]
 
 
+def answered(checks: Mapping[str, Mapping[str, Any]]) -> str:
+    """How the round trips of a check ended, those that came back first: `nats 3 ms, http 5 ms; relay no answer`."""
+    came = [f"{on} {say.latency(one['ms'])}" for on, one in checks.items() if one["outcome"] == Verdict.CONFIRMED]
+    set_up = {on: one["outcome"] for on, one in checks.items() if one["state"] != ChannelState.ABSENT}
+    tried = {on: OUTCOME[outcome].word for on, outcome in set_up.items() if outcome in UNANSWERED}
+    parts = [", ".join(came), ", ".join(f"{on} {word}" for on, word in tried.items())]
+    return "; ".join(filter(None, parts)) or "no channel could be tried"
+
+
+# How a try ended of which the peer did not say yes.
+UNANSWERED = (Verdict.LOST, Verdict.REFUSED, Verdict.LANDED, Verdict.BARRED)
 PLACES = ("first", "second", "third", "late")
 REASONS = {
     ChannelState.HEALTHY: "The last tries were answered in time.",

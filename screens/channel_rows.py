@@ -150,7 +150,7 @@ class ChannelRows(Rows):
     def says(self, peer: str, channel: Channel, wide: int) -> tuple[str, str, str]:
         """Glyph, value and ink of a cell `wide` cells wide."""
         health = health_of(self.fleet, peer, channel, self.spoken)
-        look = CHANNEL[health.state]
+        look = CHANNEL[health.shown]
         if health.held:
             return "–", f" {HELD}", "dim"
         ms = reading(health)
@@ -158,10 +158,10 @@ class ChannelRows(Rows):
         value = ""
         if health.state in (ChannelState.HEALTHY, ChannelState.DEGRADED) and ms is not None:
             value = say.latency(ms) if wide > 8 else say.tight(ms)
-        elif health.state is ChannelState.HEALING:
+        elif health.shown is ChannelState.HEALING:
             value = say.countdown(health.retry_at - self.now.mono) if health.retry_at > self.now.mono else "probing"
-        elif health.state in (ChannelState.BROKEN, ChannelState.QUARANTINED) and health.since_ms:
-            value = say.age((self.now.wall_ms - health.since_ms) / 1_000)
+        elif health.shown in (ChannelState.BROKEN, ChannelState.QUARANTINED) and health.since_ms:
+            value = say.age((self.now.wall_ms - (health.broke_ms or health.since_ms)) / 1_000)
         return look.glyph, f"{gap}{value}" if value else "", look.ink
 
     def _next(self, peer: str, order: tuple[Channel, ...], wide: int) -> Spans:

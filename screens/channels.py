@@ -167,9 +167,8 @@ class Channels(Room):
         self.desk.ask(sheet, lambda engine: engine.messages(Query(peer=peer, limit=200)), came)
 
     def do_probe(self) -> None:
-        """Try the channel under the cursor now."""
-        peer, channel, name = self.peer(), self.channel, self.title_of_item()
-        self.desk.ask(self, lambda engine: engine.probe(peer, channel), lambda _: self.desk.note(f"probing {name}"))
+        """Try the channel under the cursor now, and say what came back."""
+        self._probe(self.channel)
 
     def do_repair(self) -> None:
         """Begin a repair at its first rung; it goes on by itself."""

@@ -95,7 +95,8 @@ def health_of(fleet: Fleet, node_id: str, channel: Channel, ours: frozenset[Chan
 
 def link(channel: Channel, health: ChannelHealth) -> Link:
     """One (peer, channel) pair as the rooms show it."""
-    return Link(channel, health.state, reading(health), health.reason, health.held)
+    why = health.trouble if health.retried else health.reason
+    return Link(channel, health.shown, reading(health), why, health.held)
 
 
 def links(fleet: Fleet, node_id: str) -> list[Link]:

@@ -15,10 +15,12 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
+from engine.model.channel import Channel
 from engine.model.finding import Finding, lasted
 from engine.state import Fleet
 from screens import frame, roll
 from screens.census import Census
+from screens.channel_lines import answered
 from screens.desk import Desk
 from screens.keymap import PANES, Key, bindings, footer
 from screens.memo import Memo
@@ -301,6 +303,12 @@ class Room(Screen[None], inherit_bindings=False):
         return []
 
     def do_probe(self) -> None:
-        """Try every channel to the peer under the cursor."""
-        peer, name = self.peer(), self.title_of_item()
-        self.desk.ask(self, lambda engine: engine.probe(peer), lambda _: self.desk.note(f"probing {name}", "heal"))
+        """Try every channel to the peer under the cursor, and say what came back."""
+        self._probe(None)
+
+    def _probe(self, channel: Channel | None) -> None:
+        peer, name = self.peer(), self.fleet.name_of(self.peer())
+        self.desk.note(f"probing {self.title_of_item()} …", "heal")
+        self.desk.ask(
+            self, lambda engine: engine.check(peer, channel), lambda came: self.desk.note(f"{name}: {answered(came)}")
+        )

@@ -179,12 +179,14 @@ def _peer(fleet: Fleet, member: Member, now: Moment, best: Channel | None, shown
         beat.load if beat else None,
         peer.offset_ms if peer else None,
         tuple(channel for channel in shown if fleet.health(member.id, channel).held),
+        tuple(channel for channel in shown if fleet.health(member.id, channel).retried),
     )
 
 
 def _channel(fleet: Fleet, found: ChannelHealth, now: Moment) -> ChannelView:
     recent = sum(now.mono - at < fleet.config.health.window_s for at in found.fails)
-    return ChannelView(found.state, latency_ms(found), recent, found.reason, found.held, found.since_ms)
+    latency = latency_ms(found)
+    return ChannelView(found.state, latency, recent, found.reason, found.held, found.since_ms, found.retried)
 
 
 def inbox_link(page: Letters, params: Mapping[str, str], limit: int) -> str:

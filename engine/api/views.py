@@ -54,7 +54,8 @@ class OutboxView(msgspec.Struct, frozen=True):
 
 class PeerView(msgspec.Struct, frozen=True):
     """Another member. `seen_s`: since it was last heard (null: never). `best`: the channel the next message would take
-    (null: none works). `channels`: every channel this version has, by name. `held`: those a person holds back."""
+    (null: none works). `channels`: every channel this version has, by name. `held`: those a person holds back.
+    `retried`: those HEALING that have not answered since they broke."""
 
     name: str
     id: str
@@ -70,6 +71,7 @@ class PeerView(msgspec.Struct, frozen=True):
     load: float | None = None
     clock_offset_ms: float | None = None
     held: tuple[Channel, ...] = ()
+    retried: tuple[Channel, ...] = ()
 
 
 class DoorsView(msgspec.Struct, frozen=True):
@@ -94,7 +96,7 @@ class Status(msgspec.Struct, frozen=True):
 
 class ChannelView(msgspec.Struct, frozen=True):
     """One (peer, channel). `latency_ms`: the median of the last round trips. `fails`: in the last five minutes;
-    16 are 16 or more."""
+    16 are 16 or more. `retried`: HEALING, and no answer yet since it broke."""
 
     state: ChannelState
     latency_ms: float | None
@@ -102,6 +104,7 @@ class ChannelView(msgspec.Struct, frozen=True):
     reason: str
     held: bool = False
     since_ms: int = 0
+    retried: bool = False
 
 
 class Health(msgspec.Struct, frozen=True):

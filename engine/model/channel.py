@@ -103,7 +103,7 @@ class ChannelState(StrEnum):
     ABSENT = "ABSENT"
 
 
-_WORKING = (ChannelState.HEALTHY, ChannelState.DEGRADED)
+_ANSWERING = (ChannelState.HEALTHY, ChannelState.DEGRADED, ChannelState.HEALING)
 # How grave a channel's trouble is: 0 is the worst.
 TROUBLE = {
     ChannelState.QUARANTINED: 0,
@@ -165,18 +165,25 @@ class ChannelHealth(msgspec.Struct, frozen=True):
     healed_at: float = 0.0
 
     @property
+    def retried(self) -> bool:
+        """Broken, and only tried again, as every few seconds: no answer came since it broke, so nothing heals yet."""
+        return self.state is ChannelState.HEALING and not self.good
+
+    @property
+    def shown(self) -> ChannelState:
+        """The state as people are told it."""
+        return ChannelState.BROKEN if self.retried else self.state
+
+    @property
     def answers(self) -> bool:
-        """It works, or nobody has tried it yet. One that heals has answered at least once since it broke: to be tried
-        again, as a broken one is every few seconds, is no sign of life."""
-        if self.state is ChannelState.HEALING:
-            return self.good > 0
-        return self.state in _WORKING or (self.state is ChannelState.UNKNOWN and not self.streak)
+        """It works, or nobody has tried it yet."""
+        return self.shown in _ANSWERING or (self.state is ChannelState.UNKNOWN and not self.streak)
 
     @property
     def trouble(self) -> str:
         """Why it does not work, in the same words while it is only tried again."""
-        again = self.state is ChannelState.HEALING and bool(self.changes)
-        broke = (one.reason for one in reversed(self.changes) if one.new is ChannelState.BROKEN) if again else ()
+        healing = self.state is ChannelState.HEALING
+        broke = (one.reason for one in reversed(self.changes) if one.new is ChannelState.BROKEN) if healing else ()
         return next(iter(broke), "") or self.reason or self.state.lower()
 
 

@@ -40,18 +40,19 @@ class Switchboard:
         await self._loop.until(obeyed)
         await self._hands.flush()  # what the faces see is what is durable
 
-    async def check(self, peer: str) -> dict[str, dict[str, Any]]:
-        """One measured round trip on every channel that can make one, and a line on each that cannot:
-        {channel: {"state","outcome","ms","reason"}}, all nine."""
+    async def check(self, peer: str, channel: Channel | None = None) -> dict[str, dict[str, Any]]:
+        """One measured round trip on every channel that can make one, or on this one, and a line on each that cannot:
+        {channel: {"state","outcome","ms","reason","held","retried"}}, all nine or the one."""
         node = self._id(peer)
-        results = await asyncio.gather(*(self._checked(node, channel) for channel in Channel))
-        return dict(zip(map(str, Channel), results, strict=True))
+        asked = [one for one in Channel if channel in (None, one)]
+        results = await asyncio.gather(*(self._checked(node, one) for one in asked))
+        return dict(zip(map(str, asked), results, strict=True))
 
     async def _checked(self, node: str, channel: Channel) -> dict[str, Any]:
         fleet = self._loop.fleet
         if (node, channel) not in fleet.channels or fleet.health(node, channel).state is ChannelState.ABSENT:
-            reason = fleet.health(node, channel).reason or "not set up on this node"
-            return {"state": str(ChannelState.ABSENT), "outcome": "barred", "ms": None, "reason": reason}
+            said = _told(fleet, node, channel, str(Verdict.BARRED), None)
+            return {**said, "state": str(ChannelState.ABSENT), "reason": said["reason"] or "not set up on this node"}
         if not CHANNELS[channel].probed:
             # Nobody is woken, typed at or billed by a look.
             return _told(fleet, node, channel, UNTRIED, None)
@@ -92,4 +93,5 @@ UNPROVED = {Verdict.LANDED: "taken; the peer has not said yet that it came", Ver
 
 def _told(fleet: Fleet, node: str, channel: Channel, outcome: str, ms: float | None) -> dict[str, Any]:
     health = fleet.health(node, channel)
-    return {"state": str(health.state), "outcome": outcome, "ms": ms, "reason": health.reason}
+    told = {"state": str(health.state), "outcome": outcome, "ms": ms, "reason": health.reason}
+    return {**told, "held": health.held, "retried": health.retried}

@@ -18,7 +18,7 @@ def check(call: Call) -> int:
     only = call.args.channel
     asked = call.node.post("/check", {"name": call.args.peer}, CHECK_S)
     answers = {name: one for name, one in asked.items() if only in (None, name)}
-    call.show(answers, plain.check(answers, call.width))
+    call.show(answers, plain.check(call.args.peer, answers, call.width))
     return 0 if any(one["outcome"] == "confirmed" for one in answers.values()) else 1
 
 

@@ -31,7 +31,7 @@ async def test_a_picture_needs_no_engine() -> None:
 async def test_an_engine_that_refuses_is_told_in_one_line() -> None:
     """An error shows its title, why and the next step, and nothing else happens."""
     app = control_room("small")
-    script(app).refuse["probe"] = FleetError("peer.gone", "The peer is gone", "it left", "i invites it again")
+    script(app).refuse["check"] = FleetError("peer.gone", "The peer is gone", "it left", "i invites it again")
     async with app.run_test(size=SIZES["wide"]) as pilot:
         await settle(pilot)
         app.show_peer("peers", "id-mac2")

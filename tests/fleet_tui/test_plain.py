@@ -73,6 +73,16 @@ def test_what_is_held_says_so_and_nothing_is_best_before_it_was_tried() -> None:
     assert line.split()[7:] == ["nats", "●", "healthy", "·", "unknown"]
 
 
+def test_a_check_marks_what_is_held_and_calls_a_mere_retry_broken() -> None:
+    """As the table of the channels does."""
+    held = {"state": "HEALTHY", "outcome": "confirmed", "ms": 3.0, "held": True}
+    retried = {"state": "HEALING", "outcome": "lost", "ms": None, "retried": True}
+    _, first, second, _, way = plain.check("birch", {"nats": held, "http": retried})
+    assert first.split()[:4] == ["nats", "●", "healthy", "(held)"]
+    assert second.split()[:3] == ["http", "○", "broken"]
+    assert "`fleet hold birch nats --off`" in way
+
+
 def test_a_row_for_a_program_is_a_line() -> None:
     """Whatever its length."""
     assert [line.split()[7] for line in messages(0)] == IDS

@@ -70,6 +70,13 @@ class Scripted:
         self.refuse: dict[str, FleetError] = {}
         self.rungs: dict[str, Rung] = {}
         self.user = ""
+        self.answers: dict[str, dict[str, Any]] = {
+            "nats": {"state": "HEALTHY", "outcome": "confirmed", "ms": 3.0},
+            "http": {"state": "HEALTHY", "outcome": "confirmed", "ms": 5.0},
+            "relay": {"state": "BROKEN", "outcome": "lost", "ms": None},
+            "git": {"state": "ABSENT", "outcome": "barred", "ms": None},
+            "text": {"state": "UNKNOWN", "outcome": "untried", "ms": None},
+        }
         self.nearby = [
             Suggestion("attic", "attic", "ssh, mdns", "ann@192.168.1.31, peer port 8856"),
             Suggestion("phoenix", "phoenix.tail1234.ts.net", "tailscale", "linux, offline"),
@@ -183,9 +190,6 @@ class Scripted:
     async def leave(self) -> object:
         return self._called("leave")
 
-    async def probe(self, peer: str, channel: Channel | None = None) -> object:
-        return self._called("probe", peer, channel)
-
     async def hold(self, peer: str, channel: Channel, held: bool) -> object:
         return self._called("hold", peer, channel, held)
 
@@ -198,8 +202,9 @@ class Scripted:
         self._called("approve", peer, channel, shown)
         return [Ran("fleet repair linux1", "asks linux1 once more", 0, "done: its broker is up again")]
 
-    async def check(self, peer: str) -> dict[str, Any]:
-        return {}
+    async def check(self, peer: str, channel: Channel | None = None) -> dict[str, Any]:
+        self._called("check", peer, channel)
+        return {one: told for one, told in self.answers.items() if channel in (None, one)}
 
     async def examine(self, size: tuple[int, int]) -> object:
         self._called("examine", size)

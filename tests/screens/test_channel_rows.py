@@ -5,14 +5,14 @@ from functools import partial
 import pytest
 from msgspec.structs import replace
 
-from engine.model.channel import CHANNELS, Channel, ChannelState
+from engine.model.channel import CHANNELS, Change, Channel, ChannelState
 from engine.model.moment import Moment
 from engine.model.peer import Peer
 from screens import channel_lines, peer_lines
 from screens.census import Census
 from screens.channel_rows import ChannelRows
 from screens.spans import Spans, width, words
-from tests.screens.golden import BROKEN, NOW, SMALL, B, fleet, health, member, plan
+from tests.screens.golden import BROKEN, NOW, SMALL, B, ago, fleet, health, member, plan
 
 LATER = Moment(NOW.wall_ms + 7_000, NOW.mono + 7)
 # A peer of whom nothing is known yet.
@@ -49,6 +49,25 @@ def test_cell(pair: tuple[str, Channel], cell: tuple[str, str]) -> None:
     """A latency where it works, an age where it is broken, a countdown where it heals, a word where it is held."""
     glyph, value, _ = rows().says(f"id-{pair[0]}", pair[1], 9)
     assert (glyph, value.strip()) == cell
+
+
+def test_a_mere_retry_is_no_healing() -> None:
+    """While nothing has answered since the break it is broken in cell, panel, legend and map, since then and for that
+    reason; the first good probe makes it heal."""
+    broke = Change(ago(9), ChannelState.HEALTHY, ChannelState.BROKEN, "no answer")
+    again = Change(ago(1), ChannelState.BROKEN, ChannelState.HEALING, "trying again")
+    pair = health(ChannelState.HEALING, (), "trying again", 1, changes=(broke, again), broke_ms=ago(9))
+    tried = fleet([(member("mac2"), Peer("id-mac2"), {Channel.NATS: pair})])
+    glyph, value, _ = ChannelRows(tried, NOW, "", "name").says("id-mac2", Channel.NATS, 9)
+    assert (glyph, value.strip()) == ("○", "9 s")
+    panel = told(channel_lines.panel(tried, "id-mac2", Channel.NATS, NOW, 120))
+    assert "broken, trying again  no answer" in panel
+    assert "[○ broken]" in panel
+    assert "◌" not in panel
+    assert "○ broken" in told(peer_lines.why(tried, "id-mac2", NOW, 120))
+    healing = replace(pair, good=1)
+    answered = replace(tried, channels=tried.channels.set(("id-mac2", Channel.NATS), healing))
+    assert "[◌ healing]" in told(channel_lines.panel(answered, "id-mac2", Channel.NATS, NOW, 120))
 
 
 @pytest.mark.parametrize("size", range(34, 200, 7))

@@ -76,10 +76,10 @@ EFFECTS: dict[str, Callable[[FleetApp], bool]] = {
     "detach": lambda app: app.return_value == "detached",
     "quit": on_top(Leaving),
     "peers.view": is_table,
-    "peers.probe": lambda app: asked(app, "probe") == [("id-mac2", None)] and "probing mac2" in said(app),
-    "channels.probe": lambda app: (
-        asked(app, "probe") == [("id-linux1", "nats")] and "probing linux1 · nats" in said(app)
+    "peers.probe": lambda app: (
+        asked(app, "check") == [("id-mac2", None)] and "mac2: nats 3 ms, http 5 ms; relay no answer" in said(app)
     ),
+    "channels.probe": lambda app: asked(app, "check") == [("id-linux1", "nats")] and "linux1: nats 3 ms" in said(app),
     "peers.hold": lambda app: room(app).name_of_room == "channels" and room(app).peer() == "id-mac2",
     "channels.hold": lambda app: asked(app, "hold") == [("id-linux1", "nats", True)] and "is held back" in said(app),
     "peers.repair": lambda app: asked(app, "repair") == [("id-mac2", None, 1)] and "is at L1" in said(app),

@@ -183,7 +183,7 @@ async def test_a_channel_this_version_lacks_is_neither_probed_nor_held() -> None
         for key in ("p", "x"):
             await press(pilot, key)
             assert "cloud is not in this version" in said(app)
-        assert not asked(app, "probe") + asked(app, "hold")
+        assert not asked(app, "check") + asked(app, "hold")
 
 
 async def test_what_a_look_would_wake_or_cannot_reach_is_not_probed() -> None:
@@ -207,7 +207,7 @@ async def test_what_a_look_would_wake_or_cannot_reach_is_not_probed() -> None:
         app.show_peer("channels", "id-studio", Channel.WOL)
         await press(pilot, "x")
         assert "wol to it is not set up" in said(app)
-        assert not asked(app, "probe") + asked(app, "hold")
+        assert not asked(app, "check") + asked(app, "hold")
 
 
 async def test_live_values_move_only_what_changed() -> None:

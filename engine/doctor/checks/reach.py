@@ -100,9 +100,7 @@ def _is_wrong(channel: Channel, health: ChannelHealth) -> bool:
     own channel, which all have."""
     if health.state is ChannelState.ABSENT:
         return channel is Channel.NATS
-    if health.state is ChannelState.HEALING:
-        return not health.answers
-    return health.state in (ChannelState.BROKEN, ChannelState.QUARANTINED)
+    return health.shown in (ChannelState.BROKEN, ChannelState.QUARANTINED)
 
 
 def _found(name: str, channel: Channel, health: ChannelHealth, works: bool) -> Finding:
