@@ -13,6 +13,7 @@ doubt a channel. A node that listens on loopback alone asks no network.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 
 from engine import exposure
@@ -24,7 +25,7 @@ from engine.signals import Detoured
 from engine.state import Fleet
 from engine.target import target
 from engine.transports.http.line import Line, dial
-from engine.transports.wol.cards import networks
+from engine.transports.wol.cards import beside, networks
 
 # A look costs everybody on the network some packets: it is done in these turns, less and less often.
 TURN_S, SELDOM = 5.0, 120
@@ -32,18 +33,20 @@ LOOK_S = 2.0
 CALL_S = 5.0
 # A heartbeat comes every ten seconds, over a channel that has to be tried first.
 TOLD_S = 60.0
-# Whoever fills the network with an id has so many of its places called.
-PLACES = 16
+# Whoever fills the network with ids has so many places called for each, and so many ids at once; none of them beyond
+# our own networks, where mDNS does not reach.
+PLACES, CALLS = 8, 4
 
 Place = tuple[str, int]
 log = logging.getLogger(__name__)
 
 
 class Seeker:
-    """Looks for missed members for as long as it runs."""
+    """Looks for missed members for as long as it runs. `beside`: whether an address is on a network of ours."""
 
-    def __init__(self, loop: Loop):
-        self._loop = loop
+    def __init__(self, loop: Loop, beside: Callable[[str], bool] = beside):
+        self._loop, self._beside = loop, beside
+        self._calling = asyncio.Semaphore(CALLS)
         self._calls: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
@@ -77,7 +80,8 @@ class Seeker:
         places: dict[str, list[Place]] = {}
         for seen in await discovery_mdns.sightings(LOOK_S, hosts):
             if seen.node in wanted and seen.port:
-                places.setdefault(seen.node, []).extend((host, seen.port) for host in seen.hosts)
+                near = (host for host in seen.hosts if self._beside(host))
+                places.setdefault(seen.node, []).extend((host, seen.port) for host in near)
         for node, shown in places.items():
             ours = await self._end(node)
             if not ours and node in self._loop.fleet.detours:
@@ -98,7 +102,8 @@ class Seeker:
         if there is None:
             return
         known = {(at.host, at.http) for at in said}
-        place = await _proved([one for one in shown if one not in known], there.tls_cert)
+        async with self._calling:
+            place = await _proved([one for one in shown if one not in known], there.tls_cert)
         if place is None:
             return
         self._loop.post(Detoured(node, Address(place[0], http=place[1])))

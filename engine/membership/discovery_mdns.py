@@ -6,6 +6,7 @@ stranger's word.
 """
 
 import asyncio
+import logging
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from engine.membership.discovery import MDNS, Sighting
+from engine.membership.discovery import LIMIT, MDNS, Sighting
 
 SERVICE = "_fleet._tcp.local."
 # A label of DNS.
@@ -82,7 +83,8 @@ async def sightings(seconds: float, hosts: Sequence[str]) -> list[Sighting]:
     names: dict[str, None] = {}
 
     def changed(zeroconf: Any, service_type: str, name: str, state_change: Any) -> None:
-        names[name] = None
+        if len(names) < LIMIT:
+            names[name] = None
 
     try:
         zeroconf = _opened(library, hosts)
@@ -110,6 +112,8 @@ def _sighting(info: Any) -> Sighting:
 
 
 async def _library() -> Any:
+    # It writes a traceback for each network that goes: what could not be said is said again, and that is all.
+    logging.getLogger("zeroconf").setLevel(logging.CRITICAL)
     return await asyncio.to_thread(import_module, "zeroconf.asyncio")
 
 

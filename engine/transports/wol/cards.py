@@ -7,6 +7,8 @@ own, and nothing sleeps behind them. On Linux the kernel says so; elsewhere the 
 import socket
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from ipaddress import IPv4Interface, ip_address
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,6 +49,23 @@ def networks() -> list[Reach]:
     down = {name for name, stats in psutil.net_if_stats().items() if not stats.isup}
     found = (reach for name, _, reach in _interfaces() if name not in down)
     return [reach for reach in found if reach.host and not reach.host.startswith("127.")]
+
+
+def beside(host: str) -> bool:
+    """Whether a numeric IPv4 address is another machine's on a network of ours."""
+    with suppress(ValueError):
+        there = ip_address(host)
+        return any(
+            there in one.network and there not in (one.ip, one.network.network_address, one.network.broadcast_address)
+            for one in _own()
+        )
+    return False
+
+
+def _own() -> list[IPv4Interface]:
+    found = (address for addresses in psutil.net_if_addrs().values() for address in addresses)
+    named = (f"{one.address}/{one.netmask}" for one in found if one.family == socket.AF_INET and one.netmask)
+    return [one for one in map(IPv4Interface, named) if not one.is_loopback and one.network.prefixlen < 31]
 
 
 def _real() -> list[str]:

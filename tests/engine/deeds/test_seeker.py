@@ -68,7 +68,7 @@ async def test_the_key_is_believed(there: tuple[Node, Node], honest: bool, monke
 
     monkeypatch.setattr(discovery_mdns, "sightings", sightings)
     loop = Loop(missing(member))
-    seeker = Seeker(loop)  # type: ignore[arg-type]
+    seeker = Seeker(loop, beside=LOOPBACK.__eq__)  # type: ignore[arg-type]
     await seeker.look()
     if honest:
         assert await loop.told.get() == Detoured(member.id, Address(LOOPBACK, http=port.port))
@@ -78,6 +78,25 @@ async def test_the_key_is_believed(there: tuple[Node, Node], honest: bool, monke
         assert await loop.told.get() == Detoured(member.id, Address(LOOPBACK, http=port.port))
         await seeker._end(member.id)
         assert await loop.told.get() == Detoured(member.id, None)
+    await asyncio.gather(*seeker._calls.values())
+    assert loop.told.empty()
+    await port.close()
+
+
+async def test_nobody_beyond_our_networks_is_called(there: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch) -> None:
+    """mDNS does not reach beyond them: who names such a place has a stranger called."""
+    member, _ = there
+    port = member.port()
+    await port.rebind((LOOPBACK,))
+
+    async def sightings(*asked: Any) -> list[Sighting]:
+        hosts = (LOOPBACK, "0.0.0.0", "169.254.169.254", "example.org", "255.255.255.255", "::1")
+        return [Sighting("x", LOOPBACK, MDNS, node=member.id, hosts=hosts, port=port.port)]
+
+    monkeypatch.setattr(discovery_mdns, "sightings", sightings)
+    loop = Loop(missing(member))
+    seeker = Seeker(loop)  # type: ignore[arg-type]
+    await seeker.look()
     await asyncio.gather(*seeker._calls.values())
     assert loop.told.empty()
     await port.close()
@@ -96,7 +115,7 @@ async def test_where_it_is_known_to_be_it_is_not_called(
 
     monkeypatch.setattr(discovery_mdns, "sightings", sightings)
     loop = Loop(missing(member, at=port.port))
-    seeker = Seeker(loop)  # type: ignore[arg-type]
+    seeker = Seeker(loop, beside=LOOPBACK.__eq__)  # type: ignore[arg-type]
     await seeker.look()
     await asyncio.gather(*seeker._calls.values())
     assert loop.told.empty()
