@@ -14,15 +14,17 @@ def look(scene: Scene) -> Saw:
     if scene.fleet is None:
         return unused("it is measured against peers, by a running node")
     fleet = scene.fleet
-    offsets = {
-        fleet.name_of(one.id): one.offset_ms
-        for one in fleet.peers.values()
-        if one.offset_ms is not None and one.standing is Standing.ALIVE
-    }
+    measured = [(one, one.offset_ms) for one in fleet.peers.values() if one.offset_ms is not None]
+    offsets = {fleet.name_of(one.id): offset for one, offset in measured if one.standing is Standing.ALIVE}
     if len(fleet.roster.members) < 2:
         return unused("it is measured against peers, and there are none")
-    if not offsets:
+    if not measured:
         return unknown("no peer's clock was measured yet")
+    if not offsets:
+        last, offset = max(measured, key=lambda pair: pair[0].heard_ms)
+        who = f"{offset / 1_000:+z.1f} s from {fleet.name_of(last.id)}"
+        ago = f", not heard for {vitals.span(scene.now_ms - last.heard_ms)}" if last.heard_ms else ""
+        return unknown(f"no measured peer is there now; last measured: {who}{ago}")
     middle = median(offsets.values()) / 1_000
     of = f"the middle of {len(offsets)} peers" if len(offsets) > 1 else "the one peer"
     said = f"{middle:+z.1f} s from {of} (±{vitals.spread(offsets)})"

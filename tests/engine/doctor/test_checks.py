@@ -13,7 +13,21 @@ from msgspec.structs import replace
 from engine.config import Config, resolve
 from engine.doctor.catalogue import CATALOGUE
 from engine.doctor.check import Check, examine, mended
-from engine.doctor.checks import agents, broker, daemon, hub, keys, ports, reach, sleep, sshd, store, terminal, tools
+from engine.doctor.checks import (
+    agents,
+    broker,
+    clock,
+    daemon,
+    hub,
+    keys,
+    ports,
+    reach,
+    sleep,
+    sshd,
+    store,
+    terminal,
+    tools,
+)
 from engine.doctor.scene import Scene
 from engine.errors import FleetError
 from engine.home import STORE
@@ -22,7 +36,7 @@ from engine.model.envelope import KINDS, Kind
 from engine.model.exam import Health
 from engine.model.finding import Finding, Severity
 from engine.model.mail import Echo, Lane, Waiting
-from engine.model.peer import Standing
+from engine.model.peer import Peer, Standing
 from engine.state import Broker
 from tests.engine.script import fleet, letter, with_health
 
@@ -229,6 +243,16 @@ def test_channels_to_peers() -> None:
     assert reach.judge(with_health(again, "B", Channel.NATS, good=1), "B") == []
     key = with_health(well, "B", Channel.HTTP, state=ChannelState.QUARANTINED, reason="another key")
     assert codes(reach.judge(key, "B")) == ["reach.key"]
+
+
+def test_a_clock_that_was_measured_is_not_called_never_measured(home: Path) -> None:
+    """While nobody is there to measure against, the last that was is told, and since when it is away."""
+    value = fleet("A", "B")
+    assert clock.look(scene(home, fleet=value))[1] == "no peer's clock was measured yet"
+    gone = Peer("B", Standing.OFFLINE, heard_ms=1_000, offset_ms=1_240.0)
+    seen = scene(home, fleet=replace(value, peers=value.peers.set("B", gone)), now_ms=241_000)
+    said = "no measured peer is there now; last measured: +1.2 s from B, not heard for 4 min"
+    assert clock.look(seen)[:2] == (Health.UNKNOWN, said)
 
 
 def test_what_a_person_holds_back_is_told(home: Path) -> None:
