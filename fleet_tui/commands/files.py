@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from engine.configured import configured
+from engine.configured import configured, in_force, strangers, variables
 from engine.errors import Fault, FleetError
 from engine.home import CONFIG, LOG, TOKEN
 from fleet_tui import plain
@@ -122,10 +122,11 @@ def _on_disk(call: Call) -> Any:
 
 
 def _check(call: Call) -> int:
-    configured(call.home)
-    path = call.home / CONFIG
-    said = "fits" if path.exists() else "does not exist: the defaults are in force"
-    call.show({"path": str(path), "exists": path.exists(), "ok": True}, [f"{path} {said}"])
+    found, path = configured(call.home), call.home / CONFIG
+    strange, exists = strangers(found, os.environ), path.exists()
+    facts = {"path": str(path), "exists": exists, "ok": True, "environment": variables(found, os.environ)}
+    meant = (f"{name} names no key{f'; {other} does' if other else ''}" for name, other in strange.items())
+    call.show({**facts, "unknown": list(strange)}, [f"{path}: {in_force(found, exists, os.environ)}", *meant])
     return 0
 
 

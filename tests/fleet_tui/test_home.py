@@ -101,3 +101,24 @@ def test_the_doctor_finds_a_configuration_that_does_not_fit(home: Path, capsys: 
     found = json.loads(capsys.readouterr().out)
     assert [one["code"] for one in found if not one["ok"]].count("config.unfit") == 1
     assert "disk" in {one["check"] for one in found}
+
+
+def test_what_the_environment_sets_is_named(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The defaults are in force but for these; a variable that sets nothing is told, with the one that may be meant."""
+    check = ["--home", str(home), "config", "check"]
+    assert main(check) == 0
+    assert capsys.readouterr().out == f"{home / 'config.toml'}: no file, the defaults are in force\n"
+    for name, value in {"NET_HTTP_PORT": "9000", "NET_HTPP_PORT": "1", "COLOUR": "red", "HOME": str(home)}.items():
+        monkeypatch.setenv(f"FLEET_{name}", value)
+    assert main(check) == 0
+    said, *strange = capsys.readouterr().out.splitlines()
+    assert said.endswith("the defaults are in force; before it goes what the environment sets: FLEET_NET_HTTP_PORT")
+    assert strange == ["FLEET_COLOUR names no key", "FLEET_NET_HTPP_PORT names no key; FLEET_NET_HTTP_PORT does"]
+    main(["--home", str(home), "doctor", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert [one["subject"] for one in found if one["code"] == "config.variable"] == [
+        "FLEET_COLOUR",
+        "FLEET_NET_HTPP_PORT",
+    ]
