@@ -28,6 +28,10 @@ class Gone(Exception):
     """The client closed its end; there is nobody to answer."""
 
 
+class Garbled(Gone):
+    """What it sends as a body is none; it is told so where no answer has begun."""
+
+
 class Request:
     """One request. `query`: the URL's parameters, of several of one name the last. `tail`: what the path's `*` stood
     for, set by whoever routes it."""
@@ -78,27 +82,30 @@ class Connection:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handler: Handler, refusal: Refusal):
         self._reader, self._writer, self._handler, self._refusal = reader, writer, handler, refusal
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_LIMIT)
+        self._bodyless = False
 
     async def serve(self, *, busy: bool = False) -> None:
         """Answer until one side closes. `busy`: say so, and close."""
         try:
             while await self._one(busy):
                 self._http.start_next_cycle()
-        except (Gone, ConnectionError, TimeoutError):
-            self._writer.transport.abort()
-        except h11.RemoteProtocolError as error:
+        except (h11.RemoteProtocolError, Garbled) as error:
             if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
                 with suppress(Gone, ConnectionError, TimeoutError):
                     await self._answer(self._refusal(400, "That is not HTTP/1.1", str(error)))
+        except (Gone, ConnectionError, TimeoutError):
+            self._writer.transport.abort()
         finally:
             self._writer.close()
 
     async def _one(self, busy: bool) -> bool:
         """One request and its answer; whether another may follow."""
+        self._bodyless = False
         async with asyncio.timeout(PATIENCE_S):
             event = await self._next()
         if not isinstance(event, h11.Request):
             return False
+        self._bodyless = event.method == b"HEAD"
         request = Request(event, self._body())
         if not _has_body(request):
             self._http.next_event()  # its end
@@ -123,7 +130,7 @@ class Connection:
                 if isinstance(event := await self._next(), h11.Data):
                     yield bytes(event.data)
         except h11.RemoteProtocolError as error:
-            raise Gone from error
+            raise Garbled(str(error)) from error
 
     async def _next(self) -> Any:
         while (event := self._http.next_event()) is h11.NEED_DATA:
@@ -144,7 +151,9 @@ class Connection:
         if response.close:
             headers.append(("Connection", "close"))
         await self._send(h11.Response(status_code=response.status, headers=headers))
-        if response.pieces is None:
+        if self._bodyless:
+            pass  # the length is of what a GET would have brought
+        elif response.pieces is None:
             await self._send(h11.Data(data=response.body))
         else:
             await self._stream(response.pieces)

@@ -109,14 +109,31 @@ async def test_a_request_with_two_lengths_carries_no_second_one() -> None:
         assert b"GET /evil" not in (await reader.read()).partition(b"\r\n\r\n")[2].partition(b"\r\n\r\n")[0]
 
 
-async def test_a_broken_body_is_cut_off() -> None:
-    """A chunk that is none, or an end in the middle: nobody is answered."""
-    for said in (b"2\r\nhi\r\nzz\r\n", b"5\r\nhi"):
-        async with served(echo) as (reader, writer):
-            writer.write(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + said)
-            writer.write_eof()
-            with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
-                await reader.readuntil(b"\r\n")
+BROKEN = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+async def test_a_body_that_is_none_is_refused() -> None:
+    """A chunk without a length: 400, and the connection ends."""
+    async with served(echo) as (reader, writer):
+        writer.write(BROKEN + b"2\r\nhi\r\nzz\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 400")
+
+
+async def test_half_a_body_is_cut_off() -> None:
+    """An end in the middle: nobody is there to be answered."""
+    async with served(echo) as (reader, writer):
+        writer.write(BROKEN + b"5\r\nhi")
+        writer.write_eof()
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            await reader.readuntil(b"\r\n")
+
+
+async def test_who_asks_for_the_head_gets_no_body() -> None:
+    """HEAD is told the length and not the body, and its connection goes on."""
+    async with served(deaf) as (reader, writer):
+        writer.write(b"HEAD /a HTTP/1.1\r\nHost: h\r\n\r\nGET /b HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert b"Content-Length: 2\r\n" in await reader.readuntil(b"\r\n\r\n")
+        assert (await answer(reader))[1] == b"{}"
 
 
 async def test_who_hangs_up_ends_a_stream() -> None:
