@@ -1,7 +1,8 @@
 """What may be asked of the API (pure): a type for each body, and one way to read them.
 
 A body that does not fit is refused with the path of the offending field, before anything happens. Fields this version
-does not know are ignored, so that a newer client can talk to an older node.
+does not know are ignored, so that a newer client can talk to an older node; not beside a message, which would go out as
+something else than was meant, and nobody would be told.
 """
 
 from collections.abc import Mapping
@@ -31,7 +32,7 @@ class Payload(msgspec.Struct, frozen=True):
     body: str
 
 
-class MessageAsk(msgspec.Struct, frozen=True):
+class MessageAsk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`POST /message`. `any`: any channel may carry it. `ttl`: seconds it is worth something (null: the kind's own).
     `session`: the one it is for. `wait`: answer when it is on this rung, or after `timeout` seconds."""
 
@@ -169,7 +170,8 @@ def read(body: bytes, ask: type[Ask]) -> Ask:
     try:
         return msgspec.json.decode(body or b"{}", type=ask)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
-        raise refused("body", "The request does not fit", str(error)) from None
+        known = f"; known are {', '.join(ask.__struct_fields__)}" if "unknown field" in str(error) else ""
+        raise refused("body", "The request does not fit", f"{error}{known}") from None
 
 
 def message(body: bytes) -> MessageAsk:

@@ -18,7 +18,7 @@ def test_a_message_needs_a_recipient_and_a_body() -> None:
     """The rest has defaults: kind context, the kind's own lifetime, no waiting."""
     ask = asks.message(asked())
     assert (ask.to, ask.payload.body, ask.type, ask.ttl, ask.wait) == ("birch", "hi", Kind.CONTEXT, None, None)
-    assert asks.message(asked(type="alert", wait="on_host", later="unknown")).wait is Rung.ON_HOST
+    assert asks.message(asked(type="alert", wait="on_host")).wait is Rung.ON_HOST
     for naming in ({"session": "work"}, {"thread": "work"}):
         assert asks.message(asked(wait="seen", **naming)).wait is Rung.SEEN
 
@@ -28,9 +28,10 @@ BAD = {
     "no JSON": (b"{", "usage.body", ""),
     "no UTF-8": (b'{"to":"\xff"}', "usage.body", ""),
     "a list": (b"[]", "usage.body", "object"),
-    "no end of lists": (b'{"later":' + b"[" * 100_000, "usage.body", "recursion"),
+    "no end of lists": (b'{"payload":{"later":' + b"[" * 100_000, "usage.body", "recursion"),
     "no body": (asked(payload={}), "usage.body", "$.payload"),
     "a number for a body": (asked(payload={"body": 5}), "usage.body", "$.payload.body"),
+    "a field nobody knows": (asked(kind="alert"), "usage.body", "field `kind`; known are to, payload, type, via, "),
     "an unknown kind": (asked(type="gossip"), "usage.body", "$.type"),
     "the fleet's own kind": (asked(type="heartbeat"), "usage.kind", "heartbeat"),
     "an unknown channel": (asked(via="pigeon"), "usage.body", "$.via"),
