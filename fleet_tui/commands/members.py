@@ -30,7 +30,7 @@ def invite(call: Call) -> int:
     """A single-use code, and the one command for the other side; no argument holds the code, for `ps` shows those."""
     made = call.node.post("/invite", {"role": call.args.role, "ttl": call.args.ttl})
     until = format.clock(made["expires_at"])
-    joins = f"  echo {made['code']} | fleet join -"
+    joins = f"  echo '{made['code']}' | fleet join -"
     call.show(made, ["On the other machine:", "", joins, "", f"Valid once, until {until}."])
     return 0
 
@@ -60,7 +60,8 @@ def _typed(call: Call, parse: Callable[[str], object]) -> str:
         call.tell("paste the code; ctrl+d gives up")
     code = ""
     for line in islice(sys.stdin, LINES):
-        code = f"{code}{line.strip()} ".removeprefix("fleet join ").removeprefix("echo ").partition("|")[0]
+        typed = f"{code}{line.strip()} ".replace("'", "")
+        code = typed.removeprefix("fleet join ").removeprefix("echo ").partition("|")[0]
         with suppress(FleetError):
             parse(code)
             break

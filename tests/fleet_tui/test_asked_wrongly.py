@@ -37,7 +37,7 @@ def test_a_code_that_cannot_be_read_starts_no_node(home: Path, monkeypatch: pyte
     assert list(home.iterdir()) == []
 
 
-@pytest.mark.parametrize("shown", ["fleet join {}", "echo {}", "echo {} | fleet join -"])
+@pytest.mark.parametrize("shown", ["{}", "fleet join {}", "echo {}", "echo '{}' | fleet join -"])
 def test_a_code_is_read_as_a_screen_shows_it(shown: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Folded over several lines, with the command around it; what comes after it is not waited for."""
     code = make(Identity(bytes(32)), "f" * 26, ("10.0.0.2:8856",), bytes(16))

@@ -100,7 +100,7 @@ TEXTS = {
     "channels": (("channels", "birch"), r"birch  +http  +● healthy  +[\d.]+ ms"),
     "inbox": (("inbox",), r"birch   context   \w{26}\n  two\n  lines"),
     "check": (("check", "birch"), r"http +● healthy +● confirmed +[\d.]+ ms"),
-    "invite": (("invite",), r"echo fleet1-\w+ \| fleet join -"),
+    "invite": (("invite",), r"echo 'fleet1-\w+' \| fleet join -"),
     "no terminal": ((), r"birch   worker   ● alive"),
     "ascii": (("peers", "--ascii"), r"birch   worker   \* alive"),
     "keys": (("keys",), r"detach"),
