@@ -135,10 +135,14 @@ class Doors:
     # --------------------------------------------------------------------------------------------------- repairs
 
     async def restart_broker(self) -> str:
-        """Another life for our broker. Raises `FleetError`: `refused.broker` where it is not ours, `failed.broker`."""
+        """Another life for our broker, which lets this node in. Raises `FleetError`: `refused.broker` where it is not
+        ours, `failed.broker`."""
         self._own_broker()
         if not await self._broker.restart():
             raise FleetError("failed.broker", "The broker is not up", self._link.said.note or self._broker.state)
+        if not await self._link.answers():
+            why = f"it runs, pid {self._broker.pid}, and this node's own client gets no answer from it"
+            raise FleetError("failed.broker", "The broker does not answer", why)
         return f"its broker is up again, pid {self._broker.pid}"
 
     async def reload(self) -> str:

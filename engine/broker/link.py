@@ -8,6 +8,7 @@ sees it is the client beside it, which is not answered any more. What is said of
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
@@ -15,6 +16,8 @@ from engine.signals import BrokerChanged
 
 # The client is back 50 ms after a server is; it misses one that stands still after two seconds.
 SILENT_S = 3.0
+# A new life that has not let it in by then does not.
+ANSWER_S = 2 * SILENT_S
 RUNS = ("up", "external")
 
 
@@ -23,23 +26,33 @@ class Link:
 
     def __init__(self, post: Callable[[BrokerChanged], None]):
         self._post = post
-        self._reached = False
+        self._reached = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self.said = BrokerChanged("absent")
 
     def tell(self, changed: BrokerChanged) -> None:
         """The process is otherwise now."""
         self.said = changed
+        if changed.state not in RUNS:
+            self._reached.clear()  # of another life nothing is known, whatever the last one was
         self._post(changed)
         self._watch()
 
     def turned(self, reached: bool) -> None:
         """The client reached it, or lost it. Reached, P1 to everybody is worth a look, so the last word on the broker
         is said again: what the value holds may be older."""
-        self._reached = reached
         if reached:
+            self._reached.set()
             self._post(self.said)
+        else:
+            self._reached.clear()
         self._watch()
+
+    async def answers(self) -> bool:
+        """Whether it lets the client in, now or soon."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._reached.wait(), ANSWER_S)
+        return self._reached.is_set()
 
     def stop(self) -> None:
         """Nothing is told any more."""
@@ -48,7 +61,7 @@ class Link:
 
     def _watch(self) -> None:
         self.stop()
-        if self.said.state in RUNS and not self._reached:
+        if self.said.state in RUNS and not self._reached.is_set():
             self._timer = asyncio.get_running_loop().call_later(SILENT_S, self._silent)
 
     def _silent(self) -> None:

@@ -15,12 +15,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from engine.errors import Fault, FleetError
+from engine.model.repair import Ended
 from engine.security.redact import mask
 
 OUTPUT_LIMIT = 256 << 10
 KEPT = 20
 NOTE_LIMIT = 160
 GRACE_S = 2.0
+DONE = f"{Ended.DONE}: "
 # Fleet's own settings name its key file and its home, and another agent's session token is nobody else's.
 SECRET = re.compile(r"FLEET_|CLAUDE_CODE_")
 
@@ -53,7 +55,8 @@ async def work(argv: tuple[str, ...], prompt: str, folder: Path, ask: str, limit
         await _ended(process)
     if status:
         raise _failed(f"exit {status}: {last or 'without a word'}")
-    return last or "it said nothing"
+    # Its verdict is its exit code, and is said beside its note: "done: done: …" says it twice.
+    return last.removeprefix(DONE) or "it said nothing"
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:

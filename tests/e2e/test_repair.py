@@ -106,6 +106,8 @@ def test_without_level_two_the_repair_agent_does_it(pair: Callable[..., Pair], t
     healed(asker, target, 3, frozen)
     asked = seen.read_text()
     assert "| channel nats: " in asked
+    (note,) = (one["note"] for one in entries(target, "mend") if (one["action"], one["outcome"]) == ("agent", "done"))
+    assert note.startswith("its broker is up again"), "the outcome is said once"
     assert f"--home {target.home} repair --local ACTION" in asked
     assert "FLEET_" not in (tmp_path / "seen.env").read_text()
     (kept,) = (target.home / "repairs").iterdir()

@@ -51,3 +51,25 @@ def test_what_is_down_is_not_silent() -> None:
         assert [one.state for one in told] == ["up", "down", "up"]
 
     virtual(story)
+
+
+def test_a_new_life_answers_when_it_has_let_the_client_in() -> None:
+    """What the last life was reached by proves nothing; who waits is told as soon as there is a link, or that there is
+    none."""
+
+    async def story() -> None:
+        link, clock = Link(lambda changed: None), asyncio.get_running_loop().time
+        link.turned(True)
+        link.tell(BrokerChanged("starting"))
+        link.tell(UP)
+        asyncio.get_running_loop().call_later(0.05, link.turned, True)
+        began = clock()
+        assert await link.answers()
+        assert clock() - began < module.SILENT_S
+        link.turned(False)
+        began = clock()
+        assert not await link.answers()
+        assert clock() - began == pytest.approx(module.ANSWER_S)
+        link.stop()
+
+    virtual(story)
