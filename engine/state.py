@@ -173,9 +173,10 @@ class Doctor(msgspec.Struct, frozen=True):
 
 class Fleet(msgspec.Struct, frozen=True):
     """The one value. `detours`: where a kept tunnel to a peer begins, here on loopback. `places`: the sessions here
-    that let themselves be typed into. `roused`: whom this node woke for others, and at which monotonic second.
-    `proved`: peer -> the sshd from behind which its node has answered (`ways.door`). `breaks`: how often a pair has
-    broken lately. `former`: the names of those whom only the roster of a fleet knew that this node is in no more."""
+    that let themselves be typed into. `roused`: whom this node woke for others, and at which monotonic second;
+    `started`: whose node it started over ssh because a person wanted it awake, and when. `proved`: peer -> the sshd
+    from behind which its node has answered (`ways.door`). `breaks`: how often a pair has broken lately. `former`: the
+    names of those whom only the roster of a fleet knew that this node is in no more."""
 
     me: Me
     config: Config
@@ -197,6 +198,7 @@ class Fleet(msgspec.Struct, frozen=True):
     detours: Map[str, Address] = Map()
     places: Map[str, Place] = Map()
     roused: Map[str, float] = Map()
+    started: Map[str, float] = Map()
     proved: Map[str, str] = Map()
     former: Map[str, str] = Map()
 

@@ -2,6 +2,7 @@
 
     broke -> NOTED -due-> ASKED -due, no-> AGENT -due, no-> PERSON          any -late-> PERSON
              any -healed-> over        any -gone-> over       any -wanted-> the rung that was asked for
+             ASKED, AGENT -done already, and no round trip-> the same once more
 
 It begins when P1 or P2 to a peer breaks while another channel reaches it. Each rung is given its time; a rung that is
 switched off, or answered with no, is not waited for. A repair ends by a measured round trip of its own channel and by
@@ -65,6 +66,7 @@ class Event(StrEnum):
     DUE = "due"
     NO = "no"
     DONE = "done"
+    AGAIN = "again"
     LATE = "late"
     WANTED = "wanted"
 
@@ -78,6 +80,8 @@ TABLE: dict[tuple[Level, Event], Level] = {
     (L.AGENT, Event.NO): L.PERSON,
     (L.ASKED, Event.DONE): L.ASKED,
     (L.AGENT, Event.DONE): L.AGENT,
+    (L.ASKED, Event.AGAIN): L.ASKED,
+    (L.AGENT, Event.AGAIN): L.AGENT,
     # A person may choose a rung while the ladder is elsewhere: an answer then belongs to the rung it was asked on.
     (L.NOTED, Event.LATE): L.PERSON,
     (L.ASKED, Event.LATE): L.PERSON,
@@ -230,6 +234,8 @@ def _due(fleet: Fleet, repair: Repair, now: Moment) -> Step:
         return rungs.put(fleet, looked), [Raise(ProbeAsked(repair.peer, repair.channel))]
     if repair.level is Level.NOTED and not repair.ours and repair.channel is Channel.NATS and at_home(fleet, repair):
         return _brought_home(fleet, repair, now)
+    if repair.again and not late:
+        return _climb(fleet, repair, advance(repair.level, Event.AGAIN), now)
     return _onward(fleet, repair, Event.LATE if late else Event.DUE, now)
 
 

@@ -22,6 +22,7 @@ import msgspec
 from engine.effects import Arm, Effect, Publish, Raise, Resolve, Save, Undertake
 from engine.health.kept import record
 from engine.health.plan import prompt
+from engine.model.channel import Channel
 from engine.model.envelope import Kind
 from engine.model.event import RepairMoved
 from engine.model.finding import Finding, Severity
@@ -48,7 +49,7 @@ Step = tuple[Fleet, list[Effect]]
 
 # What ended well this recently is not begun again: whoever asks now has not seen its effect yet.
 SETTLED_S = 20.0
-# What a restart has brought up is looked at before it is said to be done.
+# What was brought up is looked at before it is said to be done; an agent may have been asked to see to the same.
 FALLEN = ("silent", "down")
 # Each wish of a peer costs an answer; no ladder asks half as often.
 ASKS_A_MINUTE, MINUTE_S = 20, 60.0
@@ -73,7 +74,7 @@ def _came(fleet: Fleet, signal: MendCame, now: Moment) -> Step:
         return fleet, [Raise(Rejected(UNKNOWN, None, frm)), *_pesters(fleet, frm, now)]
     asked = (*asked, now.mono)[-ASKS_A_MINUTE:]
     fleet = _with(fleet, asked=fleet.mending.asked.set(frm, asked))
-    asker, (why_not, after_s) = Asker(frm, mend.ask), _refusal(fleet, mend.action, frm, now)
+    asker, (why_not, after_s) = Asker(frm, mend.ask), _refusal(fleet, mend.action, mend.channel, frm, now)
     if not why_not:
         return _taken(fleet, Action(mend.action), asker, mend, now)
     effects: list[Effect] = [] if mend.action in _NAMES else [Raise(Rejected(UNKNOWN, None, frm))]
@@ -132,7 +133,7 @@ NO_AGENT = "no repair agent is configured there (repair.agent)"
 _NAMES = frozenset(map(str, Action))
 
 
-def _refusal(fleet: Fleet, wanted: str, frm: str, now: Moment) -> tuple[str, int]:
+def _refusal(fleet: Fleet, wanted: str, channel: str, frm: str, now: Moment) -> tuple[str, int]:
     """Why a peer's wish is not done; empty when it is. And for how many seconds, where that passes by itself."""
     if wanted not in _NAMES:
         return "it knows no such repair", 0
@@ -141,16 +142,17 @@ def _refusal(fleet: Fleet, wanted: str, frm: str, now: Moment) -> tuple[str, int
         return "its role may not ask for repairs", 0
     if action is Action.AGENT and not fleet.config.repair.agent:
         return NO_AGENT, 0
-    joins = action in fleet.mending.underway or _settled(fleet, action, now)
+    joins = action in fleet.mending.underway or _settled(fleet, action, channel, now)
     opens = opens_at(fleet.mending.begun.get(action, ()), now.mono, limit)
     if not joins and opens:
         return f"{action} was done {limit} times in this hour already", ceil(opens - now.mono)
     return "", 0
 
 
-def _settled(fleet: Fleet, action: Action, now: Moment) -> bool:
+def _settled(fleet: Fleet, action: Action, channel: str, now: Moment) -> bool:
     """Whether it was done a moment ago, and what it did has not come undone since."""
-    if action is Action.RESTART_NATS and fleet.broker.state in FALLEN:
+    of_broker = action is Action.RESTART_NATS or (action is Action.AGENT and channel == Channel.NATS)
+    if of_broker and fleet.broker.state in FALLEN:
         return False
     last = fleet.mending.last.get(action)
     return last is not None and last[1] is Ended.DONE and now.mono - last[0] < SETTLED_S
@@ -161,7 +163,7 @@ def _taken(fleet: Fleet, action: Action, asker: Asker, mend: Mend, now: Moment) 
     if action in mending.underway:
         askers = (*mending.underway[action], asker)[:ASKERS]
         return _with(fleet, underway=mending.underway.set(action, askers)), []
-    if asker.frm and _settled(fleet, action, now):
+    if asker.frm and _settled(fleet, action, mend.channel, now):
         # That it was done is written down already.
         note = mending.last[action][2]
         return fleet, [_word(fleet, asker, Mended(asker.ask, action, Ended.ALREADY, note), now)]

@@ -16,6 +16,7 @@ import msgspec
 
 from engine.effects import Effect, Publish, Raise, Save, StartPeer
 from engine.health import bulletin, kept, plan
+from engine.health.mend import SETTLED_S
 from engine.health.remedies import LINKS_S, absent, answered, left_alone_s, remedy, was_cut_off
 from engine.model.channel import CHANNELS, Channel, ChannelState
 from engine.model.envelope import Kind
@@ -98,9 +99,17 @@ def agent(fleet: Fleet, repair: Repair, now: Moment) -> Step:
 
 
 def person(fleet: Fleet, repair: Repair, now: Moment) -> Step:
-    """L4: the commands are there. This asks nothing of another machine, so no limit holds it back."""
+    """L4: the commands are there. This asks nothing of another machine, so no limit holds it back; but what nothing
+    has reached since the break may be away, and is not a person's before it has lasted long."""
+    late = now.mono - repair.began >= fleet.config.repair.last_s
+    if not late and (unheard := _unheard(fleet, repair, now)):
+        return unheard
     commands, repair = plan.commands(fleet, repair), _rested(fleet, repair, Level.PERSON, float("inf"))
     repair = msgspec.structs.replace(repair, plan=commands, held_until=0.0, quiet=False)
+    if not commands:
+        why = f"no command can repair {repair.channel}: {plan.instead(fleet, repair)}"
+        repair, told = _said(fleet, repair, Level.PERSON, why, now, "skipped")
+        return put(fleet, repair), [*told, Raise(Found(bulletin.finding(fleet, repair)))]
     some = "1 command waits" if len(repair.plan) == 1 else f"{len(repair.plan)} commands wait"
     what = f"{some} for your word"
     repair, told = _said(fleet, repair, Level.PERSON, what, now)
@@ -118,7 +127,7 @@ RUNGS: dict[Level, Callable[[Fleet, Repair, Moment], Step]] = {
 def _rested(fleet: Fleet, repair: Repair, level: Level, due: float) -> Repair:
     """On a rung, until the next one in use is due, if there is one."""
     follows = above(level, fleet.config.repair.levels)
-    return msgspec.structs.replace(repair, level=level, due=due if follows else float("inf"), ask="")
+    return msgspec.structs.replace(repair, level=level, due=due if follows else float("inf"), ask="", again=False)
 
 
 def _skipped(fleet: Fleet, repair: Repair, level: Level, why: str, now: Moment) -> Step:
@@ -130,11 +139,8 @@ def _skipped(fleet: Fleet, repair: Repair, level: Level, why: str, now: Moment) 
 def _escalated(fleet: Fleet, repair: Repair, level: Level, action: Action, wait_s: float, now: Moment) -> Step:
     """Ask for an action, if something reaches the peer and the limit allows it."""
     stopped = absent(fleet, repair)
-    if not repair.ours and not repair.by and not stopped:
-        if not answered(fleet, repair.peer, repair.channel, repair.began):
-            return put(fleet, msgspec.structs.replace(repair, due=now.mono + AGAIN_S, lost=True)), []
-        if repair.lost:
-            return _found_again(fleet, repair, now)
+    if unheard := _unheard(fleet, repair, now):
+        return unheard
     if not repair.ours and not _may_ask(fleet):
         return _skipped(fleet, repair, level, "an observer asks nobody", now)
     noes = spent(fleet.escalations.get(_noes(repair, action), ()), now.mono)
@@ -181,6 +187,15 @@ def _may_ask(fleet: Fleet) -> bool:
     return mine is None or may_send(mine.role, Kind.MEND)
 
 
+def _unheard(fleet: Fleet, repair: Repair, now: Moment) -> Step | None:
+    """Where nobody asked for it: nothing has reached the peer since the break, or only now does again."""
+    if repair.ours or repair.by or absent(fleet, repair):
+        return None
+    if not answered(fleet, repair.peer, repair.channel, repair.began):
+        return put(fleet, msgspec.structs.replace(repair, due=now.mono + AGAIN_S, lost=True)), []
+    return _found_again(fleet, repair, now) if repair.lost else None
+
+
 def _found_again(fleet: Fleet, repair: Repair, now: Moment) -> Step:
     """What was cut off altogether is back: its channel may be too, and is looked at before anybody is asked."""
     cut_off = was_cut_off(fleet, repair.peer, repair.channel)
@@ -217,7 +232,7 @@ def _posted(fleet: Fleet, repair: Repair, mend: Mend, now: Moment) -> Posted:
 
 def told(fleet: Fleet, repair: Repair, said: Mended, now: Moment) -> tuple[Fleet, Repair, list[Effect]]:
     """What the asked machine made of it. What was done is looked at now: only a round trip says that it helped. What
-    it did nothing for is not counted."""
+    it did nothing for is not counted, and is asked for once more as soon as it would do something."""
     outcome = f"{said.outcome}: {said.note}"[:NOTE_LIMIT] if said.note else said.outcome
     steps = tuple(
         msgspec.structs.replace(one, outcome=outcome, ended=now.mono)
@@ -226,6 +241,8 @@ def told(fleet: Fleet, repair: Repair, said: Mended, now: Moment) -> tuple[Fleet
         for one in repair.steps
     )
     repair = msgspec.structs.replace(repair, steps=steps)
+    if said.outcome == Ended.ALREADY and now.mono + SETTLED_S < repair.due:
+        repair = msgspec.structs.replace(repair, due=now.mono + SETTLED_S, again=True)
     effects = _written(fleet, repair, repair.level, outcome, now, strict=False)
     if said.outcome in WENT_WELL and not repair.ours:
         effects.append(Raise(ProbeAsked(repair.peer, repair.channel)))
@@ -277,8 +294,8 @@ def healed(fleet: Fleet, repair: Repair, now: Moment) -> Step:
 
 def _credited(fleet: Fleet, repair: Repair, now: Moment) -> str:
     """Who is said to have healed it: the newest rung that was at it, or else the newest that said a moment before that
-    it was done, or else who had this node repair itself by then; that a rung was reached, or commands were shown, heals
-    nothing."""
+    it was done, or else who had this node repair itself or start the other by then; that a rung was reached, or
+    commands were shown, heals nothing."""
     if repair.working:
         return f"while L{Level.PERSON:d} was at it,"
     acted = [one for one in repair.steps if one.level is not Level.NOTED]
@@ -289,6 +306,8 @@ def _credited(fleet: Fleet, repair: Repair, now: Moment) -> str:
         return f"by L{done[-1].level:d}"
     if eased := _eased(fleet, repair, now):
         return eased
+    if not repair.ours and fleet.started.get(repair.peer, float("-inf")) >= max(repair.broke, now.mono - PROOF_S):
+        return "after a command here started its node over ssh,"
     return "by itself" + (f", while at L{repair.level:d}," if repair.level is not Level.NOTED else "")
 
 

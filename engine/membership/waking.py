@@ -2,6 +2,7 @@
 
     WakeWanted(node)      -> WAKE to members that are there and whose cards share a network with a card of `node`
     WakeCame(frm, node)   -> SendMagic(node), when it is a member and a card of ours is on its network
+    NodeStarted(node)     -> a line of history, and what works again a moment later is told to be by that
 
 Two networks are the same when their broadcast addresses are. Many homes are called 192.168.1.255, so two that look
 the same may not be; who asks therefore sends its own packets as well, and what was sent is never called awake. How
@@ -22,9 +23,10 @@ from engine.model.moment import Moment
 from engine.model.packets import Wake, pack
 from engine.model.peer import Standing
 from engine.model.records import AddEntry
+from engine.model.repair import Ended
 from engine.model.ways import Ways
 from engine.security.role import may_send
-from engine.signals import Rejected, Signal, WakeCame, WakeWanted
+from engine.signals import NodeStarted, Rejected, Signal, WakeCame, WakeWanted
 from engine.state import Fleet
 
 Step = tuple[Fleet, list[Effect]]
@@ -64,6 +66,14 @@ def _wanted(fleet: Fleet, signal: WakeWanted, now: Moment) -> Step:
     return fleet, [entry, *(one for pulse in pulses for one in pulse)]
 
 
+def _started(fleet: Fleet, signal: NodeStarted, now: Moment) -> Step:
+    facts = {"outcome": str(signal.outcome or "unknown"), "note": signal.note}
+    entry = _entry(fleet, fleet.me.id, signal.node, facts, now)
+    if signal.outcome is Ended.DONE:
+        fleet = msgspec.structs.replace(fleet, started=fleet.started.set(signal.node, now.mono))
+    return fleet, [entry]
+
+
 def _came(fleet: Fleet, signal: WakeCame, now: Moment) -> Step:
     member = fleet.member(signal.node)
     if member is None or not member.present or signal.node == fleet.me.id:
@@ -80,4 +90,8 @@ def _entry(fleet: Fleet, actor: str, node: str, facts: dict[str, str], now: Mome
     return Save((AddEntry(now.wall_ms, actor, "wake", node, facts),), lazy=True)
 
 
-_HEARD: dict[type, Callable[[Fleet, Any, Moment], Step]] = {WakeWanted: _wanted, WakeCame: _came}
+_HEARD: dict[type, Callable[[Fleet, Any, Moment], Step]] = {
+    WakeWanted: _wanted,
+    NodeStarted: _started,
+    WakeCame: _came,
+}

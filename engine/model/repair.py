@@ -134,7 +134,8 @@ class Repair(msgspec.Struct, frozen=True):
     under way; `charged`: when that was counted against the limit of an hour. `held_until`: no escalation before this
     moment (0: none is held). `quiet`: its pair breaks again and again, and nothing was done about it yet: the ledger
     has enough of that. `plan`: what a person may approve; `working`: it runs now.
-    `by`: who asked for it (empty: the fleet itself). `lost`: when it was due, nothing had reached the peer since."""
+    `by`: who asked for it (empty: the fleet itself). `lost`: when it was due, nothing had reached the peer since.
+    `again`: what is due is this rung once more, for it was answered that it was done already."""
 
     peer: str
     channel: Channel
@@ -154,6 +155,7 @@ class Repair(msgspec.Struct, frozen=True):
     quiet: bool = False
     charged: float = 0.0
     lost: bool = False
+    again: bool = False
     broke: float = 0.0
 
 

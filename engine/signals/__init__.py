@@ -8,6 +8,7 @@ from engine.signals.channels import (
     ChannelHeld,
     ChannelTurned,
     Detoured,
+    NodeStarted,
     Overtaken,
     ProbeAsked,
     Readied,
@@ -65,6 +66,7 @@ Signal = (
     | Reachable
     | Detoured
     | WakeWanted
+    | NodeStarted
     | WakeCame
     | Looked
     | StoreFilled
@@ -126,6 +128,7 @@ __all__ = [
     "MendCame",
     "MendEnded",
     "MendWanted",
+    "NodeStarted",
     "Nudged",
     "Overtaken",
     "PlanApproved",

@@ -3,6 +3,7 @@
 import msgspec
 
 from engine.model.channel import Channel, Outcome
+from engine.model.repair import Ended
 from engine.model.roster import Address
 
 
@@ -71,6 +72,14 @@ class WakeWanted(msgspec.Struct, frozen=True):
     """Magic packets for `node` are wanted from whoever shares its network."""
 
     node: str
+
+
+class NodeStarted(msgspec.Struct, frozen=True):
+    """A person had `node` started over ssh: what came of it (None: nobody knows), and the line about it."""
+
+    node: str
+    outcome: Ended | None
+    note: str
 
 
 class WakeCame(msgspec.Struct, frozen=True):

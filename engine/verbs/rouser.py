@@ -15,11 +15,13 @@ from engine.hands import Hands
 from engine.loop import Loop
 from engine.model.channel import CHANNELS, Channel, Outcome, Verdict
 from engine.model.peer import Peer, Standing
+from engine.model.repair import Ended
 from engine.model.wayside import Woken
-from engine.signals import ProbeAsked, Tried
+from engine.signals import NodeStarted, ProbeAsked, Tried
 from engine.state import Fleet
 from engine.transports.base import Target
 from engine.transports.ssh.channel import Ssh
+from engine.transports.ssh.start import ended
 from engine.verbs.desk import recipients
 
 WAIT_S = 60.0
@@ -82,14 +84,18 @@ class Rouser:
 
     async def _awaited(self, target: Target, ssh: Ssh | None, wait_s: float, steps: list[str]) -> None:
         last, began = "", asyncio.get_running_loop().time()
-        by_packet = True
+        by_packet, asked = True, False
         try:
             async with asyncio.timeout(wait_s):
                 while not await self._heard(target.id, AGAIN_S):
                     self._loop.post(ProbeAsked(target.id))
                     if ssh is not None:
+                        asked = True
                         outcome = await ssh.start_node(target, START_S)
+                        asked = False
                         last = f"over ssh: {outcome.note}"
+                        if (came_to := ended(outcome)) is not Ended.FAILED:
+                            self._loop.post(NodeStarted(target.id, came_to, last))
                         if outcome.verdict is Verdict.REFUSED:
                             raise self._stopped(target.id, steps, outcome)
                         if outcome.verdict is Verdict.CONFIRMED:
@@ -100,6 +106,10 @@ class Rouser:
         except TimeoutError:
             if wait_s >= CHANNELS[Channel.WOL].budget_s:
                 self._proved(target.id, Outcome(Verdict.LOST, f"it was not heard within {wait_s:g} s"), began)
+            if asked:
+                self._loop.post(NodeStarted(target.id, None, "over ssh: no answer yet when the time was up"))
+            elif last:
+                self._loop.post(NodeStarted(target.id, Ended.FAILED, last))
             raise self._asleep(target.id, [*steps, last] if last else steps, wait_s) from None
 
     def _proved(self, node: str, outcome: Outcome, began: float) -> None:

@@ -14,6 +14,7 @@ import shlex
 from contextlib import suppress
 
 from engine.model.channel import Outcome, Verdict
+from engine.model.repair import Ended
 from engine.transports.base import Target
 from engine.transports.ssh.faults import NodeAbsent, ending
 from engine.transports.ssh.lines import SshLines
@@ -21,6 +22,10 @@ from engine.transports.ssh.lines import SshLines
 # `engine.errors.EXIT_CODES`: what a command says that was refused.
 EXIT_REFUSED = 4
 UNPROVED = "its node has never answered there, or others could be at its socket"
+
+
+RUNS = "it runs already"
+_ENDED = {Verdict.CONFIRMED: Ended.DONE, Verdict.REFUSED: Ended.REFUSED}
 
 
 async def start_node(lines: SshLines, target: Target, budget_s: float) -> Outcome:
@@ -38,13 +43,18 @@ async def start_node(lines: SshLines, target: Target, budget_s: float) -> Outcom
         return ending(error, budget_s)
 
 
+def ended(outcome: Outcome) -> Ended:
+    """What a start came to, as a repair tells it."""
+    return Ended.ALREADY if outcome.note == RUNS else _ENDED.get(outcome.verdict, Ended.FAILED)
+
+
 async def _started(lines: SshLines, target: Target) -> Outcome:
     way = target.ways.ssh
     assert way is not None  # `start_node` has looked
     wire = await lines.line(target)
     with suppress(NodeAbsent):
         (await wire.slot(way.socket, lambda data: None, lambda: None)).abort()
-        return Outcome(Verdict.CONFIRMED, "it runs already")
+        return Outcome(Verdict.CONFIRMED, RUNS)
     command = shlex.join(way.start)
     used, (status, said) = await lines.session(target, lambda wire: wire.run(command))
     lines.release(used)

@@ -247,6 +247,19 @@ def test_nobody_is_asked_before_something_is_proven() -> None:
     assert repair(script).level is Level.ASKED
 
 
+def test_a_person_is_not_told_before_something_is_proven() -> None:
+    """What may only be away is no work for a person, whatever rungs are off, until it has lasted long; who asks for the
+    commands is shown them."""
+    for by, at, level in (("", 18, Level.NOTED), ("", 100, Level.PERSON), ("anna", 18, Level.PERSON)):
+        script = Script(broken(three(levels=(1, 4))))
+        script.hear(ChannelTurned("B", N, usable=False), at=10)
+        rung(script, at=15)
+        assert repair(script).level is Level.NOTED
+        script.hear(RepairAsked("B", N, 4, by=by), at=17) if by else None
+        rung(script, at=at)
+        assert repair(script).level is level
+
+
 def test_a_held_channel_is_the_persons() -> None:
     """What a person took out of the cascade is not repaired."""
     script = Script(broken(three(), held=True))

@@ -118,14 +118,25 @@ def test_what_was_done_a_moment_ago_is_not_done_again() -> None:
 
 
 @pytest.mark.parametrize("state", ["silent", "down"])
-def test_what_has_come_undone_is_done_again(state: str) -> None:
-    """A broker that stands still now was not restarted a moment ago, whatever was."""
-    script = Script(home())
-    script.hear(came("restart_nats"))
-    script.hear(MendEnded(Action.RESTART_NATS, Ended.DONE, "up"), at=2)
+@pytest.mark.parametrize("action", [Action.RESTART_NATS, Action.AGENT])
+def test_what_has_come_undone_is_done_again(state: str, action: Action) -> None:
+    """A broker that stands still now was not restarted a moment ago, whatever was, and whoever did it."""
+    script = Script(home(agent=("true",)))
+    script.hear(came(action))
+    script.hear(MendEnded(action, Ended.DONE, "up"), at=2)
     script.fleet = msgspec.structs.replace(script.fleet, broker=Broker(state))
-    script.hear(came("restart_nats", "C", "c1"), at=4)
-    assert undertaken(script) == [Action.RESTART_NATS]
+    script.hear(came(action, "C", "c1"), at=4)
+    assert undertaken(script) == [action]
+
+
+def test_an_agent_that_was_here_for_another_channel_is_not_called_again_for_a_broker() -> None:
+    """That the broker is silent says nothing of what it did about P2 a moment ago."""
+    script = Script(home(agent=("true",)))
+    script.hear(came("agent"))
+    script.hear(MendEnded(Action.AGENT, Ended.DONE, "looked"), at=2)
+    script.fleet = msgspec.structs.replace(script.fleet, broker=Broker("silent"))
+    script.hear(MendCame("C", Mend("c1", "agent", "http", "no answer")), at=4)
+    assert (undertaken(script), answers(script)) == ([], [("C", "c1", "already", "looked")])
 
 
 def test_the_limit_of_an_hour_is_for_all_peers_together() -> None:

@@ -4,13 +4,14 @@ import msgspec
 import pytest
 
 from engine.health.kept import record, restore
+from engine.health.mend import SETTLED_S
 from engine.health.rungs import PROOF_S
 from engine.model.channel import ChannelState
 from engine.model.packets import Mend, Mended
 from engine.model.peer import Peer, Standing
 from engine.model.records import PutMeta
 from engine.model.repair import HOUR_S, Action, Ended, Level
-from engine.signals import ChannelTurned, MendAnswered, MendCame, MendEnded, MendWanted, RepairAsked
+from engine.signals import ChannelTurned, MendAnswered, MendCame, MendEnded, MendWanted, NodeStarted, RepairAsked
 from tests.engine.health.repairs import H, N, answer, begun, broken, lines, mends, repair, rung, three
 from tests.engine.script import T0_MONO, T0_MS, Script, moment, with_health
 
@@ -30,6 +31,46 @@ def test_a_rung_that_did_nothing_heals_nothing() -> None:
     assert "deliver ping to B over nats" in lines(script)
     assert (repair(script).level, script.fleet.escalations["B"]) == (Level.ASKED, ())
     assert healed(script, 18) == "healed by itself, while at L2, in 8 s"
+
+
+@pytest.mark.parametrize(("levels", "action"), [((1, 2), "restart_nats"), ((1, 3), "agent")])
+def test_what_was_done_already_and_did_not_help_is_asked_for_again(levels: tuple[int, ...], action: str) -> None:
+    """As soon as its machine would do it, on the same rung, though none follows; what is done then is waited for."""
+    script = begun(three(levels=levels))
+    rung(script, at=15)
+    answer(script, "already", "its broker is up again")
+    rung(script, at=15 + SETTLED_S - 0.1)
+    assert mends(script) == []
+    rung(script, at=15 + SETTLED_S)
+    assert [mend.action for _, mend in mends(script)] == [action]
+    answer(script, "done", "its broker is up again")
+    rung(script, at=15 + 3 * SETTLED_S)
+    assert (mends(script), len(script.fleet.escalations["B"])) == ([], 1)
+
+
+def test_a_rung_that_follows_before_is_not_put_off() -> None:
+    """What was done already is asked for again only where nothing else comes first."""
+    script = begun(three(l3_s=SETTLED_S - 1))
+    rung(script, at=15)
+    answer(script, "already", "its broker is up again")
+    rung(script, at=14 + SETTLED_S)
+    assert repair(script).level is Level.AGENT
+
+
+def test_whose_node_was_started_by_hand_is_not_healed_by_itself() -> None:
+    """A start over ssh, because a person had the machine woken, is a line of history and what healed; one that came to
+    nothing, or was long before, healed nothing."""
+    by_hand, alone = "after a command here started its node over ssh,", "by itself, while at L4,"
+    for outcome, at, credited in (
+        (Ended.DONE, 18, by_hand),
+        (Ended.ALREADY, 18, alone),
+        (None, 18, alone),
+        (Ended.DONE, 9, alone),
+    ):
+        script = begun(three(levels=(1, 4)))
+        rung(script, at=15)
+        assert "save lazily entry wake B" in script.hear(NodeStarted("B", outcome, "over ssh: said"), at=at)
+        assert healed(script, 20) == f"healed {credited} in 10 s"
 
 
 def test_the_newest_rung_at_work_is_credited() -> None:
