@@ -36,6 +36,7 @@ from engine.home import TOKEN
 from engine.membership.look import Looker
 from engine.model.records import PutMeta, PutRoster
 from engine.model.roster import Roster
+from engine.model.story import Left
 from engine.ports import remembered
 from engine.security import keyfile, prekeys
 from engine.security.identity import Identity
@@ -166,9 +167,9 @@ class Engine:
         archive = Archive(self._reader)
         self.ledger, self.verify_ledger = archive.ledger, archive.verify_ledger
 
-    async def leave(self) -> None:
-        """Say goodbye, and be a fleet of one again."""
-        await self._admission.leave(self._founded(self._identity))
+    async def leave(self) -> Left:
+        """Say goodbye, and be a fleet of one again: how that went."""
+        return await self._admission.leave(self._founded(self._identity))
 
     async def stop(self, drain_s: float = DRAIN_S) -> None:
         """Give what is under way `drain_s` seconds, then close everything; what was accepted stays in the store."""

@@ -9,12 +9,14 @@ from typing import Protocol, TypeVar
 
 from textual.screen import Screen
 
+from engine.model.story import Left
 from fleet_tui.palette import Command, Palette
 from fleet_tui.themes import following
 from screens import peer_lines
 from screens.compose import Compose
 from screens.confirm import Confirm
 from screens.desk import Desk
+from screens.format import count
 from screens.invite import InviteCard, Prompt
 from screens.keymap import ALWAYS, EVERYWHERE, MOVES, ROOMS, TABS, Key, key_for
 from screens.leaving import DETACHED, STOP, Leaving
@@ -124,11 +126,17 @@ class Actions:
             f"{name} leaves {fleet}: the others no longer send to it and no longer listen to it. It goes on as a fleet "
             "of its own; coming back takes a new invite."
         )
+        if waiting := self.app.fleet.mail.waiting:
+            text += f" {count(waiting, 'message')} waiting in the outbox will be given up."
 
         def done(really: bool | None) -> None:
             if really:
-                told = f"{name} has left {fleet}"
-                self.app.ask(self.app, lambda engine: engine.leave(), lambda _: self.app.note(told, "warn"))
+                self.app.ask(self.app, lambda engine: engine.leave(), gone)
+
+        def gone(left: Left) -> None:
+            self.app.note(f"{left.name} has left {left.fleet}", "warn")
+            if left.given_up or left.untold:
+                self.app.push_screen(Sheet(f"{left.name} has left {left.fleet}", lambda size: wrap(left.story, size)))
 
         self.app.push_screen(Confirm(f"leave {fleet}", text, name), done)
 

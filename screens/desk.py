@@ -15,7 +15,7 @@ from engine.model.envelope import Kind, Urgency
 from engine.model.moment import Moment
 from engine.model.repair import Ran, Repair
 from engine.model.roster import Role
-from engine.model.story import Group, Invite, Letters, Page, Query, Story
+from engine.model.story import Group, Invite, Left, Letters, Page, Query, Story
 from engine.model.suggestion import Suggestion
 from engine.model.wayside import Woken
 from engine.state import Fleet
@@ -66,7 +66,7 @@ class Engine(Protocol):
 
     async def revoke(self, name: str) -> object: ...
 
-    async def leave(self) -> object: ...
+    async def leave(self) -> Left: ...
 
     async def hold(self, peer: str, channel: Channel, held: bool) -> object: ...
 

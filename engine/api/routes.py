@@ -17,7 +17,7 @@ from engine.api import asks, clinic, metrics, repair_shapes, sessions, shapes, s
 from engine.api.faults import http_status
 from engine.api.http import Gone, Handler, Request, Response
 from engine.api.node import Node
-from engine.api.views import ConfigView, DoorsView, PeerView, Reach, Status, Trouble
+from engine.api.views import ConfigView, Departed, DoorsView, PeerView, Reach, Status, Trouble
 from engine.clock import SystemClock
 from engine.errors import Fault, FleetError
 from engine.model.channel import Channel
@@ -243,8 +243,8 @@ async def revoke(node: Node, request: Request) -> Response:
 
 
 async def leave(node: Node, request: Request) -> Response:
-    await node.engine.leave()
-    return answer(status_of(node))
+    left = await node.engine.leave()
+    return answer(Departed(**msgspec.structs.asdict(status_of(node)), left=left))
 
 
 async def role(node: Node, request: Request) -> Response:

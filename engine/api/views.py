@@ -11,6 +11,7 @@ from engine.model.channel import Channel, ChannelState
 from engine.model.finding import Finding
 from engine.model.peer import Standing
 from engine.model.roster import Role
+from engine.model.story import Left
 
 
 class NodeView(msgspec.Struct, frozen=True):
@@ -92,6 +93,12 @@ class Status(msgspec.Struct, frozen=True):
     findings: list[Finding]
     api: DoorsView
     home: str
+
+
+class Departed(Status, frozen=True):
+    """What `leave` comes to: this node as it is now, and how it went."""
+
+    left: Left
 
 
 class ChannelView(msgspec.Struct, frozen=True):

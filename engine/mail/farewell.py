@@ -38,10 +38,10 @@ def gone(fleet: Fleet, peer: str) -> str:
     """Why a peer can receive nothing any more; empty while it can."""
     member = fleet.member(peer)
     if member is None:
-        return "it is not in this fleet"
+        return "this node left the fleet they shared"
     if member.revoked_ms:
         return f"{member.name} was revoked"
-    return f"{member.name} has left the fleet" if member.left_ms else ""
+    return f"{member.name} had left the fleet" if member.left_ms else ""
 
 
 def _ended(fleet: Fleet, peer: str, now: Moment) -> Step:

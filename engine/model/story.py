@@ -231,6 +231,18 @@ def fitting(sizes: Iterable[int], room: int = PAGE_BYTES) -> int:
     return count
 
 
+class Left(msgspec.Struct, frozen=True):
+    """How this node left the fleet `fleet`, in which it was called `name`. `given_up`: messages of people that waited.
+    `untold`: the admin that has not confirmed the goodbye; empty where one did, or nobody would take it. `story`: the
+    sentences."""
+
+    fleet: str
+    name: str
+    given_up: int
+    untold: str
+    story: str = ""
+
+
 class Invite(msgspec.Struct, frozen=True):
     """A single-use code and its end in wall milliseconds."""
 

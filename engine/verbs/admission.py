@@ -21,9 +21,9 @@ from engine.loop import Loop
 from engine.membership import invite as invites
 from engine.model.envelope import Kind
 from engine.model.mail import Lane
-from engine.model.peer import Standing
+from engine.model.peer import THERE, Standing
 from engine.model.roster import Member, Role, Roster
-from engine.model.story import Invite
+from engine.model.story import Invite, Left
 from engine.security import roster as rosters
 from engine.security.identity import Identity, tls_pin
 from engine.signals import Posted, RosterMade
@@ -126,8 +126,8 @@ class Admission:
             if roster is not self._loop.fleet.roster:
                 await self._issue(roster, f"{self._loop.fleet.name_of(node)} left")
 
-    async def leave(self, fresh: Roster) -> None:
-        """Tell the admin, then be a fleet of one again: `fresh`."""
+    async def leave(self, fresh: Roster) -> Left:
+        """Tell the admin, then be a fleet of one again: `fresh`. Whoever was revoked has nobody to tell."""
         fleet = self._loop.fleet
         others = fleet.others()
         if not others:
@@ -139,12 +139,17 @@ class Admission:
             why = "it is the only admin, and the others could admit and revoke nobody"
             step = "revoke the others first, or make another one chief"
             raise FleetError("refused.last_admin", "The last admin cannot leave", why, step, Fault.THEIRS)
-        for admin in admins[:1]:
-            await self._say_goodbye(admin)
+        admins.sort(key=lambda one: not _there(fleet, one))
+        told = fleet.revoked or not admins or await self._say_goodbye(admins[0])
+        left = Left(
+            fleet.roster.fleet_name, fleet.me.name, self._loop.fleet.mail.waiting, "" if told else admins[0].name
+        )
         await self._issue(fresh, "left the fleet")
+        return parted(left, fresh)
 
-    async def _say_goodbye(self, admin: Member) -> None:
-        """A LEAVE to an admin; given a few seconds, because afterwards nobody here could still deliver it."""
+    async def _say_goodbye(self, admin: Member) -> bool:
+        """A LEAVE to an admin, and whether it was confirmed; given a few seconds, because afterwards nobody here could
+        still deliver it."""
         fleet, now = self._hands.visible, self._clock.now()
         ticket, accepted = self._hands.ticket()
         envelope = fleet.envelope(admin.id, Kind.LEAVE, self._clock.new_id(now), now.wall_ms)
@@ -155,9 +160,12 @@ class Admission:
             lane = fleet.mail.lanes.get(admin.id, Lane())
             return not lane.backlog and all(one.envelope.msg_id != msg_id for one in lane.open.values())
 
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(GOODBYE_S):
                 await self._loop.until(heard)
+        except TimeoutError:
+            return False
+        return True
 
     async def _issue(self, roster: Roster, why: str) -> None:
         ticket, durable = self._hands.ticket()
@@ -211,6 +219,27 @@ class Admission:
 GOODBYE_S = 5.0
 # After joining, the first peer answers within a second; whoever asked is told of a fleet that lives.
 FIRST_WORD_S = 3.0
+
+
+def parted(left: Left, fresh: Roster) -> Left:
+    """With its story: where the node is now, what was given up, and who does not know."""
+    name = fresh.members[0].name
+    renamed = f"it is {name} again, alone" if name != left.name else "it is alone"
+    told = [f"This machine has left {left.fleet}; {renamed} in a new fleet called {fresh.fleet_name}."]
+    if left.given_up:
+        waited = "1 message that waited was" if left.given_up == 1 else f"{left.given_up} messages that waited were"
+        told.append(f"{waited} given up (`fleet messages --rung dead`).")
+    if left.untold:
+        told.append(
+            f"{left.untold} has not confirmed the goodbye and may still count it as a member: "
+            f"`fleet revoke {left.name}` there puts it out, for good."
+        )
+    return msgspec.structs.replace(left, story=" ".join(told))
+
+
+def _there(fleet: Fleet, member: Member) -> bool:
+    peer = fleet.peers.get(member.id)
+    return peer is not None and peer.standing in THERE
 
 
 def _heard_somebody(fleet: Fleet) -> bool:

@@ -80,9 +80,11 @@ def revoke(call: Call) -> int:
 
 def leave(call: Call) -> int:
     """Take this machine out of its fleet; it is a fleet of one again."""
-    call.confirm("This machine leaves its fleet; the others keep what it sent. Go on?")
+    waiting = call.node.get("/status")["outbox"]["waiting"]
+    lost = f"; {format.count(waiting, 'message')} waiting in the outbox will be given up" if waiting else ""
+    call.confirm(f"This machine leaves its fleet; the others keep what it sent{lost}. Go on?")
     status = call.node.post("/leave", {}, JOIN_S)
-    call.show(status, [f"{status['node']['name']} is alone in {status['fleet']['name']} now."])
+    call.show(status, plain.folded(status["left"]["story"], call.width))
     return 0
 
 

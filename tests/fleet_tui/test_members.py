@@ -20,10 +20,11 @@ class Heart:
         self._becomes = becomes
 
     def get(self, path: str) -> Any:
-        return {"node": {"name": "vm"}}
+        return {"node": {"name": "vm"}, "outbox": {"waiting": 2}}
 
     def post(self, path: str, body: Any, wait_s: float) -> Any:
-        return {"node": {"name": self._becomes}, "fleet": {"name": "home"}, "peers": []}
+        left = {"left": {"story": "This machine has left home."}} if path == "/leave" else {}
+        return {"node": {"name": self._becomes}, "fleet": {"name": "home"}, "peers": [], **left}
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,16 @@ def test_who_joins_is_told_of_another_name(
     call.node = Heart(becomes)  # type: ignore[assignment]
     assert members.join(call) == 0
     assert capsys.readouterr().out.splitlines()[0] == said
+
+
+def test_who_leaves_is_asked_with_what_will_be_given_up(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The number of messages that wait is in the question, and how it went in the answer."""
+    asked: list[str] = []
+    monkeypatch.setattr(Call, "confirm", lambda call, question: asked.append(question))
+    call = Call(Namespace(**DEFAULTS | {"home": str(home)}))
+    call.node = Heart("vm")  # type: ignore[assignment]
+    assert members.leave(call) == 0
+    assert "2 messages waiting in the outbox will be given up. Go on?" in asked[0]
+    assert capsys.readouterr().out == "This machine has left home.\n"

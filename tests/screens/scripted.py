@@ -16,7 +16,7 @@ from engine.model.envelope import Kind, Rung, Urgency
 from engine.model.peer import Standing
 from engine.model.repair import Level, Ran, Repair
 from engine.model.roster import Role
-from engine.model.story import Group, Invite, Letters, Line, Page, Query, Story, TryLine
+from engine.model.story import Group, Invite, Left, Letters, Line, Page, Query, Story, TryLine
 from engine.model.suggestion import Suggestion
 from engine.model.wayside import Woken
 from engine.state import Fleet
@@ -187,8 +187,10 @@ class Scripted:
     async def revoke(self, name: str) -> object:
         return self._called("revoke", name)
 
-    async def leave(self) -> object:
-        return self._called("leave")
+    async def leave(self) -> Left:
+        self._called("leave")
+        waiting = self._fleet.mail.waiting
+        return Left("home", "mac1", waiting, "", "This machine has left home.")
 
     async def hold(self, peer: str, channel: Channel, held: bool) -> object:
         return self._called("hold", peer, channel, held)

@@ -229,3 +229,17 @@ async def test_revoking_wants_the_name() -> None:
         assert not asked(app, "revoke")
         await press(pilot, *"mac2", "enter")
         assert asked(app, "revoke") == [("mac2",)]
+
+
+async def test_leaving_tells_what_is_given_up() -> None:
+    """The messages that wait are counted in the question; what became of them is a sheet of its own."""
+    app = control_room("broken")
+    async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        app.perform("leave")
+        await settle(pilot)
+        assert isinstance(app.screen, Confirm)
+        assert "3 messages waiting in the outbox will be given up" in app.screen.text
+        await press(pilot, *"mac1", "enter")
+        assert len(asked(app, "leave")) == 1
+        assert "This machine has left home." in told(app)

@@ -34,7 +34,11 @@ def sent(count: int) -> Script:
 
 @pytest.mark.parametrize(
     ("facts", "why"),
-    [({"revoked_ms": 5}, "B was revoked"), ({"left_ms": 5}, "B has left the fleet"), ({}, "it is not in this fleet")],
+    [
+        ({"revoked_ms": 5}, "B was revoked"),
+        ({"left_ms": 5}, "B had left the fleet"),
+        ({}, "this node left the fleet they shared"),
+    ],
 )
 def test_open_messages_die_with_the_reason(facts: dict[str, int], why: str) -> None:
     """Nobody is left waiting for a receipt that cannot come."""
