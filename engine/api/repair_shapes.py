@@ -45,7 +45,8 @@ class RepairView(msgspec.Struct, frozen=True):
     """One ladder. `next_s`: seconds to the next rung (null: none follows by itself); `held_s`: seconds until the hour's
     limit lets it go on; `left`: escalations that remain in this hour for this peer; `digest`: names the plan as it is
     shown here, and an approval names it too. `approval`: the word for commands of this pair that run, or were broken
-    off and that nobody has seen to yet."""
+    off and that nobody has seen to yet. `level` 0: its ladder has ended, and it is here for its
+    `approval`."""
 
     peer: str
     channel: Channel
@@ -65,9 +66,12 @@ class RepairView(msgspec.Struct, frozen=True):
 
 
 def repairs(fleet: Fleet, now: Moment) -> list[RepairView]:
-    """`GET /repairs`: those under way, the oldest first."""
+    """`GET /repairs`: those under way, the oldest first; then approved commands whose ladder has ended, that run still
+    or were broken off."""
     found = sorted(fleet.repairs.values(), key=lambda one: (one.began, one.peer, one.channel))
-    return [repair(fleet, one, now) for one in found]
+    words = (*fleet.mending.plans, *broken_off(fleet.mending))
+    left_over = [_left_over(fleet, one, now) for one in words if (one.peer, one.channel) not in fleet.repairs]
+    return [*(repair(fleet, one, now) for one in found), *left_over]
 
 
 def repair(fleet: Fleet, one: Repair, now: Moment) -> RepairView:
@@ -83,7 +87,7 @@ def repair(fleet: Fleet, one: Repair, now: Moment) -> RepairView:
         one.action,
         _left_s(one.due, now) if one.due < float("inf") else None,
         _left_s(one.held_until, now) if one.held_until > now.mono else None,
-        left(fleet.escalations.get(one.peer, ()), now.mono, fleet.config.repair.per_hour),
+        _left(fleet, one.peer, now),
         [StepView(int(step.level), step.at_ms, step.what, step.outcome) for step in one.steps],
         _plan(one.plan),
         digest(one.plan),
@@ -91,6 +95,31 @@ def repair(fleet: Fleet, one: Repair, now: Moment) -> RepairView:
         one.by,
         approval(fleet, word) if word else None,
     )
+
+
+def _left_over(fleet: Fleet, word: Approval, now: Moment) -> RepairView:
+    """A person's word that outlived its ladder."""
+    return RepairView(
+        fleet.name_of(word.peer),
+        word.channel,
+        0,
+        word.at_ms,
+        "",
+        None,
+        None,
+        None,
+        _left(fleet, word.peer, now),
+        [],
+        [],
+        "",
+        not word.broken_ms,
+        word.by,
+        approval(fleet, word),
+    )
+
+
+def _left(fleet: Fleet, peer: str, now: Moment) -> int:
+    return left(fleet.escalations.get(peer, ()), now.mono, fleet.config.repair.per_hour)
 
 
 def approval(fleet: Fleet, word: Approval) -> ApprovalView:

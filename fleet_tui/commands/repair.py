@@ -35,7 +35,8 @@ def repair(call: Call) -> int:
 
 def _list(call: Call) -> int:
     found = call.node.get("/repairs")
-    call.show(found, lines(found))
+    over = any(not one["level"] for one in found)
+    call.show(found, lines(found, _own_name(call) if over else ""))
     return 0
 
 
@@ -117,9 +118,9 @@ def _own_name(call: Call) -> str:
     return str(call.node.get("/status")["node"]["name"])
 
 
-def lines(found: list[dict[str, Any]]) -> list[str]:
-    """Repairs as text: a line each, its steps under it, and what may be approved."""
-    told = [line for one in found for line in (*_one(one), "")]
+def lines(found: list[dict[str, Any]], own: str = "") -> list[str]:
+    """Repairs as text: a line each, its steps under it, and what may be approved. `own`: what this node is called."""
+    told = [line for one in found for line in (*(_one(one) if one["level"] else _over(one, own)), "")]
     return told[:-1] or ["Nothing is under repair."]
 
 
@@ -136,6 +137,14 @@ def _one(one: dict[str, Any]) -> list[str]:
         for step in one["steps"]
     )
     return [f"{what}   {one['left']} left this hour", *steps, *_word(one)]
+
+
+def _over(one: dict[str, Any], own: str) -> list[str]:
+    """Approved commands without a ladder. Those of this node itself are shown anew by no rung that can be asked for."""
+    pair = f"fleet repair {one['peer']} --channel {one['channel']}"
+    shows = not one["working"] and one["peer"] != own
+    again = [f"`{pair} --level 4` shows them again, `--approve` then runs them"] if shows else []
+    return [f"{one['channel']} to {one['peer']}   its repair has ended", *_word(one), *again]
 
 
 def _word(one: dict[str, Any]) -> list[str]:

@@ -4,11 +4,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from immutables import Map
 
 from engine.api import repair_shapes
 from engine.model.channel import Channel, ChannelState
 from engine.model.repair import Command, Level, Repair, digest
-from engine.signals import PlanApproved, PlanRan
+from engine.signals import PlanApproved, PlanDismissed, PlanRan
 from engine.state import Fleet
 from fleet_tui.commands import repair
 from screens import format
@@ -45,6 +46,25 @@ def test_commands_are_headed_by_what_is_with_them() -> None:
     assert f"Approved by anna, broken off {format.day(T0_MS + 2_000)}, 1 of 2 had gone well:" in said
     assert "`fleet repair B --channel nats --dismiss` once you have seen to it" in said
     assert "For you to approve" not in said
+
+
+def test_what_was_broken_off_is_listed_without_its_repair() -> None:
+    """As long as its finding stands: what it was, and both ways on. Nothing of it can be approved as it is there."""
+    script = Script(waiting())
+    script.hear(PlanApproved("B", N, digest(PLAN), "anna", 7), at=1)
+    script.fleet = msgspec.structs.replace(script.fleet, repairs=Map())
+    assert "nats to B   its repair has ended\n\nApproved by anna, running since" in lines(script.fleet)
+    script.hear(PlanRan("B", N, 1, None, "broken off", 7), at=2)
+    (view,) = repair_shapes.repairs(script.fleet, moment(9))
+    assert (view.level, view.plan, view.working, view.approval and view.approval.state) == (0, [], False, "broken off")
+    said = lines(script.fleet)
+    assert (
+        f"Approved by anna, broken off {format.day(T0_MS + 2_000)}, 1 of 2 had gone well:\n  1. does nothing:" in said
+    )
+    assert "`fleet repair B --channel nats --dismiss` once you have seen to it" in said
+    assert said.endswith("`fleet repair B --channel nats --level 4` shows them again, `--approve` then runs them")
+    script.hear(PlanDismissed("B", N, "anna", 8), at=3)
+    assert lines(script.fleet) == "Nothing is under repair."
 
 
 @pytest.mark.parametrize("ok", [True, False])
