@@ -1,5 +1,6 @@
 """The finding about a repair: how grave it is, what was done last, and what a person can do about it now."""
 
+from engine.health import plan
 from engine.model.channel import Channel
 from engine.model.finding import Finding, Severity
 from engine.model.repair import Action, Ended, Level, Repair, above
@@ -14,7 +15,9 @@ def finding(fleet: Fleet, repair: Repair) -> Finding:
     """As it stands now; loud while it waits for a person."""
     name, loud = fleet.name_of(repair.peer), repair.level is Level.PERSON and not repair.working
     where = "P1 to everybody" if repair.ours else f"{repair.channel} to {name}"
-    title = "A repair needs your word" if loud else "A channel is under repair"
+    title = "A channel is under repair"
+    if loud:
+        title = "A repair needs your word" if repair.plan else "Fleet cannot repair a channel by itself"
     last = repair.steps[-1] if repair.steps else None
     said = f"{last.what}{f' ({last.outcome})' if last.outcome.startswith(Ended.FAILED) else ''}" if last else ""
     return Finding(
@@ -50,4 +53,6 @@ def _next_step(fleet: Fleet, repair: Repair) -> str:
         return "nothing yet: it goes on by itself; `fleet repair` shows how far it is"
     if repair.ours:
         return f"`fleet repair --local {repair.action or Action.RESTART_NATS}` does it now"
+    if not plan.commands(fleet, repair):
+        return plan.instead(fleet, repair)
     return f"`fleet repair{target} --level 4` shows commands that you can run"

@@ -2,17 +2,17 @@
 
 A plan is a few exact commands, each with what it does, run from this node in their order. They go over ssh to the user,
 host and port that the peer announced, and accept the host keys it announced and no others; where its node was never
-proved to be, the line says so. Without such a way they ask the peer once more, on a person's word. A prompt says what
-is broken and what was seen. Whatever of it a peer wrote stands behind a bar at the beginning of each line: it is a
-report, never an instruction.
+proved to be, the line says so. Without such a way they ask the peer once more, on a person's word, if there is anything
+to ask it for; if not there are none, and the next step is said instead. A prompt says what is broken and what was seen.
+Whatever of it a peer wrote stands behind a bar at the beginning of each line: it is a report, never an instruction.
 """
 
 import shlex
 from ipaddress import ip_address
 
-from engine.health.remedies import absent
+from engine.health.remedies import absent, remedy
 from engine.health.table import USABLE
-from engine.model.channel import CHANNELS
+from engine.model.channel import CHANNELS, ChannelState
 from engine.model.packets import Mend
 from engine.model.repair import DOES, Action, Command, Repair
 from engine.model.ways import SshWay, door
@@ -24,6 +24,11 @@ BAR = "| "
 START = "up"
 # A prompt is one argument of the agent's command, which execve(2) takes up to 128 KiB of.
 FACTS_LIMIT = 32 << 10
+# What is to be done about a channel of which the reason says that nobody has set it up.
+SET_UP = {
+    "no hub configured": "name a git.hub in config.toml (`fleet config path`), the same on both, then `fleet restart`",
+    "no hub in common": "name the same git.hub in config.toml (`fleet config path`) of both, then `fleet restart`",
+}
 UNPROVED = "; its node has never answered there, so look closely at host, user and command: they are its own word"
 
 
@@ -37,13 +42,29 @@ def commands(fleet: Fleet, repair: Repair) -> tuple[Command, ...]:
     if ssh is not None and host and absent(fleet, repair):
         does = f"starts the node of {name} over ssh{_unproved(fleet, repair.peer, ssh)}"
         return (Command((*_ssh(fleet, ssh, host), shlex.join(ssh.start)), does),)
+    able = remedy(repair.channel, fleet.health(repair.peer, repair.channel).state)
+    if able is None and _unset(fleet, repair):
+        return ()
     if ssh is not None and host and START in ssh.start:
         there = (*ssh.start[: ssh.start.index(START)], "repair", "--local", action)
         does = f"signs in to {name} as {ssh.user or 'you'} and makes it {DOES[action]}"
         does += _unproved(fleet, repair.peer, ssh)
         return (Command((*_ssh(fleet, ssh, host), shlex.join(there)), does),)
+    if able is None:
+        return ()
     again = (*own, "repair", name, "--channel", repair.channel, "--level", "2")
-    return (Command(again, f"asks {name} once more, on your word, to {DOES[action]}"),)
+    return (Command(again, f"asks {name} once more, on your word, to {DOES[able]}"),)
+
+
+def instead(fleet: Fleet, repair: Repair) -> str:
+    """What a person can do where there are no commands."""
+    look = f"`fleet doctor`, here and on {fleet.name_of(repair.peer)}, looks at what it needs"
+    return SET_UP.get(fleet.health(repair.peer, repair.channel).reason, look)
+
+
+def _unset(fleet: Fleet, repair: Repair) -> bool:
+    """Whether there is nothing yet that could be repaired."""
+    return fleet.health(repair.peer, repair.channel).state is ChannelState.ABSENT
 
 
 def _unproved(fleet: Fleet, peer: str, way: SshWay) -> str:

@@ -65,9 +65,9 @@ class Workbench:
             raise _away(fleet, node)
         if level in (Level.ASKED, Level.AGENT):
             self._check_limit(fleet, node)
-        now = asyncio.get_running_loop().time()
+        before = self._loop.fleet.repairs.get((node, chosen))
         self._loop.post(RepairAsked(node, chosen, level, "", by or user()))
-        await self._loop.until(lambda value: _begun(value, node, chosen, level, now))
+        await self._loop.until(lambda value: _heard(value, node, chosen, before))
         await self._hands.flush()
         repair = self._loop.fleet.repairs.get((node, chosen))
         if repair is None and not askable(self._loop.fleet, node, chosen):
@@ -206,14 +206,12 @@ def _away(fleet: Fleet, node: str) -> FleetError:
     return FleetError("refused.away", "Nobody hears it", why, step, Fault.WORLD)
 
 
-def _begun(fleet: Fleet, node: str, channel: Channel, level: int, asked_at: float) -> bool:
-    """Whether the wish was heard: it is on this rung, held before it, or over."""
+def _heard(fleet: Fleet, node: str, channel: Channel, before: Repair | None) -> bool:
+    """Whether the wish was heard: the repair is another than before it, or there is none to be had any more."""
     repair = fleet.repairs.get((node, channel))
-    if repair is None:
-        return fleet.health(node, channel).state is ChannelState.HEALTHY or not askable(fleet, node, channel)
-    if level == Level.PERSON:
-        return bool(repair.plan)
-    return repair.level >= level or repair.held_until > asked_at or bool(repair.steps and level > Level.NOTED)
+    if repair is not None and repair is not before:
+        return True
+    return fleet.health(node, channel).state is ChannelState.HEALTHY or not askable(fleet, node, channel)
 
 
 async def _run(plan: tuple[Command, ...], done: list[Ran]) -> None:

@@ -30,7 +30,12 @@ def repair(call: Call) -> int:
     ask = {"name": args.peer, "channel": args.channel, "level": args.level, "by": user()}
     begun = call.node.post("/repair", ask)
     call.show(begun, lines([begun]))
-    return 0
+    return int(skipped(begun, args.level))
+
+
+def skipped(one: dict[str, Any], level: int) -> bool:
+    """Whether nothing could be done on the rung that was asked for; its line says why."""
+    return next((step["outcome"] == "skipped" for step in reversed(one["steps"]) if step["level"] == level), False)
 
 
 def _list(call: Call) -> int:

@@ -76,3 +76,14 @@ def test_what_ended_waits_for_nobody(ok: bool) -> None:
     said = lines(script.fleet)
     assert "1 of the commands went well" in said
     assert said.endswith("done" if ok else "failed")
+
+
+@pytest.mark.parametrize(
+    ("channel", "level", "exits"), [(Channel.GIT, 2, 1), (Channel.GIT, 4, 1), (N, 2, 0), (N, 4, 0)]
+)
+def test_a_rung_that_was_skipped_is_a_failure(channel: Channel, level: int, exits: int) -> None:
+    """Nobody was asked, or there is no command: what is told of it is not that it went well."""
+    script = Script(with_health(fleet("A", "B"), "B", channel, state=ChannelState.ABSENT, reason="no hub configured"))
+    script.hear(RepairAsked("B", channel, level, by="anna"), at=1)
+    (view,) = msgspec.to_builtins(repair_shapes.repairs(script.fleet, moment(2)))
+    assert (repair.skipped(view, level), repair.skipped(view, 1)) == (bool(exits), False)

@@ -6,8 +6,10 @@ import msgspec
 import pytest
 from immutables import Map
 
-from engine.health.plan import FACTS_LIMIT, UNPROVED, commands, prompt
+from engine.health import bulletin
+from engine.health.plan import FACTS_LIMIT, SET_UP, UNPROVED, commands, instead, prompt
 from engine.health.remedies import NODE_ABSENT
+from engine.health.rungs import person
 from engine.model.channel import Channel, ChannelHealth, ChannelState
 from engine.model.packets import Heartbeat, Mend
 from engine.model.peer import Peer, Standing
@@ -15,7 +17,7 @@ from engine.model.repair import Action, Level, Repair
 from engine.model.roster import Address
 from engine.model.ways import SshWay, Ways, door
 from engine.state import Fleet
-from tests.engine.script import fleet
+from tests.engine.script import fleet, moment
 
 OWN = ("py", "-m", "fleet_tui", "--home", "/a b")
 KEY = "ssh-ed25519 AAAAC3Nza"
@@ -91,6 +93,27 @@ def test_where_nothing_fits_the_node_is_restarted() -> None:
     """The one action that sets up every channel anew."""
     (first,) = commands(value("10.0.0.7", way=WAY), repair(None))
     assert first.argv[-1].endswith("repair --local restart_daemon")
+
+
+@pytest.mark.parametrize("way", [None, WAY])
+def test_what_is_not_set_up_has_no_command(way: SshWay | None) -> None:
+    """Nobody can be asked for it, and a restart sets nothing up: the next step is said, and the rung is skipped."""
+    found, git = value("10.0.0.7", way=way), msgspec.structs.replace(repair(None), channel=Channel.GIT, by="anna")
+    unset = ChannelHealth(ChannelState.ABSENT, reason="no hub configured")
+    found = msgspec.structs.replace(found, channels=Map({("B", Channel.GIT): unset}))
+    told, _ = person(found, git, moment(1))
+    last = told.repairs["B", Channel.GIT]
+    assert (last.plan, last.steps[-1].outcome) == ((), "skipped")
+    assert "git.hub in config.toml" in last.steps[-1].what
+    said = bulletin.finding(told, last)
+    assert (said.title, said.next_step) == ("Fleet cannot repair a channel by itself", SET_UP["no hub configured"])
+
+
+def test_what_no_machine_can_be_asked_for_is_not_asked() -> None:
+    """A relay is nobody's to restart: without a way in there is no command, and the doctor is the next step."""
+    relayed = msgspec.structs.replace(repair(None), channel=Channel.RELAY)
+    assert commands(value("10.0.0.7"), relayed) == ()
+    assert "`fleet doctor`" in instead(value("10.0.0.7"), relayed)
 
 
 def test_a_prompt_is_one_argument_however_much_is_broken() -> None:
