@@ -9,7 +9,7 @@ from immutables import Map
 from engine.api import repair_shapes
 from engine.model.channel import Channel, ChannelState
 from engine.model.repair import Command, Level, Repair, digest
-from engine.signals import PlanApproved, PlanDismissed, PlanRan
+from engine.signals import PlanApproved, PlanDismissed, PlanRan, RepairAsked
 from engine.state import Fleet
 from fleet_tui.commands import repair
 from screens import format
