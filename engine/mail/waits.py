@@ -5,7 +5,7 @@ Nothing is guessed: that a relay keeps it was its own word (a try that landed); 
 """
 
 from engine.health.cascade import choose, held_back
-from engine.model.channel import Channel, ChannelState, kept_out, listed
+from engine.model.channel import CHANNELS, Channel, ChannelState, kept_out, listed
 from engine.model.envelope import Kind
 from engine.model.mail import Lane, Waiting
 from engine.model.moment import Moment
@@ -19,19 +19,21 @@ LATER = "it goes as soon as one does"
 RELAY = "relay "
 
 
-def waits(fleet: Fleet, peer: str, story: Story) -> str:
-    """Why a message to the node `peer` is not on its disk yet, and what will become of it."""
+def waits(fleet: Fleet, peer: str, story: Story, via: Channel | None = None) -> str:
+    """Why a message to the node `peer` is not on its disk yet, and what will become of it. `via`: the channel its
+    sender named, where it is not in its lane yet."""
     if fleet.revoked:
         return "this node was revoked, and nobody takes anything from it"
     keeper = _keeper(fleet, story)
     open_ = _open(fleet, peer, story.id)
-    via, widened = (open_.via, open_.widened) if open_ else (None, False)
+    via, widened = (open_.via, open_.widened) if open_ else (via, False)
     again = " again" if story.tries or (open_ and open_.flying) else ""
     if keeper:
         return f"it is queued at {keeper}, which passes it on when it reaches {story.to}"
     if via:
         way = fleet.health(peer, via)
         cannot = f" ({way.reason})" if way.state is ChannelState.ABSENT and way.reason else ""
+        cannot += f" ({NAMED})" if way.held else ""
         return f"only {via} may carry it{cannot}, and it is tried{again} until it has"
     works = choose(fleet, peer, story.kind, widened=widened)
     held = held_back(fleet, peer, story.kind, widened=widened)
@@ -64,6 +66,9 @@ def _barred(fleet: Fleet, peer: str, story: Story, held: str) -> str:
     command = f"`fleet resend {story.id} --any`" if story.id else "`--any`"
     if held:
         return f"{held}, and {command} would use {listed(others)}"
+    live = fleet.peers.get(peer)
+    if live and live.standing not in THERE and all(CHANNELS[one].stores for one in others):
+        does = f"would keep it until {story.to} is back"
     return (
         f"no channel that {_one(story.kind)} may use works now: {listed(others)} {does}; "
         f"{command} would use {'them' if others[1:] else 'it'}"

@@ -124,6 +124,16 @@ def test_other_channels_work_and_it_may_not_use_them() -> None:
     )
 
 
+def test_what_only_keeps_it_does_not_work() -> None:
+    """To a peer that is away a relay carries nothing yet: it would keep it meanwhile."""
+    value = fleet("A", "berlin", standing=Standing.OFFLINE, up=(P3,))
+    alert = msgspec.structs.replace(story(Rung.ACCEPTED), kind=Kind.ALERT)
+    assert waits(value, "berlin", alert) == (
+        "no channel that an alert may use works now: relay would keep it until berlin is back; "
+        "`fleet resend m1 --any` would use it"
+    )
+
+
 def test_what_a_person_holds_back_is_named() -> None:
     """Where channels work and are held, that is why it waits; `--any` is named where it would use something else."""
     value = fleet("A", "berlin", up=(P1, P2, Channel.SSH))
