@@ -22,6 +22,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
+from engine import descriptors
 from engine.daemon import lock, stopped
 from engine.daemon.rundir import make_run_dir
 from engine.errors import Fault, FleetError
@@ -275,6 +276,7 @@ def _started(home: Path, make_engine: MakeEngine, warm: Callable[[], object]) ->
     """The engine, ready; `warm` has run beside it."""
     found: list[EngineHandle | Exception] = []
     interpreter.tuned()
+    descriptors.raised()
 
     def start() -> None:
         try:

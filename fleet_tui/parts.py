@@ -22,6 +22,7 @@ from engine.api.server import Server
 from engine.configured import configured
 from engine.daemon import stopped
 from engine.daemon.rundir import make_run_dir
+from engine.descriptors import Complaints
 from engine.engine import Engine
 from engine.home import SCREENS
 from engine.model.channel import Channel
@@ -99,6 +100,7 @@ class Running:
         self.loop.call_later(delay_s, os.kill, os.getpid(), signal.SIGTERM)
 
     async def _live(self) -> None:
+        asyncio.get_running_loop().set_exception_handler(Complaints())
         try:
             await self.engine.start()
             await self._api.start()

@@ -21,7 +21,7 @@ NO_NOUN = {"utils", "util", "helpers", "helper", "common", "misc"}
 
 BASE = {"engine.model", "engine.errors", "engine.clock"}
 WORDS = BASE | {
-    f"engine.{word}" for word in ("config", "configured", "home", "signals", "effects", "state", "wire", "security")
+    f"engine.{word}" for word in "config configured home descriptors signals effects state wire security".split()
 }
 ROOMS = {
     f"engine.{room}"
@@ -45,11 +45,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine.effects": BASE | {"engine.signals"},
     "engine.wire": BASE,
     "engine.home": set(),
+    "engine.descriptors": set(),
     "engine.configured": BASE | {"engine.config", "engine.home"},
     "engine.security": BASE | {"engine.wire", "engine.home"},
     "engine.state": BASE | {"engine.config"},
     **dict.fromkeys(ROOMS, WORDS),
-    "screens": WORDS - {"engine.home", "engine.configured"},
+    "screens": WORDS - {"engine.home", "engine.descriptors", "engine.configured"},
     "engine.rooms": WORDS | ROOMS,
     **dict.fromkeys(
         ("engine.carrier", "engine.door", "engine.exposure", "engine.first", "engine.ports", "engine.target"),
@@ -76,6 +77,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "engine.config",
         "engine.configured",
         "engine.home",
+        "engine.descriptors",
         "engine.engine",
         "engine.daemon",
         "screens",
@@ -108,7 +110,8 @@ ARROWS = {
 OUTSIDE = set(
     "aiosqlite asyncio asyncssh concurrent fcntl glob http httpx logging multiprocessing nats os platformdirs psutil "
     "pty random secrets select selectors shutil signal socket sqlite3 ssl starlette subprocess sys tempfile termios "
-    "textual threading time urllib.request uuid uvicorn watchfiles zeroconf engine.home".split()
+    "textual threading time urllib.request uuid uvicorn watchfiles zeroconf engine.home "
+    "engine.descriptors resource".split()
 )
 OUTSIDE_CALLS = {"open", "print", "input", "exec", "eval", "breakpoint", "__import__"}
 FILE_METHODS = set(

@@ -18,8 +18,8 @@ import msgspec
 
 # A request's head, and each write to a client that does not read, get this long.
 PATIENCE_S = 10.0
-# Screens, scripts and dashboards of one person; each connection costs a descriptor.
-CONNECTIONS = 256
+# Screens, scripts and dashboards of one person; each connection costs a descriptor, never more than a quarter of all.
+CONNECTIONS, OF_ALL = 256, 4
 HEAD_LIMIT = 16_384
 PIECE = 65_536
 
@@ -84,8 +84,8 @@ class Connection:
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_LIMIT)
         self._bodyless = False
 
-    async def serve(self, *, busy: bool = False) -> None:
-        """Answer until one side closes. `busy`: say so, and close."""
+    async def serve(self, *, busy: int = 0) -> None:
+        """Answer until one side closes. `busy`: so many are open; say so, and close."""
         try:
             while await self._one(busy):
                 self._http.start_next_cycle()
@@ -98,7 +98,7 @@ class Connection:
         finally:
             self._writer.close()
 
-    async def _one(self, busy: bool) -> bool:
+    async def _one(self, busy: int) -> bool:
         """One request and its answer; whether another may follow."""
         self._bodyless = False
         async with asyncio.timeout(PATIENCE_S):
@@ -110,7 +110,7 @@ class Connection:
         if not _has_body(request):
             self._http.next_event()  # its end
         if busy:
-            response = self._refusal(503, "Too many connections", f"{CONNECTIONS} are open")
+            response = self._refusal(503, "Too many connections", f"{busy} are open")
         else:
             response = await self._handler(request)
         await self._answer(response)

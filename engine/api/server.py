@@ -12,8 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine import descriptors
 from engine.api import gate
-from engine.api.http import CONNECTIONS, Connection, Handler, Request, Response
+from engine.api.http import CONNECTIONS, OF_ALL, Connection, Handler, Request, Response
 from engine.api.node import Node
 from engine.api.routes import app, not_http, trouble
 from engine.errors import Fault, FleetError
@@ -75,14 +76,18 @@ class Server:
             assert task is not None
             self._clients.add(task)
             task.add_done_callback(self._clients.discard)
-            if not welcome(writer.get_extra_info("socket")):
+            places, there = descriptors.share(CONNECTIONS, OF_ALL), len(self._clients)
+            # As many again are told that it is busy; one that is told has its descriptor until it has asked.
+            if not welcome(writer.get_extra_info("socket")) or there > 2 * places:
                 writer.transport.abort()
                 return
             # Whoever cancels this is `stop`; asyncio 3.11 would call it an error of ours if it got through.
             with suppress(asyncio.CancelledError):
-                await Connection(reader, writer, inner, not_http).serve(busy=len(self._clients) > CONNECTIONS)
+                await Connection(reader, writer, inner, not_http).serve(busy=there if there > places else 0)
 
-        self._doors.append(await asyncio.start_server(came, sock=sock))
+        door = await asyncio.start_server(came, sock=sock, backlog=descriptors.AT_ONCE)
+        self._doors.append(door)
+        descriptors.queued(door.sockets)
 
 
 def guarded(inner: Handler, port: int, token: str) -> Handler:

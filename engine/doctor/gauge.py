@@ -13,15 +13,17 @@ from engine.model.vitals import Vitals
 MB = 1 << 20
 
 
-def measure(home: Path, backlog: int = 0, process: int = 0) -> Vitals:
-    """How things are now, for the process `process` (0: this one). What the system does not say stays unknown."""
+def measure(home: Path, backlog: int = 0, process: int = 0, none_left: bool = False) -> Vitals:
+    """How things are now, for the process `process` (0: this one). What the system does not say stays unknown.
+    `none_left`: descriptors, within the last minute."""
     free_mb, free_inodes, disk_mb = room(home)
     opened, limit, memory_mb = 0, 0, 0
     with suppress(psutil.Error, OSError):
         looked = psutil.Process(process or os.getpid())
         opened, memory_mb = looked.num_fds(), looked.memory_info().rss // MB
         limit = _limit(looked) if process else resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return Vitals(free_mb, free_inodes, opened, max(0, limit), backlog, memory_mb, str(home), sys.platform, disk_mb)
+    known = (backlog, memory_mb, str(home), sys.platform, disk_mb, none_left)
+    return Vitals(free_mb, free_inodes, opened, max(0, limit), *known)
 
 
 def room(folder: Path) -> tuple[int, int, int]:

@@ -25,7 +25,8 @@ SLEPT_S = 30.0
 class Vitals(msgspec.Struct, frozen=True):
     """What was measured. `free_mb`, `free_inodes`: on the home's disk, for this user (-1: not known, or not counted
     there). `disk_mb`: its whole size (0: not known). `descriptors` of `descriptor_limit` are open. `backlog`: signals
-    that wait for the loop. `memory_mb`: in use. `home`, `platform`: where, for the next step."""
+    that wait for the loop. `memory_mb`: in use. `home`, `platform`: where, for the next step.
+    `none_left`: somebody could not be let in within the last minute, because no descriptor was."""
 
     free_mb: int = -1
     free_inodes: int = -1
@@ -36,6 +37,7 @@ class Vitals(msgspec.Struct, frozen=True):
     home: str = ""
     platform: str = "linux"
     disk_mb: int = 0
+    none_left: bool = False
 
 
 def fitting_mb(disk_mb: float, wanted_mb: float) -> float:
@@ -133,9 +135,12 @@ def backlog(waiting: int, limit: int) -> list[Finding]:
 
 
 def descriptors(vitals: Vitals, share: float) -> list[Finding]:
-    """Nearly all file descriptors are open; the next connection may be refused."""
-    if not vitals.descriptor_limit or vitals.descriptors < vitals.descriptor_limit * share:
+    """Nearly all file descriptors are open; the next connection may be refused, or was a moment ago."""
+    few = vitals.descriptor_limit and vitals.descriptors >= vitals.descriptor_limit * share
+    if not few and not vitals.none_left:
         return []
     what = f"{vitals.descriptors} of {vitals.descriptor_limit} are open"
+    if vitals.none_left:
+        what += "; within the last minute none was left, and somebody could not be let in"
     step = f"`ulimit -n {max(4_096, 2 * vitals.descriptor_limit)}` in the shell that starts it, then `fleet restart`"
     return [Finding("fds.few", "File descriptors run out", Severity.HIGH, what, next_step=step)]

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from engine import descriptors
 from engine.broker import machine
 from engine.config import Resolved
 from engine.doctor import report
@@ -60,7 +61,7 @@ class Clinic:
 
     def gauge(self) -> None:
         """Measure this machine and this process, for the watchdog."""
-        self._loop.post(Measured(measure(self._home, self._loop.waiting)))
+        self._loop.post(Measured(measure(self._home, self._loop.waiting, none_left=descriptors.none_left())))
 
     async def follow(self) -> None:
         """Look again at what the doctor found, so that nobody is told of what is over; as seldom as such a look is

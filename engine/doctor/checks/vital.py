@@ -26,7 +26,8 @@ def descriptors(scene: Scene) -> Saw:
     """How many files and sockets are open, of how many."""
     if not scene.pid:
         return unused("a running node has them")
-    now = measure(scene.home, process=scene.pid)
+    none_left = scene.fleet is not None and scene.fleet.watch.vitals.none_left
+    now = measure(scene.home, process=scene.pid, none_left=none_left)
     found = vitals.descriptors(now, scene.config.watch.descriptors)
     return judged(f"{now.descriptors} of {now.descriptor_limit or '?'} open, {now.memory_mb} MB in use", found)
 

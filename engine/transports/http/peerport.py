@@ -19,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 
+from engine import descriptors
 from engine.errors import Fault, FleetError
 from engine.model.channel import Channel
 from engine.model.envelope import CARRIAGE_LIMIT
@@ -27,14 +28,13 @@ from engine.transports.http.conversation import JSON, OCTETS, Answer, Conversati
 from engine.transports.http.tunnel import answering
 
 LOOPBACK = "127.0.0.1"
-# Four connections for each of a hundred peers and room for strangers, well below the usual limit of 1,024 files.
-PLACES = 512
+# Four connections for each of a hundred peers and room for strangers; never more than half of all descriptors.
+PLACES, OF_ALL = 512, 2
 # Of these, connections that have not earned an answer yet: 60 KiB each while they are at it.
-STRANGERS = 128
+STRANGERS, OF_ALL_THEIRS = 128, 8
 # Bytes of bodies that are not complete: two of the largest from honest peers at one time, and never more of anybody's.
 ROOM = 2 * CARRIAGE_LIMIT
 JOIN_LIMIT = 64 << 10
-_BACKLOG = 512
 _REACH = 64
 # A port of our own is asked for so often, so far apart, before it is given up.
 _REGAINED, _REGAIN_S = 10, 0.02
@@ -107,7 +107,8 @@ class PeerPort:
 
     def admit(self, one: Conversation) -> bool:
         """A place for one more, if need be that of the oldest who has earned none."""
-        if len(self._strangers) >= STRANGERS or len(self._open) >= PLACES:
+        strangers = descriptors.share(STRANGERS, OF_ALL_THEIRS)
+        if len(self._strangers) >= strangers or len(self._open) >= descriptors.share(PLACES, OF_ALL):
             oldest = next(iter(self._strangers), None)
             if oldest is None:
                 return False
@@ -166,8 +167,10 @@ class PeerPort:
     async def _listen(self, hosts: Sequence[str], port: int) -> None:
         for host in hosts:
             loop = asyncio.get_running_loop()
-            listener = await loop.create_server(self._meet, host, port, backlog=_BACKLOG, reuse_address=True)
+            once = descriptors.AT_ONCE
+            listener = await loop.create_server(self._meet, host, port, backlog=once, reuse_address=True)
             self._listeners.append(listener)
+            descriptors.queued(listener.sockets)
             port = int(listener.sockets[0].getsockname()[1])
         self.port = port
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from engine import descriptors
 from engine.errors import Fault, FleetError
 from engine.model.channel import Channel
 from engine.model.envelope import CARRIAGE_LIMIT
@@ -47,8 +48,9 @@ class Slot:
         """Take deliveries. Raises `FleetError` `node.slot` when the socket cannot be opened."""
         self.arrived = arrived
         if self._listener is None:
-            loop = asyncio.get_running_loop()
-            self._listener = await loop.create_unix_server(lambda: _Guest(self), sock=_bound(self.path))
+            loop, once = asyncio.get_running_loop(), descriptors.AT_ONCE
+            self._listener = await loop.create_unix_server(lambda: _Guest(self), sock=_bound(self.path), backlog=once)
+            descriptors.queued(self._listener.sockets)
 
     async def close(self) -> None:
         """Take nothing more, and hang up; idempotent."""

@@ -28,7 +28,7 @@ def refusal(status: int, title: str, detail: str) -> Response:
 
 
 @asynccontextmanager
-async def served(handler: Callable[[Request], Awaitable[Response]], busy: bool = False) -> AsyncIterator[Talk]:
+async def served(handler: Callable[[Request], Awaitable[Response]], busy: int = 0) -> AsyncIterator[Talk]:
     """A client of this handler. When the block ends, the server has let go of it."""
     over = asyncio.Event()
 
@@ -183,6 +183,6 @@ async def test_who_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> 
 
 async def test_one_too_many_is_told_so() -> None:
     """503, and the connection ends."""
-    async with served(echo, busy=True) as (reader, writer):
+    async with served(echo, busy=257) as (reader, writer):
         writer.write(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
         assert (await reader.read()).startswith(b"HTTP/1.1 503")

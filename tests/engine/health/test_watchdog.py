@@ -197,6 +197,7 @@ def test_a_message_that_does_not_leave() -> None:
         (replace(WELL, free_mb=100), "disk.low"),
         (replace(WELL, free_inodes=10), "disk.inodes"),
         (replace(WELL, descriptors=900), "fds.few"),
+        (replace(WELL, none_left=True), "fds.few"),
         (replace(WELL, backlog=3_000), "loop.backlog"),
         (WELL, ""),
         (Vitals(), ""),
