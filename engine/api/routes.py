@@ -389,7 +389,9 @@ def member_id(fleet: Fleet, name: str) -> str:
     member = fleet.roster.named(name) or fleet.member(name)
     if member is None:
         others = sorted(one.name for one in fleet.others())
-        said = f"`{name}` is none of: {', '.join(others)}" if others else f"`{name}`; nobody else is in the fleet yet"
+        former = fleet.roster.former(name)
+        said = f"`{name}` is none of: {', '.join(others)}" if others else f"`{name}`: nobody else is in the fleet"
+        said = f"`{name}` {former.ended}" if former else said
         step = "`fleet peers` lists them" if others else "`fleet invite` brings a machine into it"
         raise FleetError("unknown.peer", "Nobody of that name", said, step)
     return member.id

@@ -24,7 +24,7 @@ from engine.mail.farewell import gone
 from engine.mail.flight import back, begin, followed, onward, opened
 from engine.mail.lanes import TIMER, armed, counted, ends_at, page, paged, roomy, stored, uncarried, with_lane
 from engine.mail.unheard import heard_of
-from engine.model.channel import Verdict
+from engine.model.channel import NAMED, Verdict
 from engine.model.envelope import KINDS, Kind, Rung, Urgency
 from engine.model.event import MessageMoved
 from engine.model.mail import Lane, Waiting
@@ -235,13 +235,14 @@ def _tried(fleet: Fleet, signal: Tried, now: Moment) -> Step:
     if not signal.numbers:
         return fleet, []
     outcome = signal.outcome
+    lane = fleet.mail.lanes.get(signal.peer)
+    verdict, took_ms = str(outcome.verdict), round(signal.latency_ms, 3)
     tries = tuple(
-        AddTry(msg_id, signal.channel, str(outcome.verdict), round(signal.latency_ms, 3), now.wall_ms, outcome.note)
-        for _, _, msg_id in signal.numbers
+        AddTry(msg_id, signal.channel, verdict, took_ms, now.wall_ms, _note(fleet, lane, (epoch, seq), signal))
+        for epoch, seq, msg_id in signal.numbers
         if msg_id
     )
     effects: list[Effect] = [Save(tries, lazy=True)] if tries else []
-    lane = fleet.mail.lanes.get(signal.peer)
     if lane is None:
         return fleet, effects
     open_ = lane.open.mutate()
@@ -256,6 +257,14 @@ def _tried(fleet: Fleet, signal: Tried, now: Moment) -> Step:
             effects += more
     lane = msgspec.structs.replace(lane, open=open_.finish())
     return with_lane(fleet, signal.peer, lane), [*effects, *armed(signal.peer, lane)]
+
+
+def _note(fleet: Fleet, lane: Lane | None, number: Number, signal: Tried) -> str:
+    """What is known of a try: what its channel said, and first that a hold was passed over for the sender's word."""
+    note, waiting = signal.outcome.note, lane.open.get(number) if lane else None
+    if waiting is None or waiting.via is not signal.channel or not fleet.health(signal.peer, signal.channel).held:
+        return note
+    return f"{NAMED}; {note}" if note else NAMED
 
 
 def _pressing(waiting: Waiting) -> bool:

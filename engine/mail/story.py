@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import groupby, pairwise
 
-from engine.model.channel import CHANNELS, Channel, Verdict
+from engine.model.channel import CHANNELS, NAMED, Channel, Verdict
 from engine.model.envelope import FAILED, HEIGHT, Rung
 from engine.model.story import FLYING, Story, TryLine, beside
 
@@ -96,6 +96,8 @@ def _run(one: TryLine, count: int) -> str:
 
 def _plain(one: TryLine) -> bool:
     """Whether its note adds nothing: how long nobody answered is told as it was, not as it was allowed to be."""
+    if one.note.startswith(NAMED):
+        return False
     return one.outcome == Verdict.CONFIRMED or (one.outcome == Verdict.LOST and one.note.startswith("no answer in "))
 
 

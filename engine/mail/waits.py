@@ -5,7 +5,7 @@ Nothing is guessed: that a relay keeps it was its own word (a try that landed); 
 """
 
 from engine.health.cascade import choose, held_back
-from engine.model.channel import CHANNELS, Channel, ChannelState, kept_out, listed
+from engine.model.channel import CHANNELS, NAMED, Channel, ChannelState, kept_out, listed
 from engine.model.envelope import Kind
 from engine.model.mail import Lane, Waiting
 from engine.model.moment import Moment

@@ -77,6 +77,9 @@ NODE_ABSENT = "nobody at its socket"
 # What is said of a peer that answered, and opened nothing of what it was sent: it does not know us, or not any more.
 SPURNED = "it refused what it got"
 
+# What is said of a message that goes over a channel a person holds back, because its sender named that one.
+NAMED = "held back by you, but named for this message"
+
 
 def kept_out(held: Sequence[Channel], name: str) -> str:
     """What is said where a person holds back the channels to the peer `name`, and how one is let back in."""

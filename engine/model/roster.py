@@ -100,6 +100,13 @@ class Member(msgspec.Struct, frozen=True):
         """Whether it still belongs: neither revoked nor gone."""
         return not self.revoked_ms and not self.left_ms
 
+    @property
+    def ended(self) -> str:
+        """What became of one that belongs no more: `was revoked`, `has left the fleet`; empty while it belongs."""
+        if self.present:
+            return ""
+        return "was revoked" if self.revoked_ms else "has left the fleet"
+
 
 class Roster(msgspec.Struct, frozen=True, dict=True):
     """The fleet. `keyring`: gossip keys, the first is used, all are accepted. `previous`: hash of the version before.
@@ -122,6 +129,11 @@ class Roster(msgspec.Struct, frozen=True, dict=True):
     def named(self, name: str) -> Member | None:
         """The present member of this name."""
         return self._by_name.get(name)
+
+    def former(self, name: str) -> Member | None:
+        """The last of this name or id to be revoked or to leave."""
+        gone = [one for one in self.members if name in (one.id, one.name) and not one.present]
+        return max(gone, key=lambda one: max(one.left_ms, one.revoked_ms), default=None)
 
     @property
     def chief(self) -> Member | None:

@@ -99,7 +99,7 @@ class Desk:
         envelopes = [self._envelope(member, payload, kind, lives_s, urgency, group) for member in members]
         waiting = [self._accepted(envelope, via, widened) for envelope in envelopes]
         return [
-            _begun(fleet, await accepted, member, envelope)
+            _begun(fleet, await accepted, member, envelope, via)
             for member, envelope, accepted in zip(members, envelopes, waiting, strict=True)
         ]
 
@@ -279,7 +279,7 @@ def recipients(fleet: Fleet, to: str) -> list[Member]:
         return found
     if to in (fleet.me.id, fleet.me.name):
         raise FleetError("usage.self", "That is this machine", f"`{fleet.me.name}`", _next(others), Fault.THEIRS)
-    raise FleetError("unknown.recipient", "No such recipient", _known(to, others), _next(others), Fault.THEIRS)
+    raise FleetError("unknown.recipient", "No such recipient", _known(fleet, to, others), _next(others), Fault.THEIRS)
 
 
 def _fits(member: Member, to: str) -> bool:
@@ -290,12 +290,15 @@ def _fits(member: Member, to: str) -> bool:
     return to in (member.id, member.name)
 
 
-def _known(to: str, others: Iterable[Member]) -> str:
+def _known(fleet: Fleet, to: str, others: Iterable[Member]) -> str:
+    former = fleet.roster.former(to)
+    if former:
+        return f"`{to}` {former.ended}"
     role = to.removeprefix(BY_ROLE) if to.startswith(BY_ROLE) else ""
     if to.startswith(BY_ROLE) and role not in Role.__members__.values():
         return f"`{to}`: roles are {', '.join(Role)}"
     if not others:
-        return f"`{to}`: nobody else is in the fleet yet"
+        return f"`{to}`: nobody else is in the fleet"
     known = ", ".join(sorted(f"{member.name} ({member.role})" if role else member.name for member in others))
     return f"`{to}`: no other machine is {role}; the others: {known}" if role else f"`{to}` is none of: {known}"
 
@@ -339,7 +342,7 @@ def _check_header(ttl_s: int, thread: str) -> None:
         raise FleetError("usage.thread", "The thread's name is too long", why, "choose a shorter one", Fault.THEIRS)
 
 
-def _begun(fleet: Fleet, msg_id: str, member: Member, envelope: Envelope) -> Story:
+def _begun(fleet: Fleet, msg_id: str, member: Member, envelope: Envelope, via: Channel | None = None) -> Story:
     """The story of a message that was accepted a moment ago."""
     at = envelope.created_ms
     expires_at = at + envelope.ttl_s * 1000 if envelope.ttl_s else 0
@@ -347,12 +350,12 @@ def _begun(fleet: Fleet, msg_id: str, member: Member, envelope: Envelope) -> Sto
     story = Story(
         msg_id, member.name, envelope.kind, Rung.ACCEPTED, None, (), at=at, expires_at=expires_at, group=group
     )
-    return _told(fleet, story, member.id)
+    return _told(fleet, story, member.id, via)
 
 
-def _told(fleet: Fleet, story: Story, node: str) -> Story:
+def _told(fleet: Fleet, story: Story, node: str, via: Channel | None = None) -> Story:
     """The story with its sentence. `node`: the recipient's id; empty for who is not in the roster any more."""
-    why = waits(fleet, node, story) if story.rung is Rung.ACCEPTED else ""
+    why = waits(fleet, node, story, via) if story.rung is Rung.ACCEPTED else ""
     return msgspec.structs.replace(story, story=tell(story, why), waits=why)
 
 
@@ -369,7 +372,7 @@ def _previewed(
     if order:
         return member.name, order, ""
     at = msgspec.structs.replace(NOBODYS, to=member.name, kind=kind)
-    return member.name, order, waits(fleet, member.id, at)
+    return member.name, order, waits(fleet, member.id, at, via)
 
 
 # A message that was not written, for what would become of it.

@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.api.client import PAGE
 from engine.errors import Fault, FleetError, exit_code
+from engine.model.channel import NAMED
 from engine.model.envelope import Kind
 from engine.model.roster import is_group
 from fleet_tui import plain
@@ -32,6 +33,7 @@ def send(call: Call) -> int:
     answer = call.node.post("/message", ask, (call.args.timeout if call.args.wait else 0) + MARGIN_S)
     stories = answer.get("messages", [answer])
     call.show(stories if is_group(call.args.to) else answer, map(plain.sent, stories))
+    call.tell(*(f"{one['to']}: {one['waits']}" for one in stories if NAMED in one.get("waits", "")))
     if call.args.wait is None:
         name = stories[0].get("group") or stories[0]["id"]
         call.tell(f"safe in the outbox; `fleet why {name}` tells what became of it")

@@ -12,7 +12,7 @@ from engine.model.envelope import OPEN_LIMIT, RESERVED, Kind, Urgency
 from engine.model.mail import Lane, Waiting
 from engine.model.packets import CLOSED, Forward, Note, pack
 from engine.model.peer import Standing
-from engine.model.records import AddOutbox
+from engine.model.records import AddOutbox, AddTry
 from engine.signals import ChannelTurned, Loaded, Nudged, Posted, Rang, Started, StoreFilled, StoreFreed
 from engine.state import Fleet
 from tests.engine.script import (
@@ -227,6 +227,18 @@ def test_what_is_urgent_follows_where_others_get_through() -> None:
         "deliver m2 #2 to B over http"
     ]
     assert script.asked(Deliver, tried(HTTP, Verdict.CONFIRMED, (EPOCH, 4, "m4")), at=0.005) == []
+
+
+def test_a_hold_the_sender_passed_over_is_in_its_try() -> None:
+    """Only the message that named the held channel says so; one that flew there before the hold does not."""
+    script = Script(fleet("A", "B", up=(NATS,)))
+    script.hear(posted("m1"))
+    script.hear(posted("m2", via=NATS))
+    script.fleet = with_health(script.fleet, "B", NATS, held=True)
+    script.hear(tried(NATS, Verdict.CONFIRMED, (EPOCH, 1, "m1"), (EPOCH, 2, "m2")), at=0.004)
+    saved = [record for effect in script.effects if isinstance(effect, Save) for record in effect.records]
+    notes = [record.note for record in saved if isinstance(record, AddTry)]
+    assert notes == ["", "held back by you, but named for this message"]
 
 
 def test_a_channel_that_comes_back_does_not_wait_for_a_silent_one() -> None:

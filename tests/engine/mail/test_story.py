@@ -163,6 +163,19 @@ def test_the_one_channel_it_may_use_is_not_set_up() -> None:
     )
 
 
+def test_a_hold_that_was_passed_over_is_told() -> None:
+    """Whoever names a channel goes over it though it is held back, and the story says so, delivered or not."""
+    value = with_health(fleet("A", "berlin"), "berlin", P1, held=True)
+    assert waits(value, "berlin", story(Rung.ACCEPTED), P1) == (
+        "only nats may carry it (held back by you, but named for this message), and it is tried until it has"
+    )
+    done = TryLine(P1, "confirmed", 3.25, "held back by you, but named for this message")
+    assert tell(story(Rung.ON_HOST, done, channel=P1), "") == (
+        "P1 nats answered in 3.2 ms (held back by you, but named for this message). "
+        "It is on berlin's disk, proved over P1 nats."
+    )
+
+
 def test_what_was_never_tried_is_not_tried_again() -> None:
     """With no channel there was nothing to try: that is said, not that it goes on."""
     kept = story(Rung.ACCEPTED)

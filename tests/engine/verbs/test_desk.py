@@ -43,10 +43,21 @@ def test_a_role_nobody_else_has_is_told_with_the_roles_there_are() -> None:
     )
 
 
+def test_who_left_is_told_as_that() -> None:
+    """By its name, from a command on mail and from one on a peer; a role is nobody's name."""
+    left = tuple(replace(one, left_ms=1) if one.name == "b" else one for one in ROSTER.members)
+    without = replace(TRIO, roster=replace(ROSTER, members=left))
+    assert refused(without, "b").detail == "`b` has left the fleet"
+    with pytest.raises(FleetError, match=r"`b` has left the fleet$"):
+        member_id(without, "b")
+    out = tuple(replace(one, revoked_ms=1) if one.name == "b" else one for one in ROSTER.members)
+    assert refused(replace(TRIO, roster=replace(ROSTER, members=out)), "b").detail == "`b` was revoked"
+
+
 def test_an_unknown_peer_is_told_with_the_others() -> None:
     """Never with this machine itself."""
     with pytest.raises(FleetError, match=r"is none of: b, c$"):
         member_id(TRIO, "x")
-    with pytest.raises(FleetError, match="nobody else is in the fleet yet") as caught:
+    with pytest.raises(FleetError, match=r"nobody else is in the fleet$") as caught:
         member_id(ALONE, "x")
     assert "`fleet invite`" in caught.value.next_step
