@@ -54,6 +54,7 @@ ROOMS: dict[type, tuple[Step, ...]] = {
     s.Proved: (me.step,),
     s.Detoured: (detour.step,),
     s.WakeWanted: (waking.step,),
+    s.NodeStarting: (waking.step,),
     s.NodeStarted: (waking.step,),
     s.WakeCame: (waking.step,),
     s.Looked: (me.step, beat.step, watchdog.step),

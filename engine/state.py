@@ -174,9 +174,9 @@ class Doctor(msgspec.Struct, frozen=True):
 class Fleet(msgspec.Struct, frozen=True):
     """The one value. `detours`: where a kept tunnel to a peer begins, here on loopback. `places`: the sessions here
     that let themselves be typed into. `roused`: whom this node woke for others, and at which monotonic second;
-    `started`: whose node it started over ssh because a person wanted it awake, and when. `proved`: peer -> the sshd
-    from behind which its node has answered (`ways.door`). `breaks`: how often a pair has broken lately. `former`: the
-    names of those whom only the roster of a fleet knew that this node is in no more."""
+    `started`: whose node it started over ssh because a person wanted it awake, and when (inf: it is tried now).
+    `proved`: peer -> the sshd from behind which its node has answered (`ways.door`). `breaks`: how often a pair has
+    broken lately. `former`: the names of those whom only the roster of a fleet knew that this node is in no more."""
 
     me: Me
     config: Config

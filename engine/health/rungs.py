@@ -306,8 +306,10 @@ def _credited(fleet: Fleet, repair: Repair, now: Moment) -> str:
         return f"by L{done[-1].level:d}"
     if eased := _eased(fleet, repair, now):
         return eased
-    if not repair.ours and fleet.started.get(repair.peer, float("-inf")) >= max(repair.broke, now.mono - PROOF_S):
-        return "after a command here started its node over ssh,"
+    started = float("-inf") if repair.ours else fleet.started.get(repair.peer, float("-inf"))
+    if started >= max(repair.broke, now.mono - PROOF_S):
+        does = "started" if started <= now.mono else "was trying to start"
+        return f"{'after' if started <= now.mono else 'while'} a command here {does} its node over ssh,"
     return "by itself" + (f", while at L{repair.level:d}," if repair.level is not Level.NOTED else "")
 
 

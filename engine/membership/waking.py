@@ -2,7 +2,8 @@
 
     WakeWanted(node)      -> WAKE to members that are there and whose cards share a network with a card of `node`
     WakeCame(frm, node)   -> SendMagic(node), when it is a member and a card of ours is on its network
-    NodeStarted(node)     -> a line of history, and what works again a moment later is told to be by that
+    NodeStarting(node)    -> what works again meanwhile, or a moment after it was DONE, is not told to be by itself
+    NodeStarted(node)     -> a line of history
 
 Two networks are the same when their broadcast addresses are. Many homes are called 192.168.1.255, so two that look
 the same may not be; who asks therefore sends its own packets as well, and what was sent is never called awake. How
@@ -26,7 +27,7 @@ from engine.model.records import AddEntry
 from engine.model.repair import Ended
 from engine.model.ways import Ways
 from engine.security.role import may_send
-from engine.signals import NodeStarted, Rejected, Signal, WakeCame, WakeWanted
+from engine.signals import NodeStarted, NodeStarting, Rejected, Signal, WakeCame, WakeWanted
 from engine.state import Fleet
 
 Step = tuple[Fleet, list[Effect]]
@@ -66,12 +67,15 @@ def _wanted(fleet: Fleet, signal: WakeWanted, now: Moment) -> Step:
     return fleet, [entry, *(one for pulse in pulses for one in pulse)]
 
 
+def _starting(fleet: Fleet, signal: NodeStarting, now: Moment) -> Step:
+    return msgspec.structs.replace(fleet, started=fleet.started.set(signal.node, float("inf"))), []
+
+
 def _started(fleet: Fleet, signal: NodeStarted, now: Moment) -> Step:
     facts = {"outcome": str(signal.outcome or "unknown"), "note": signal.note}
-    entry = _entry(fleet, fleet.me.id, signal.node, facts, now)
-    if signal.outcome is Ended.DONE:
-        fleet = msgspec.structs.replace(fleet, started=fleet.started.set(signal.node, now.mono))
-    return fleet, [entry]
+    at = now.mono if signal.outcome is Ended.DONE else float("-inf")
+    fleet = msgspec.structs.replace(fleet, started=fleet.started.set(signal.node, at))
+    return fleet, [_entry(fleet, fleet.me.id, signal.node, facts, now)]
 
 
 def _came(fleet: Fleet, signal: WakeCame, now: Moment) -> Step:
@@ -92,6 +96,7 @@ def _entry(fleet: Fleet, actor: str, node: str, facts: dict[str, str], now: Mome
 
 _HEARD: dict[type, Callable[[Fleet, Any, Moment], Step]] = {
     WakeWanted: _wanted,
+    NodeStarting: _starting,
     NodeStarted: _started,
     WakeCame: _came,
 }

@@ -9,6 +9,7 @@ from engine.signals.channels import (
     ChannelTurned,
     Detoured,
     NodeStarted,
+    NodeStarting,
     Overtaken,
     ProbeAsked,
     Readied,
@@ -66,6 +67,7 @@ Signal = (
     | Reachable
     | Detoured
     | WakeWanted
+    | NodeStarting
     | NodeStarted
     | WakeCame
     | Looked
@@ -129,6 +131,7 @@ __all__ = [
     "MendEnded",
     "MendWanted",
     "NodeStarted",
+    "NodeStarting",
     "Nudged",
     "Overtaken",
     "PlanApproved",

@@ -74,8 +74,14 @@ class WakeWanted(msgspec.Struct, frozen=True):
     node: str
 
 
+class NodeStarting(msgspec.Struct, frozen=True):
+    """A person has `node` started over ssh: it is tried, and a `NodeStarted` follows."""
+
+    node: str
+
+
 class NodeStarted(msgspec.Struct, frozen=True):
-    """A person had `node` started over ssh: what came of it (None: nobody knows), and the line about it."""
+    """What came of that (None: nobody knows), and the line about it."""
 
     node: str
     outcome: Ended | None

@@ -17,7 +17,7 @@ from engine.model.channel import CHANNELS, Channel, Outcome, Verdict
 from engine.model.peer import Peer, Standing
 from engine.model.repair import Ended
 from engine.model.wayside import Woken
-from engine.signals import NodeStarted, ProbeAsked, Tried
+from engine.signals import NodeStarted, NodeStarting, ProbeAsked, Tried
 from engine.state import Fleet
 from engine.transports.base import Target
 from engine.transports.ssh.channel import Ssh
@@ -84,18 +84,21 @@ class Rouser:
 
     async def _awaited(self, target: Target, ssh: Ssh | None, wait_s: float, steps: list[str]) -> None:
         last, began = "", asyncio.get_running_loop().time()
-        by_packet, asked = True, False
+        by_packet = True
+        came_to, said = None, ""
         try:
             async with asyncio.timeout(wait_s):
                 while not await self._heard(target.id, AGAIN_S):
                     self._loop.post(ProbeAsked(target.id))
                     if ssh is not None:
-                        asked = True
+                        self._loop.post(NodeStarting(target.id))
+                        came_to, said = None, "over ssh: no answer yet"
                         outcome = await ssh.start_node(target, START_S)
-                        asked = False
-                        last = f"over ssh: {outcome.note}"
-                        if (came_to := ended(outcome)) is not Ended.FAILED:
-                            self._loop.post(NodeStarted(target.id, came_to, last))
+                        came_to, said = ended(outcome), f"over ssh: {outcome.note}"
+                        last = said
+                        if came_to is not Ended.FAILED:
+                            self._loop.post(NodeStarted(target.id, came_to, said))
+                            said = ""
                         if outcome.verdict is Verdict.REFUSED:
                             raise self._stopped(target.id, steps, outcome)
                         if outcome.verdict is Verdict.CONFIRMED:
@@ -106,11 +109,10 @@ class Rouser:
         except TimeoutError:
             if wait_s >= CHANNELS[Channel.WOL].budget_s:
                 self._proved(target.id, Outcome(Verdict.LOST, f"it was not heard within {wait_s:g} s"), began)
-            if asked:
-                self._loop.post(NodeStarted(target.id, None, "over ssh: no answer yet when the time was up"))
-            elif last:
-                self._loop.post(NodeStarted(target.id, Ended.FAILED, last))
             raise self._asleep(target.id, [*steps, last] if last else steps, wait_s) from None
+        finally:
+            if said:
+                self._loop.post(NodeStarted(target.id, came_to, said))
 
     def _proved(self, node: str, outcome: Outcome, began: float) -> None:
         """What the packets came to: a sshd that answered before the node did says nothing of them, nor does a person

@@ -11,7 +11,16 @@ from engine.model.packets import Mend, Mended
 from engine.model.peer import Peer, Standing
 from engine.model.records import PutMeta
 from engine.model.repair import HOUR_S, Action, Ended, Level
-from engine.signals import ChannelTurned, MendAnswered, MendCame, MendEnded, MendWanted, NodeStarted, RepairAsked
+from engine.signals import (
+    ChannelTurned,
+    MendAnswered,
+    MendCame,
+    MendEnded,
+    MendWanted,
+    NodeStarted,
+    NodeStarting,
+    RepairAsked,
+)
 from tests.engine.health.repairs import H, N, answer, begun, broken, lines, mends, repair, rung, three
 from tests.engine.script import T0_MONO, T0_MS, Script, moment, with_health
 
@@ -58,8 +67,8 @@ def test_a_rung_that_follows_before_is_not_put_off() -> None:
 
 
 def test_whose_node_was_started_by_hand_is_not_healed_by_itself() -> None:
-    """A start over ssh, because a person had the machine woken, is a line of history and what healed; one that came to
-    nothing, or was long before, healed nothing."""
+    """A start over ssh, because a person had the machine woken, is a line of history and what healed, also before it is
+    said to be done; one that came to nothing, or was before the break, healed nothing."""
     by_hand, alone = "after a command here started its node over ssh,", "by itself, while at L4,"
     for outcome, at, credited in (
         (Ended.DONE, 18, by_hand),
@@ -71,6 +80,9 @@ def test_whose_node_was_started_by_hand_is_not_healed_by_itself() -> None:
         rung(script, at=15)
         assert "save lazily entry wake B" in script.hear(NodeStarted("B", outcome, "over ssh: said"), at=at)
         assert healed(script, 20) == f"healed {credited} in 10 s"
+    script = begun(three(levels=(1, 4)))
+    script.hear(NodeStarting("B"), at=13)
+    assert healed(script, 14) == "healed while a command here was trying to start its node over ssh, in 4 s"
 
 
 def test_the_newest_rung_at_work_is_credited() -> None:
