@@ -70,8 +70,7 @@ def _hop(typed: tuple[TryLine, ...], session: str) -> str:
     """What became of it in its session's terminal, each counted from the moment it was on that machine's disk."""
     said: list[str] = []
     before_ms = 0.0
-    # A word on what was seen may come before the one on what was typed.
-    for one in sorted(typed, key=lambda one: one.ms):
+    for one in typed:
         text = f"{_TYPED[one.outcome].format(session=session or 'its session')} {_took(one.ms - before_ms)} later"
         said.append(f"{text} ({one.note})" if one.note else text)
         before_ms = one.ms

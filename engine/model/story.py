@@ -74,9 +74,12 @@ def as_ended(tries: Iterable[TryLine]) -> tuple[TryLine, ...]:
         if told and one.outcome != FLYING:
             found.remove(told)
         found.append(one)
-    ends = [one.at for one in found if one.outcome != FLYING]
+    carried = [one for one in found if one.channel is not Channel.TEXT]
+    # Words on what was typed are the peer's, by its clock, and come as they come.
+    typed = sorted((one for one in found if one.channel is Channel.TEXT), key=lambda one: one.ms)
+    ends = [one.at for one in carried if one.outcome != FLYING]
     # They came in the order of their ends: where the clock has them otherwise it was set meanwhile, and proves nothing.
-    return in_order(found) if ends == sorted(ends) else tuple(found)
+    return (*(in_order(carried) if ends == sorted(ends) else carried), *typed)
 
 
 class Story(msgspec.Struct, frozen=True):
