@@ -17,10 +17,11 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from engine.errors import Fault, FleetError, exit_code
+from engine.model.channel import CHANNELS
 from fleet_tui import __version__, harmless
 from fleet_tui.call import Call
 from fleet_tui.place import program
-from fleet_tui.verbs import BY_NAME, VERBS, Verb
+from fleet_tui.verbs import BY_NAME, VERBS, Verb, channel
 
 INTERRUPTED = 130
 WIDEST = 100
@@ -178,9 +179,15 @@ class _VerbParser(_Parser):
             return super().parse_known_args(args, namespace)
         self._sorting = True
         try:
-            return self.parse_known_intermixed_args(args, namespace)
+            found, left = self.parse_known_intermixed_args(args, namespace)
         finally:
             self._sorting = False
+        if left:  # the whole program would say so too, and point to its own help
+            hint = ""
+            if "--channel" in self._option_string_actions and channel(left[0]) in CHANNELS:
+                hint = f"; a channel is named by --channel {left[0]}"
+            self.error(f"not understood: {' '.join(left)}{hint}")
+        return found, left
 
 
 def _shorter(message: str) -> str:

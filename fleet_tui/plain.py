@@ -18,6 +18,8 @@ from screens import format, glyphs
 GAP = "   "
 # A last column that is wider holds sentences, and no words of a list.
 SAID = 30
+# Instead of rows, in a fleet of one.
+ALONE = "No peers yet. Run the line that `fleet invite` prints on the other machine."
 INDENT = "  "
 # Tries of one message that stand in a line.
 MOST_TRIES = 4
@@ -125,7 +127,7 @@ def api(doors: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
 def peers(listed: Sequence[dict[str, Any]], width: int = 0) -> Iterator[str]:
     """`fleet peers`: a row each, and what to do while there are none."""
     if not listed:
-        yield "No peers yet. `fleet invite` prints a code; run `fleet join CODE` on the other machine."
+        yield ALONE
         return
     channels = [name for name in listed[0]["channels"] if name in SPOKEN or any(_usable(one, name) for one in listed)]
     head = ("peer", "role", "standing", "seen", "best", *channels)
@@ -171,7 +173,7 @@ def findings(found: Sequence[dict[str, Any]]) -> Iterator[str]:
 def channels(grid: dict[str, dict[str, dict[str, Any]]], width: int = 0) -> Iterator[str]:
     """`fleet channels`: a row for each peer and channel."""
     if not grid:
-        yield "No peers yet. `fleet invite` prints a code; run `fleet join CODE` on the other machine."
+        yield ALONE
         return
     rows = [_channel(peer, name, cell) for peer, row in grid.items() for name, cell in row.items()]
     yield from table(rows, ("peer", "channel", "state", "latency", "fails", "why"), width)
@@ -315,7 +317,7 @@ def suggestions(found: Sequence[dict[str, Any]]) -> Iterator[str]:
     yield from table(rows, ("machine", "ssh host", "told by", "member", "note"))
     if any(not one["known_member"] for one in found):
         yield ""
-        yield "To bring one in: `fleet invite` prints a code, `echo CODE | ssh HOST fleet join -` uses it there."
+        yield "To bring one in: `fleet invite` prints a code, `echo 'CODE' | ssh HOST fleet join -` uses it there."
 
 
 def tunnels(kept: Sequence[dict[str, Any]], width: int = 0) -> Iterator[str]:

@@ -31,9 +31,8 @@ def nothing(query: str, size: int) -> list[Spans]:
         return wrap("Nothing matches. esc shows all again.", size, "dim")
     return [
         *wrap("Nobody to reach yet: this node is alone.", size, "title"),
-        *wrap("i prints a code; `fleet join CODE` on another machine brings it in, and its channels stand here.", size,
-              "dim"),
-    ]  # fmt: skip
+        *wrap("i prints a line that brings another machine in; its channels stand here.", size, "dim"),
+    ]
 
 
 def machine(state: ChannelState, size: int) -> Spans:

@@ -13,7 +13,6 @@ from screens import channel_lines
 from screens import format as say
 from screens.channel_rows import SORTS, ChannelRows
 from screens.confirm import Confirm
-from screens.glyphs import CHANNEL
 from screens.keymap import ROOMS, bindings
 from screens.message_rows import brief
 from screens.repair_lines import ILL, outputs, plan_text, repair_of, steps, unaskable
@@ -26,6 +25,12 @@ from screens.widgets.line_grid import LineGrid
 from screens.widgets.lines import TextLines
 
 NAMES = tuple(CHANNELS)
+# Why what is not ill has nothing to repair.
+UNILL = {
+    ChannelState.HEALTHY: "{channel} to it is healthy: there is nothing to repair",
+    ChannelState.UNKNOWN: "{channel} to it is not known to be broken: there is nothing to repair",
+    ChannelState.ABSENT: "{channel} cannot be used to it, which no repair changes: {why}",
+}
 FOR_A_CHANNEL = ("probe", "hold", "repair", "rung", "approve")
 FOR_A_PEER = ("open", *FOR_A_CHANNEL, "why", "mark", "copy", "message")
 # Nobody is woken, billed or typed at by a look.
@@ -141,9 +146,9 @@ class Channels(Room):
             if found is not None and found.working:
                 return "its commands run already"
             return "" if found is not None and found.plan else "no commands wait for you here"
-        state = health_of(self.fleet, self.peer(), self.channel).state
-        if verb in ("repair", "rung") and state not in ILL:
-            return f"it is {CHANNEL[state].word}: there is nothing to repair"
+        health = health_of(self.fleet, self.peer(), self.channel)
+        if verb in ("repair", "rung") and health.state not in ILL:
+            return UNILL[health.state].format(channel=self.channel, why=health.reason or "it is not set up")
         return unaskable(self.fleet, self.peer(), self.channel) if verb in ("repair", "rung") else ""
 
     def do_open(self) -> None:

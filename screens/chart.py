@@ -210,7 +210,7 @@ def alone(seen: Seen, size: int) -> Drawing:
     canvas.put(x + 2, y, " add a machine ", "title")
     steps = (
         ("1  ", "i", " prints an invite: a code that is good once"),
-        ("2  on the other machine:  ", "fleet join CODE", ""),
+        ("2  on the other machine:  ", "fleet join -", " reads that code"),
         ("3  ", "m", " writes to it; ", "2", " shows every way there"),
     )
     for at, step in enumerate(steps):

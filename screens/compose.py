@@ -202,7 +202,6 @@ class Compose(ModalScreen[None], inherit_bindings=False):
         self.query_one("#send").display = False
         self.query_one("#cancel", Button).label = "Close"
         self.query_one("#cancel").focus()
-        self.query_one("#compose", Vertical).border_subtitle = " esc closes; it goes on without you "
         self.look()
 
     def _sent(self, stories: list[Story]) -> None:
@@ -231,8 +230,18 @@ class Compose(ModalScreen[None], inherit_bindings=False):
             for name, story in self.stories.items():
                 if story.rung not in FAILED and HEIGHT[story.rung] < TOP:
                     self._follow_one(name, story.id)
+        if self.sent_to:
+            goes_on = "; it goes on without you" if self._under_way() else ""
+            self.query_one("#compose", Vertical).border_subtitle = f" esc closes{goes_on} "
         reach = self.query_one("#reach", TextLines)
         reach.show(self._lines(max(20, reach.inner.width)))
+
+    def _under_way(self) -> bool:
+        """Whether a copy is neither on its host nor given up."""
+        if self.failure or len(self.stories) < len(self.sent_to):
+            return not self.failure
+        there = HEIGHT[Rung.ON_HOST]
+        return any(one.rung not in FAILED and HEIGHT[one.rung] < there for one in self.stories.values())
 
     def _lines(self, size: int) -> list[Spans]:
         if self.sent_to:

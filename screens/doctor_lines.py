@@ -17,7 +17,7 @@ from engine.state import Fleet
 from screens import format as say
 from screens.glyphs import SEVERITY, Look
 from screens.peer_lines import finding, flow
-from screens.spans import Spans, cell, cells, clip, fit, width, wrap
+from screens.spans import Spans, cell, cells, clip, clip_path, fit, width, wrap
 from screens.widgets.line_grid import Rows
 
 HEALTH: dict[Health, Look] = {
@@ -81,10 +81,11 @@ class FindingRows(Rows):
         one, depth = self.found[index].finding, self.found[index].depth
         look = SEVERITY[one.severity]
         start = "  " * (depth - 1) + "└ " if depth else ""
-        about = f" · {self.named(one.subject)}" if one.subject else ""
         room = self._title(size) - cells(start) - 2
         title = clip(one.title, room)
-        named = (cell(about, room - cells(title) - 1) + " ", "dim") if room > cells(title) else ("", "")
+        left = room - cells(title) - 1
+        about = f" · {clip_path(self.named(one.subject), left - 3)}" if one.subject else ""
+        named = (cell(about, left) + " ", "dim") if left >= 0 else ("", "")
         mends = ("f ", "key") if one.fixable else ("  ", "")
         reason = (one.detail, "dim") if size >= BESIDE else ("", "")
         strong = "" if depth else "strong"

@@ -13,7 +13,7 @@ from engine.model.moment import Moment
 from engine.state import Fleet
 from screens.format import clock, count
 from screens.glyphs import BROKER, SEVERITY, Look
-from screens.keymap import TABS, Key
+from screens.keymap import GENERAL, TABS, Key
 from screens.spans import Span, Spans, cells, fit, sides, width
 
 TINY = (40, 10)
@@ -138,6 +138,7 @@ def footer(keys: Sequence[Key], size: int) -> tuple[Framed, list[Key]]:
             continue
         used += _room(key)
         shown.append(key)
+    shown.sort(key=lambda key: key.verb in GENERAL)
     spans: list[Span] = [(" ", "")]
     targets = []
     for key in (*shown, *ends):

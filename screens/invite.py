@@ -50,9 +50,13 @@ class InviteCard(ModalScreen[None], inherit_bindings=False):
         """What the other side types; or, for a machine that was chosen, what is typed here."""
         if not self.invite:
             return ""
+        return "".join(self._parts(self.invite.code))
+
+    def _parts(self, code: str) -> tuple[str, str, str]:
+        """The command as what stands before the code, the code, and what stands behind it."""
         # By standard input: whoever lists the processes of a machine reads their arguments.
         there = f"ssh {self.machine.host} " if self.machine else ""
-        return f"echo {self.invite.code} | {there}fleet join -"
+        return "echo '", code, f"' | {there}fleet join -"
 
     @property
     def machine(self) -> Suggestion | None:
@@ -113,7 +117,7 @@ class InviteCard(ModalScreen[None], inherit_bindings=False):
             return [(("asking this node for a code …", "dim"),)]
         left = (self.invite.expires_at - self.desk.moment().wall_ms) / 1_000
         where = "From here, once:" if self.machine else "On the other machine, once:"
-        lines = [*wrap(where, size, "dim"), (), *wrap(self.command, size, "title"), ()]
+        lines = [*wrap(where, size, "dim"), (), *folded(*self._parts(self.invite.code), size), ()]
         if self.user:
             lines += wrap(f"used by {self.user}; esc, then i makes another", size, "warn")
         elif left > 0:
@@ -150,6 +154,21 @@ class InviteCard(ModalScreen[None], inherit_bindings=False):
             self.look()
         elif self.command:
             self.desk.copy(self.command, "the command")
+
+
+def folded(before: str, code: str, behind: str, size: int) -> list[Spans]:
+    """A command in lines that a shell reads as one, pasted: it is parted within the quotes only, where `join -` passes
+    over the line breaks, or behind the bar."""
+    text = before + code
+    lines = [text[at : at + size] for at in range(0, len(text), size)]
+    if len(lines[-1]) + len(behind) <= size:
+        lines[-1] += behind
+    elif len(behind) <= size:
+        lines.append(behind)
+    else:
+        start, bar, rest = behind.partition(" | ")
+        lines += [start + bar.rstrip(), rest]
+    return [((line, "title"),) for line in lines]
 
 
 class Prompt(ModalScreen[str], inherit_bindings=False):

@@ -2,7 +2,8 @@
 
 A key names a verb. Who performs it, and whether it can work on what is under the cursor, is asked of the room at the
 moment it is pressed, so a key that cannot work is answered with the reason and never with silence. `rank` orders the
-footer: the lowest stay longest when a line is short; 0 keeps a key out of the footer, in help only.
+footer: the lowest stay longest when a line is short; 0 keeps a key out of the footer, in help only. `GENERAL` stand at
+its end, whatever their rank.
 """
 
 from typing import NamedTuple
@@ -36,12 +37,12 @@ EVERYWHERE = (
     Key("sort", "s", "s", "sort", "sort by the next column", 75),
     Key("mark", "space", "space", "mark", "mark this one; m then writes to all that are marked", 77),
     Key("copy", "y", "y", "copy", "copy what is under the cursor", 76),
-    Key("palette", "colon,ctrl+p", ":", "command", "every verb and every peer, by name", 80),
+    Key("palette", "colon,ctrl+p", ":", "command", "every verb and every peer, by name", 36),
     Key("theme", "t", "t", "theme", "the next theme: dark, light, contrast, colour-blind safe"),
     Key("help", "question_mark", "?", "help", "the keys of this screen", 1),
     Key("back", "escape", "esc", "back", "one step back: closes, then clears the filter, then the marks"),
-    Key("detach", "D", "D", "detach", "leave the control room; the node goes on", 95),
-    Key("quit", "q", "q", "quit", "asks: detach, or stop the node", 90),
+    Key("detach", "D", "D", "detach", "leave the control room; the node goes on", 38),
+    Key("quit", "q", "q", "quit", "asks: detach, or stop the node", 37),
 )
 
 # Heard before any widget: also while a text is being typed.
@@ -134,6 +135,8 @@ PALETTE = (
 )
 SHEET = (Key("close", "escape,q,enter", "esc", "close", "closes this sheet"),)
 
+# What is done from anywhere and to nothing in particular.
+GENERAL = frozenset({"palette", "quit", "detach"})
 ROOMS = {"peers": PEERS, "channels": CHANNELS, "messages": MESSAGES, "doctor": DOCTOR}
 TABS = {key.verb: key for key in EVERYWHERE[:4]}
 

@@ -3,6 +3,8 @@
 from datetime import tzinfo
 from itertools import pairwise
 
+from msgspec.structs import replace
+
 from engine.model.channel import CHANNELS
 from engine.model.envelope import FAILED, Kind, Rung
 from engine.model.moment import Moment
@@ -70,7 +72,7 @@ def _cell(name: str, line: Line, wide: int, now: Moment, zone: tzinfo | None) ->
         return ((f"{look.glyph} {look.word}", look.ink),)
     if name == "id":
         return ((line.id[-8:], "faint"),)
-    way = path(line)
+    way = path_within(line, wide)
     rest = wide - width(way) - 2
     return (*way, (f"  {line.reason}", "dim")) if line.reason and rest > 8 and _is_open(line) else way
 
@@ -93,6 +95,16 @@ def path(line: Line) -> Spans:
     for before, one in shown:
         spans += [(" + " if beside(before, one) else " → ", "faint"), *hop(one, proof)]
     return tuple(spans)
+
+
+def path_within(line: Line, wide: int) -> Spans:
+    """The way, or where its column is too narrow its beginning and its end: the last try is the one that decided."""
+    way, tries = path(line), line.path
+    if width(way) <= wide or len(tries) < 2:
+        return way
+    between = " → … → " if len(tries) > 2 else " + " if beside(*tries) else " → "
+    first = replace(tries[0], ms=0.0)
+    return (*hop(first), (between, "faint"), *hop(tries[-1], proving(tries, line.channel)))
 
 
 def hop(one: TryLine, proof: TryLine | None = None) -> Spans:

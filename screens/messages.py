@@ -83,7 +83,7 @@ class Messages(Room):
         if self.wrong or self.query_text:
             return wrap(self.wrong or "Nothing matches. esc shows all again.", size, "dim")
         first = "m writes the first message; what comes in appears here by itself."
-        alone = "Nobody to write to yet: i prints a code, `fleet join CODE` on another machine brings it in."
+        alone = "Nobody to write to yet: i prints a line that brings another machine in."
         return [
             *wrap("Nothing was sent or received yet.", size, "title"),
             *wrap(first if self.fleet.others() else alone, size, "dim"),

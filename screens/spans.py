@@ -38,6 +38,16 @@ def clip(text: str, size: int) -> str:
     return set_cell_size(text, size - 1) + ELLIPSIS if size > 0 else ""
 
 
+def clip_path(text: str, size: int) -> str:
+    """`clip`, but of a file's path the end is kept: its name tells more than where it lies."""
+    if cells(text) <= size or not text.startswith("/") or size < 1:
+        return clip(text, size)
+    tail = text
+    while cells(tail) > size - 1:
+        tail = tail[1:]
+    return ELLIPSIS + tail
+
+
 def cell(text: str, size: int, *, right: bool = False) -> str:
     """`text` in exactly `size` cells, clipped or padded; `right` aligns numbers."""
     text = clip(text, size)

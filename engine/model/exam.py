@@ -99,13 +99,14 @@ def troubles(exams: Iterable[Exam], live: Iterable[Finding]) -> list[Finding]:
 
 
 def verdict(found: Sequence[tuple[int, bool]], away: str = "", *, fresh: bool = False) -> str:
-    """How it all is, in one line. `found`: the depth of each finding that is shown, and whether it is ill. `away`:
-    which peers are. `fresh`: something may be wrong and has not lasted yet."""
+    """How it all is, in one line, every row counted. `found`: the depth of each finding that is shown, and whether it
+    is ill. `away`: which peers are. `fresh`: something may be wrong and has not lasted yet."""
     wrong = [depth for depth, ill in found if ill]
     roots = sum(not depth for depth in wrong)
     if wrong:
         from_ = f", {roots} cause{'s' if roots != 1 else ''}" if 0 < roots < len(wrong) else ""
-        return f"{len(wrong)} finding{'s' if len(wrong) != 1 else ''}{from_}."
+        more = f"; {len(found) - len(wrong)} more to know" if len(wrong) < len(found) else ""
+        return f"{len(wrong)} finding{'s' if len(wrong) != 1 else ''}{from_}{more}."
     if fresh:
         return "Nothing has been wrong for long; what has only just begun may pass: look again in a moment."
     return f"Nothing is wrong on this machine; {away}." if away else "Everything looks well."

@@ -36,7 +36,7 @@ def test_what_the_person_and_the_tailnet_know(lone: Node, person: dict[str, str]
     shown = lone.spawn("discover")
     out, _ = shown.communicate(timeout=60)
     assert "dune" in out
-    assert "`echo CODE | ssh HOST fleet join -`" in out
+    assert "`echo 'CODE' | ssh HOST fleet join -`" in out
     lone.down()
     lone.up({**person, "FLEET_DISCOVERY_SSH_CONFIG": "false"})
     assert [one["source"] for one in lone.must("discover")] == ["tailscale"]

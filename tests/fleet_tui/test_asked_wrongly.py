@@ -58,6 +58,15 @@ def test_a_channel_has_a_number_and_a_name() -> None:
     assert main(["hold", "b", "P9"]) == 2
 
 
+def test_a_word_too_many_points_to_the_command_it_was_given(capsys: pytest.CaptureFixture[str]) -> None:
+    """And a channel where none is taken, to the flag that takes it."""
+    assert main(["repair", "b", "p1"]) == 2
+    said = capsys.readouterr().err
+    assert ("--channel p1" in said, "`fleet repair --help`" in said) == (True, True)
+    assert main(["peers", "b"]) == 2
+    assert "`fleet peers --help`" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_node_begun_for_a_join_does_not_show_the_code(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its arguments name its home and nothing of what was asked."""

@@ -24,6 +24,12 @@ from fleet_tui.bridge import Bridge, Done, as_error
 from screens.desk import Engine, Reach
 from tests.screens.golden import NOW, ago
 
+# As long as a real one.
+CODE = (
+    "fleet1-acczlotgmztgmztgmztgmztgmztgmztgmztgmztgmztgmztgyqijj6rrpdodfur6ufbphh3qiolhjrbavxb2kt4ytpepz"
+    "advlpkyyrgcutmc6neqcwdtvhevpssgc7gm3zqzfmjrhezc4mjwhaxdclrrga5dqobvg2xtcmbqfy3dilrqfy3tuobygu3mieaaa"
+    "ebagbafaydqqcikbmga2dqpsb7qswi"
+)
 N, H, R = Channel.NATS, Channel.HTTP, Channel.RELAY
 OK, LOST, REFUSED, LANDED = "confirmed", "lost", "refused", "landed"
 
@@ -176,7 +182,7 @@ class Scripted:
 
     async def invite(self, role: Role = Role.WORKER, ttl_s: int = 900) -> Invite:
         self._called("invite", role, ttl_s)
-        return Invite("fleet1-home-7XK2-QM4T-9PLD", NOW.wall_ms + ttl_s * 1_000)
+        return Invite(CODE, NOW.wall_ms + ttl_s * 1_000)
 
     async def invited(self, code: str) -> str:
         return self.user

@@ -176,6 +176,14 @@ def test_footer_is_never_cut_in_the_middle(name: str, width: int) -> None:
     assert shown[-1].verb == "help"
 
 
+def test_the_general_keys_outlive_what_sorts_and_marks() -> None:
+    """On a short line the way out and the way to everything else stay, at its end, before those for comfort."""
+    from screens.frame import footer as drawn
+
+    shown = [key.verb for key in drawn(footer("peers"), 120)[1]]
+    assert shown[-4:] == ["palette", "quit", "detach", "help"]
+
+
 async def test_a_click_on_a_footer_key_is_the_key() -> None:
     """The mouse does what the keyboard does."""
     app = control_room("small")
@@ -201,7 +209,7 @@ async def test_alone_nobody_is_written_to(tab: str) -> None:
         if tab in "26":
             text = room(app).query_one("#empty", TextLines)
             assert text.display
-            assert "i prints a code" in " ".join(words(text.line(at, 80)) for at in range(text.total()))
+            assert "i prints a line" in " ".join(words(text.line(at, 80)) for at in range(text.total()))
 
 
 async def test_read_only_stops_nothing() -> None:

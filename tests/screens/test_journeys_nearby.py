@@ -87,7 +87,7 @@ async def test_machines_nearby_are_offered_with_the_command_to_copy() -> None:
         assert isinstance(app.screen, InviteCard)
         assert "attic" in told(app)
         assert "mac2" not in told(app)
-        assert "echo fleet1-" in told(app)
+        assert "echo 'fleet1-" in told(app)
         await press(pilot, "down", "y")
         assert app.screen.command.endswith(" | ssh attic fleet join -")
         assert app.clipboard == app.screen.command

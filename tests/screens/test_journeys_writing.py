@@ -7,11 +7,13 @@ from textual.widgets import Button, Input, TextArea
 from engine.errors import FleetError
 from engine.model.envelope import Kind, Rung
 from screens.confirm import Confirm
-from screens.invite import InviteCard
+from screens.invite import InviteCard, folded
 from screens.peers import Peers
+from screens.spans import words
 from screens.widgets.choice import Choice
 from tests.screens.control_room import SIZES, asked, control_room, press, room, said, script, settle, told
 from tests.screens.golden import NOW, SMALL, large
+from tests.screens.scripted import CODE
 
 pytestmark = pytest.mark.slow
 
@@ -34,11 +36,14 @@ async def test_compose_shows_whom_it_reaches_and_follows_the_receipt() -> None:
         await press(pilot, *"hello", "ctrl+s")
         assert asked(app, "send") == [("mac2", "hello", Kind.CONTEXT)]
         assert "accepted" in told(app)
+        card = app.screen.query_one("#compose")
+        assert "goes on without you" in str(card.border_subtitle)
         script(app).moved("sent-mac2", Rung.ON_HOST)
         app._pull()
         await settle(pilot)
         assert "on host" in told(app)
         assert "P1 ●" in told(app)
+        assert "without you" not in str(card.border_subtitle), "nothing goes on any more"
         await press(pilot, "escape")
         assert isinstance(app.screen, Peers)
 
@@ -164,6 +169,17 @@ async def test_compose_tells_a_refused_send() -> None:
         assert "free some space" in told(app)
 
 
+@pytest.mark.parametrize("size", range(20, 260, 3))
+@pytest.mark.parametrize("there", ["", "ssh attic "])
+def test_a_folded_command_is_one_command(size: int, there: str) -> None:
+    """Pasted with its line breaks a shell reads what was meant: they are within the quotes, or behind the bar."""
+    lines = [words(line).rstrip() for line in folded("echo '", CODE, f"' | {there}fleet join -", size)]
+    assert max(map(len, lines)) <= max(size, len(there) + 12)
+    before, code, behind = "\n".join(lines).split("'")
+    assert (before, "".join(code.split())) == ("echo ", CODE)
+    assert behind.replace("|\n", "| ") == f" | {there}fleet join -"
+
+
 async def test_invite_shows_the_command_counts_down_and_copies() -> None:
     """`i`: the code, the one command for the other side, how long it is good; `y` copies the command."""
     moments = [NOW]
@@ -178,7 +194,7 @@ async def test_invite_shows_the_command_counts_down_and_copies() -> None:
         await settle(pilot)
         assert "13:59" in told(app)
         await press(pilot, "y")
-        assert app.clipboard == "echo fleet1-home-7XK2-QM4T-9PLD | fleet join -"
+        assert app.clipboard == f"echo '{CODE}' | fleet join -"
         script(app).become(SMALL)
         app._pull()
         await settle(pilot)

@@ -8,11 +8,11 @@ from engine.model.channel import Channel
 from engine.model.envelope import Rung
 from engine.model.story import Query, TryLine
 from fleet_tui import plain
-from screens.message_rows import path, question
+from screens.message_rows import path, path_within, question
 from screens.messages import resend_refused
 from screens.spans import words
 from tests.screens.golden import BROKEN
-from tests.screens.scripted import LINES
+from tests.screens.scripted import LINES, LOST, OK, H, N, R, tried
 
 PATHS = {
     0: "P1 ● 2ms",
@@ -37,6 +37,15 @@ def test_what_is_over_is_not_offered_again() -> None:
 def test_path(at: int, said: str) -> None:
     """Every try with its end and its time; of many tries the first and the last."""
     assert words(path(LINES[at])) == said
+
+
+def test_a_path_that_is_cut_keeps_its_end() -> None:
+    """The try that decided is the last one: what is between goes first."""
+    tries = (tried(N, LOST, 900, s=9), tried(H, LOST, 700, s=6), tried(R, OK, 4.0, s=3))
+    line = replace(LINES[0], path=tries, channel=R)
+    assert words(path_within(line, 60)) == "P1 ✗ 0.9s → P2 ✗ 0.7s → P3 ● 4ms"
+    assert words(path_within(line, 24)) == "P1 ✗ → … → P3 ● 4ms"
+    assert words(path_within(replace(line, path=tries[1:]), 18)) == "P2 ✗ → P3 ● 4ms"
 
 
 def test_hedges_stand_beside_each_other() -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from screens.spans import cell, cells, clip, fit, sides, width, words, wrap
+from screens.spans import cell, cells, clip, clip_path, fit, sides, width, words, wrap
 
 TEXT = st.text(alphabet="ab ü日●→…", max_size=30)
 SIZE = st.integers(min_value=1, max_value=40)
@@ -36,6 +36,12 @@ def test_wrap_loses_nothing_but_blanks(text: str, size: int) -> None:
     lines = wrap(text, max(size, 2))
     assert all(width(line) <= max(size, 2) for line in lines)
     assert "".join(words(line) for line in lines).replace(" ", "") == text.replace(" ", "")
+
+
+def test_a_path_keeps_its_name() -> None:
+    """Of a file the front is cut, of other text the end."""
+    assert clip_path("/home/mac1/.fleet/keys/node.key", 14) == "…keys/node.key"
+    assert clip_path("linux1/nats over there", 8) == clip("linux1/nats over there", 8)
 
 
 def test_fit_marks_what_was_cut() -> None:

@@ -72,7 +72,7 @@ def test_the_last_line() -> None:
     for exams, live, end in (
         ([], (), "Everything looks well."),
         ([away], (), "Nothing is wrong on this machine; b is away."),
-        ([away], (cold,), "1 finding."),
+        ([away], (cold,), "1 finding; 1 more to know."),
         ([], (cold, *under), "3 findings, 1 cause."),
     ):
         lines = msgspec.to_builtins(report.entries(exams, live, NOW))
