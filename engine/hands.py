@@ -45,6 +45,7 @@ from engine.signals import Loaded, Rang, Readied, Signal, Tried
 from engine.state import Fleet
 from engine.store.crash import crash_at, crash_soon
 from engine.target import Target, parting, target
+from engine.tickets import Tickets
 from engine.transports.base import Transport
 from engine.wire import frames, peek
 
@@ -98,19 +99,24 @@ class Hands:
         self._line: deque[Waiting] = deque()
         self._lazy: list[Record] = []
         self._lingering: asyncio.TimerHandle | None = None
-        self._stall = Stall(now, self._say, lambda event: bus.publish(event))
+        self._tickets = Tickets()
+        self.ticket = self._tickets.new
+        self._stall = Stall(
+            *(now, self._say, lambda event: bus.publish(event)),
+            full=lambda: self._newest.mail.full,
+            unknown=self._tickets.unknown,
+        )
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._tickets: dict[int, asyncio.Future[str]] = {}
         self._carriers: dict[tuple[str, Channel], Carrier] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._pulses, self._serial = count(1), count(1)
+        self._pulses = count(1)
         self.transports: dict[Channel, Transport] = {}
         self.door: Door
         self.post: Callable[[Signal], None]
         self._arms: dict[type, Callable[[Any], None]] = {
             Deliver: self._deliver,
             Answer: self._answer,
-            Resolve: self._resolve,
+            Resolve: self._tickets.settle,
             Publish: lambda effect: self._bus.publish(effect.event),
             Load: lambda effect: self._spawn(self._load(effect)),
             Reload: lambda effect: self._spawn(self._reload(effect)),
@@ -201,22 +207,6 @@ class Hands:
         self.post(Rang(key))
 
     # ----------------------------------------------------------------------------------------------- answering
-
-    def ticket(self) -> tuple[int, "asyncio.Future[str]"]:
-        """A number to put into a signal, and the future its `Resolve` will settle."""
-        number = next(self._serial)
-        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._tickets[number] = future
-        return number, future
-
-    def _resolve(self, effect: Resolve) -> None:
-        future = self._tickets.pop(effect.ticket, None)
-        if future is None or future.done():
-            return
-        if effect.error is not None:
-            future.set_exception(effect.error.raised())
-        else:
-            future.set_result(effect.value)
 
     def _answer(self, effect: Answer) -> None:
         crash_at("before_ack")
@@ -354,9 +344,7 @@ class Hands:
             carrier.stop()
         for task in self._tasks:
             task.cancel()
-        for future in self._tickets.values():
-            if not future.done():
-                future.set_exception(STOPPING.raised())
+        self._tickets.end(STOPPING)
 
 
 def _kept(saved: "asyncio.Future[None]") -> bool:

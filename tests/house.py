@@ -53,10 +53,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "screens": WORDS - {"engine.home", "engine.descriptors", "engine.configured"},
     "engine.rooms": WORDS | ROOMS,
     **dict.fromkeys(
-        ("engine.carrier", "engine.door", "engine.exposure", "engine.first", "engine.ports", "engine.target"),
+        tuple(f"engine.{one}" for one in "carrier door exposure first ports target tickets".split()),
         WORDS | ROOMS,
     ),
-    "engine.hands": WORDS | ROOMS | {"engine.rooms", "engine.carrier", "engine.door", "engine.target"},
+    "engine.hands": WORDS
+    | ROOMS
+    | {"engine.rooms", "engine.carrier", "engine.door", "engine.target", "engine.tickets"},
     "engine.loop": WORDS | ROOMS | {"engine.rooms"},
     "engine.core": WORDS | ROOMS | {"engine.hands", "engine.loop", "engine.door"},
     **dict.fromkeys(

@@ -130,7 +130,7 @@ class Desk:
         )
 
     def _accepted(self, envelope: Envelope, via: Channel | None, widened: bool) -> "asyncio.Future[str]":
-        ticket, accepted = self._hands.ticket()
+        ticket, accepted = self._hands.ticket(envelope.msg_id)
         self._loop.post(Posted(envelope, ticket, via, widened))
         return accepted
 

@@ -9,13 +9,13 @@ import pytest
 from engine.effects import Answer, Arm, AskReady, Deliver, Effect, Look, Publish, Resolve, Save
 from engine.errors import Fault, FleetError
 from engine.hands import LINGER_S
-from engine.me.stalled import CODE, STALLED_S
+from engine.me.stalled import AGAIN_S, CODE, FULL, STALLED_S, UNKNOWN, UNKNOWN_S
 from engine.model.channel import Channel, Outcome, Verdict
 from engine.model.envelope import Kind, Rung, Urgency
 from engine.model.event import BrokerMoved
 from engine.model.mail import AckLine
 from engine.model.records import AddEntry, MoveRung
-from engine.signals import Posted, Readied, Rejected, Started, Tried
+from engine.signals import Posted, Readied, Rejected, Started, StoreFilled, StoreFreed, Tried
 from engine.wire import frames
 from tests.engine.parts import A, B, C, Disk, Line, Node, sealer, settle, virtual
 from tests.engine.script import letter
@@ -125,6 +125,53 @@ async def test_what_is_shown_says_how_old_it_is() -> None:
     watch.disk.commit()
     await asyncio.sleep(60)
     assert watch.heard[5:] == ["4"]
+
+
+@story
+async def test_a_full_disk_is_called_full() -> None:
+    """While there is no room even to settle: full is shown, with the word for it, not a disk that hangs for no reason;
+    that it is not full any more is for whoever hears it in its turn."""
+    watch = Watch()
+    watch.do(save(1), told(1))
+    watch.node.core.loop.post(StoreFilled(0))
+    await asyncio.sleep(AGAIN_S + 0.5)
+    shown = watch.hands.visible
+    assert shown.mail.full
+    assert [code for code, _ in shown.findings] == [FULL]
+    assert "no room to settle" in shown.findings[FULL, ""].detail
+    await asyncio.sleep(STALLED_S + 10)
+    assert [code for code, _ in watch.hands.visible.findings] == [FULL]
+    assert watch.heard == ["Noticed"]
+    watch.disk.commit()
+    await settle()
+    assert "0 MB free" in watch.hands.visible.findings[FULL, ""].detail
+    watch.node.core.loop.post(StoreFreed())
+    await settle()
+    assert not watch.hands.visible.mail.full
+    assert not watch.hands.visible.findings
+
+
+@story
+async def test_nobody_waits_for_ever_to_have_a_message_accepted() -> None:
+    """While nothing can be written, whoever waits is told that nobody knows yet, and under which id it will be known;
+    the message itself is not taken back. Whoever waits for another thing waits on."""
+    watch = Watch()
+    ticket, accepted = watch.hands.ticket("m1")
+    other, ended = watch.hands.ticket()
+    watch.node.core.loop.post(Posted(letter("m1", B, A), ticket))
+    await settle()
+    watch.do(Resolve(other, "done"))
+    await asyncio.sleep(UNKNOWN_S - 1)
+    assert not accepted.done()
+    await asyncio.sleep(2.5)
+    with pytest.raises(FleetError, match="Not known yet") as told_so:
+        await accepted
+    assert told_so.value.code == UNKNOWN
+    assert "`fleet why m1`" in told_so.value.next_step
+    assert not ended.done()
+    watch.disk.commit()
+    assert await ended == "done"
+    assert watch.disk.disk.message("m1") is not None
 
 
 @story
