@@ -7,9 +7,11 @@ it does not belong into a home.
 """
 
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,21 +28,36 @@ LOCK, API_PORT = "node.lock", "api.port"
 # Folders. `RUN` may be a link to where a socket's path is short enough.
 BROKER, SEEDS, SEED_IN, REPAIRS, LOG, GIT, RUN = "broker", "seeds", "seed-in", "repairs", "log", "git", "run"
 
+# What a start cannot do without, besides the key, of which it says so itself.
+VITAL = (TOKEN, TLS_KEY, TLS_CERT, STORE, GENERATION, LOCK, LOG, RUN)
+LOST = "put the store back from a backup; without one `fleet up` begins anew, and `fleet join` takes a new invite"
+
+
+class Shape(StrEnum):
+    """What a start takes in a place, and nothing else."""
+
+    FILE = "file"
+    FOLDER = "folder"
+
 
 class Entry(NamedTuple):
-    """Files or folders of a home, by a pattern. `secret`: whoever can read it could be this node."""
+    """Files or folders of a home, by a pattern. `secret`: whoever can read it could be this node. `shape`: None for
+    either."""
 
     pattern: str
     secret: bool = False
+    shape: Shape | None = Shape.FILE
 
 
 TABLE = (
     *(Entry(name, secret=True) for name in (KEY, TOKEN, TLS_KEY)),
-    *(Entry(name) for name in (TLS_CERT, f"{STORE}*", f"{GENERATION}*", BALLAST, CONFIG, TUNNELS, TERMINALS, STOPPED)),
+    *(Entry(name) for name in (TLS_CERT, STORE, GENERATION, BALLAST, CONFIG, TUNNELS, TERMINALS, STOPPED)),
     *(Entry(name) for name in (PORTS, PROOFS, SCREENS, LOCK, API_PORT)),
-    *(Entry(name) for name in (BROKER, SEEDS, SEED_IN, REPAIRS, LOG, GIT)),
+    *(Entry(name, shape=Shape.FOLDER) for name in (BROKER, SEEDS, SEED_IN, REPAIRS, LOG, GIT, RUN)),
     # What git keeps is git's to arrange, and what peers laid into `SEED_IN` is looked at by its channel.
-    *(Entry(f"{name}/*") for name in (BROKER, SEEDS, REPAIRS, LOG)),
+    *(Entry(f"{name}/*", shape=None) for name in (BROKER, SEEDS, REPAIRS, LOG)),
+    # Their logs and counts, and what was put aside of them.
+    *(Entry(f"{name}?*", shape=None) for name in (STORE, GENERATION)),
 )
 
 
@@ -48,6 +65,30 @@ def things(home: Path) -> Iterator[tuple[Path, Entry]]:
     """What of the table is there."""
     for entry in TABLE:
         yield from ((path, entry) for path in sorted(home.glob(entry.pattern)))
+
+
+def misplaced(path: Path, shape: Shape | None) -> str:
+    """What lies there that no start takes; empty where it is right, or nothing is there. Links are followed."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return ""
+    if shape is None or (stat.S_ISDIR(mode) if shape is Shape.FOLDER else stat.S_ISREG(mode)):
+        return ""
+    return f"{path} is {'a folder' if stat.S_ISDIR(mode) else f'no {shape}'}; a {shape} belongs there"
+
+
+def obstacles(home: Path) -> Iterator[tuple[Path, str]]:
+    """What is misplaced where a start cannot do without what belongs there."""
+    for entry in TABLE:
+        if entry.pattern in VITAL and (why := misplaced(home / entry.pattern, entry.shape)):
+            yield home / entry.pattern, why
+
+
+def aside(path: Path) -> str:
+    """What a person can do about what is misplaced."""
+    then = LOST if path.name == STORE else "a start makes what it needs there"
+    return f"`mv {shlex.quote(str(path))} {shlex.quote(f'{path}.aside')}`; {then}"
 
 
 def write_private(path: Path, data: bytes) -> None:

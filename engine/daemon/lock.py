@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.home import LOCK
+from engine.home import LOCK, aside, obstacles
 
 
 class HomeLock:
@@ -35,15 +35,23 @@ class HomeLock:
 def claim(home: Path) -> Iterator[HomeLock]:
     """Take the home (made with mode 0700 if need be). The gate is shut inside the `with`, the lock stays after it.
 
-    An exception inside gives the home back. Raises `FleetError`: `home.taken` by another node, or `home.unwritable`.
+    An exception inside gives the home back. Raises `FleetError`: `home.taken` by another node, `home.unwritable`,
+    or `home.kind` where something of another kind lies in the place of what a start needs.
     """
     with _gate(home, make=True):
+        check(home)
         lock = _locked(home)
         try:
             yield lock
         except BaseException:
             lock.release()
             raise
+
+
+def check(home: Path) -> None:
+    """Whether a start can use what lies in the home. Raises `FleetError` `home.kind`."""
+    for path, why in obstacles(home):
+        raise _misplaced(path, why)
 
 
 def holder(home: Path) -> int | None:
@@ -120,6 +128,12 @@ def _gate(home: Path, *, make: bool) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+def _misplaced(path: Path, why: str) -> Exception:
+    from engine.errors import Fault, FleetError
+
+    return FleetError("home.kind", "Something else lies where this belongs", why, aside(path), Fault.WORLD)
 
 
 def _taken(home: Path, pid: str) -> Exception:

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from engine.configured import configured
+from engine.daemon.lock import check
 from engine.errors import Fault, FleetError
 from engine.home import CONFIG
 from engine.model.roster import name_from, unfit
@@ -55,6 +56,7 @@ def check_startable(home: Path) -> None:
     the start would end with."""
     from engine.security import keyfile
 
+    check(home)
     configured(home)
     keyfile.check(home, key_file())
 

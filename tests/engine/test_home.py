@@ -9,9 +9,11 @@ from typing import NoReturn
 import pytest
 
 from engine.config import Config
+from engine.daemon.lock import check
 from engine.doctor.checks import keys
 from engine.doctor.scene import Scene
-from engine.home import TABLE, things, write_private
+from engine.errors import FleetError
+from engine.home import LOG, RUN, TABLE, VITAL, Shape, things, write_private
 
 
 def test_a_file_is_private_and_replaced_whole(tmp_path: Path) -> None:
@@ -67,7 +69,7 @@ def test_the_doctor_looks_at_every_entry(tmp_path: Path) -> None:
     """Each file that a home may hold, open for others to write, is found."""
     home = tmp_path / "home"
     names = [entry.pattern.replace("*", "x") for entry in TABLE]
-    folders = {name.partition("/")[0] for name in names if "/" in name}
+    folders = {entry.pattern for entry in TABLE if entry.shape is Shape.FOLDER}
     home.mkdir(mode=0o700)
     for name in sorted(names):
         (home / name).mkdir() if name in folders else (home / name).touch()
@@ -75,3 +77,17 @@ def test_the_doctor_looks_at_every_entry(tmp_path: Path) -> None:
     found = keys.look(Scene(home, Config(), "1", 0, "linux"))[2]
     assert {one.subject for one in found} == {str(home / name) for name in names}
     assert len(list(things(home))) == len(names)
+
+
+@pytest.mark.parametrize("name", VITAL)
+def test_a_start_ends_where_something_else_lies_in_a_place(tmp_path: Path, name: str) -> None:
+    """It names the thing and says what to do; after that it is well."""
+    path = tmp_path / name
+    path.touch() if name in (LOG, RUN) else path.mkdir()
+    with pytest.raises(FleetError) as found:
+        check(tmp_path)
+    assert found.value.code == "home.kind"
+    assert str(path) in found.value.detail
+    path.rename(f"{path}.aside")
+    check(tmp_path)
+    assert not [one for one in keys.look(Scene(tmp_path, Config(), "1", 0, "linux"))[2] if one.code == "keys.kind"]

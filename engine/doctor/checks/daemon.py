@@ -1,7 +1,5 @@
 """The node's process: does it run, as what, and where does it answer (edge)."""
 
-import stat
-
 from engine.doctor.check import Check, Saw
 from engine.doctor.scene import Scene
 from engine.home import RUN
@@ -31,27 +29,14 @@ def judge(running: str, program: str, answers: bool) -> list[Finding]:
 
 
 def _folder(scene: Scene) -> list[Finding]:
-    """The folder of its sockets must be closed to others; it may be a link to one that is shorter to name."""
+    """The folder of its sockets must be there, or a link to one that is shorter to name; who may reach it is seen with
+    the rest of the home."""
     folder = scene.home / RUN
-    try:
-        seen = folder.stat()
-    except OSError as error:
-        what = f"{folder}: {error.strerror}"
-        step = "fleet restart"
-        return [Finding("daemon.run", "The socket folder is gone", Severity.HIGH, what, next_step=step)]
-    if stat.S_IMODE(seen.st_mode) & 0o077:
-        what = f"{folder} has mode {stat.S_IMODE(seen.st_mode):04o}; it must be 0700"
-        step = f"chmod 700 {folder}"
-        title = "Others can reach the sockets"
-        return [Finding("daemon.run", title, Severity.HIGH, what, next_step=step, fixable=True)]
-    return []
+    if folder.exists():
+        return []
+    what = f"{folder} is not there; nobody can ask the node for anything"
+    step = "fleet restart"
+    return [Finding("daemon.run", "The socket folder is gone", Severity.HIGH, what, next_step=step)]
 
 
-def fix(scene: Scene, finding: Finding) -> str:
-    """Close the folder of the sockets."""
-    folder = scene.home / RUN
-    folder.chmod(0o700)
-    return f"chmod 700 {folder}"
-
-
-CHECK = Check("daemon", "the node itself", look, fix)
+CHECK = Check("daemon", "the node itself", look)

@@ -1,4 +1,8 @@
-"""Keys, token and home: this user's, and nobody else's to read (edge)."""
+"""Keys, token and home: of the kind a start takes, this user's, and nobody else's to read (edge).
+
+A secret that is a link is judged by where it leads, for that is what a start reads; of the device key a start is asked
+itself. What is of another kind than it must be is a person's to mend: something of theirs lies there.
+"""
 
 import os
 import stat
@@ -9,45 +13,72 @@ import msgspec
 
 from engine.doctor.check import Check, Saw, cannot
 from engine.doctor.scene import Scene
-from engine.home import things
+from engine.errors import FleetError
+from engine.home import KEY, Entry, Shape, aside, misplaced, things
 from engine.model.exam import judged, unused
 from engine.model.finding import Finding, Severity
+from engine.security import keyfile
 
 
 class Thing(msgspec.Struct, frozen=True):
-    """A file or folder as it lies there."""
+    """A file or folder as it lies there. `wrong`: what lies there, if something else belongs there.
+    `real`: where it leads, if it is a link."""
 
     path: str
     mode: int
     owner: int
     folder: bool
     secret: bool
+    wrong: str = ""
+    real: str = ""
 
 
 def look(scene: Scene) -> Saw:
-    """Who may read what."""
+    """What lies where, and who may read what."""
     if not scene.home.exists():
         return unused(f"{scene.home} does not exist yet; it is made at the first start")
     seen = list(_things(scene))
-    return judged(f"{len(seen)} files and folders looked at", judge(seen, os.geteuid()))
+    found = [*judge(seen, os.geteuid()), *_unreadable(scene)]
+    return judged(f"{len(seen)} files and folders looked at", found)
 
 
 def judge(seen: list[Thing], me: int) -> list[Finding]:
-    """Those that belong to somebody else, and those that others may read."""
+    """Those of another kind, those that belong to somebody else, and those that others may read."""
     found = []
     for one in seen:
-        wanted = "700" if one.folder else "600"
-        if one.owner != me:
-            what = f"owned by uid {one.owner}, this is uid {me}"
-            step = f"sudo chown {me} {one.path}"
+        wanted, real = "700" if one.folder else "600", one.real or one.path
+        if one.wrong:
+            title, step = "Something else lies where this belongs", aside(Path(one.path))
+            found.append(Finding("keys.kind", title, Severity.HIGH, one.wrong, one.path, step))
+        elif one.owner != me:
+            what = f"{_leads(one)}owned by uid {one.owner}, this is uid {me}"
+            step = f"sudo chown {me} {real}"
             found.append(Finding("keys.owner", "A file is another user's", Severity.HIGH, what, one.path, step))
         elif one.mode & (0o022 if not one.secret and not one.folder else 0o077):
-            what = f"mode {one.mode:04o}; it must be {wanted}" + ("" if one.folder else ", or others could be you")
+            closed = "" if one.folder else ", or others could be you"
+            what = f"{_leads(one)}mode {one.mode:04o}; it must be {wanted}{closed}"
             severe = Severity.HIGH if one.secret or one.folder else Severity.LOW
-            step = f"chmod {wanted} {one.path}"
+            step = f"chmod {wanted} {real}"
             title = "Others can read a key" if one.secret else "Others can get at the files"
-            found.append(Finding("keys.mode", title, severe, what, one.path, step, fixable=True))
+            # What a link leads to may not be the home's.
+            found.append(Finding("keys.mode", title, severe, what, one.path, step, fixable=not one.real))
     return found
+
+
+def _leads(one: Thing) -> str:
+    return f"a link to {one.real}: " if one.real else ""
+
+
+def _unreadable(scene: Scene) -> list[Finding]:
+    """What a start says of the device key. That others can read it is found as of any other secret."""
+    named = scene.environ.get("FLEET_KEY_FILE")
+    try:
+        keyfile.check(scene.home, Path(named) if named else None)
+    except FleetError as error:
+        if error.code == "node.key":
+            subject = named or str(scene.home / KEY)
+            return [Finding(error.code, error.title, Severity.HIGH, error.detail, subject, error.next_step)]
+    return []
 
 
 def fix(scene: Scene, finding: Finding) -> str:
@@ -65,14 +96,20 @@ def fix(scene: Scene, finding: Finding) -> str:
 
 def _things(scene: Scene) -> Iterator[Thing]:
     named = scene.environ.get("FLEET_KEY_FILE")
-    paths = [(scene.home, False), *((path, entry.secret) for path, entry in things(scene.home))]
-    for path, secret in (*paths, *([(Path(named), True)] if named else ())):
+    entries = [(scene.home, Entry("", shape=Shape.FOLDER)), *things(scene.home)]
+    entries += [(Path(named), Entry(KEY, secret=True))] if named else []
+    for path, entry in entries:
         try:
-            seen = path.lstat()
+            seen, link = path.stat(), path.is_symlink()
         except OSError:
             continue
-        if not stat.S_ISLNK(seen.st_mode):
-            yield Thing(str(path), stat.S_IMODE(seen.st_mode), seen.st_uid, stat.S_ISDIR(seen.st_mode), secret)
+        wrong = misplaced(path, entry.shape)
+        if wrong and entry.pattern == KEY:
+            continue  # a start's own rule says so
+        if link and not (wrong or entry.secret or entry.shape is Shape.FOLDER):
+            continue  # whoever keeps it elsewhere decides who reads it there
+        folder, real = stat.S_ISDIR(seen.st_mode), str(path.resolve()) if link else ""
+        yield Thing(str(path), stat.S_IMODE(seen.st_mode), seen.st_uid, folder, entry.secret, wrong, real)
 
 
 CHECK = Check("keys", "keys and permissions", look, fix)

@@ -35,6 +35,8 @@ def look(scene: Scene) -> Saw:
     path = scene.home / STORE
     if not path.exists():
         return unused("no store yet; it is made at the first start")
+    if not path.is_file():
+        return unused("what lies in its place is no store")
     log = path.with_name(f"{STORE}-wal")
     aside = tuple(sorted(one.name for one in scene.home.glob(f"{STORE}.damaged-*") if not one.name.endswith("-wal")))
     seen = Seen(_checked(path), path.stat().st_size // MB, log.stat().st_size // MB if log.exists() else 0, aside)

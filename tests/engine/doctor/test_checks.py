@@ -30,13 +30,14 @@ from engine.doctor.checks import (
 )
 from engine.doctor.scene import Scene
 from engine.errors import FleetError
-from engine.home import STORE
+from engine.home import KEY, STORE, TABLE, Shape
 from engine.model.channel import Channel, ChannelState
 from engine.model.envelope import KINDS, Kind
 from engine.model.exam import Health
 from engine.model.finding import Finding, Severity
 from engine.model.mail import Echo, Lane, Waiting
 from engine.model.peer import Peer, Standing
+from engine.security import keyfile
 from engine.state import Broker
 from tests.engine.script import fleet, letter, with_health
 
@@ -100,7 +101,7 @@ def test_another_owner() -> None:
 def test_a_real_key_is_closed_again(home: Path) -> None:
     """A key that others can read is named with the exact command, and the mend is that command."""
     key = home / "device.key"
-    key.write_text("x")
+    keyfile.load(home)
     key.chmod(0o644)
     look = scene(home)
     (exam,) = examine([keys.CHECK], look)
@@ -109,6 +110,33 @@ def test_a_real_key_is_closed_again(home: Path) -> None:
     assert mended(CATALOGUE, look, one) == f"chmod 600 {key}"
     assert key.stat().st_mode & 0o777 == 0o600
     assert examine([keys.CHECK], look)[0].health is Health.WELL
+
+
+@pytest.mark.parametrize("name", [entry.pattern for entry in TABLE if entry.shape and "*" not in entry.pattern])
+def test_what_lies_where_something_else_belongs(home: Path, name: str) -> None:
+    """A folder in the place of a file, or a file in the place of a folder, is named as such; no mode makes it right."""
+    folder = next(entry.shape for entry in TABLE if entry.pattern == name) is Shape.FOLDER
+    (home / name).touch() if folder else (home / name).mkdir(mode=0o755)
+    (exam,) = examine([keys.CHECK], scene(home))
+    (one,) = exam.findings
+    assert one.code == ("node.key" if name == KEY else "keys.kind")
+    assert (one.subject, one.severity, one.fixable) == (str(home / name), Severity.HIGH, False)
+
+
+def test_a_secret_elsewhere_is_judged_there(home: Path, tmp_path: Path) -> None:
+    """A link is what it leads to, as for a start; what it leads to is not the doctor's to change."""
+    keyfile.load(home)
+    real = tmp_path / "key"
+    (home / KEY).rename(real)
+    (home / KEY).symlink_to(real)
+    assert examine([keys.CHECK], scene(home))[0].findings == ()
+    real.chmod(0o666)
+    (one,) = examine([keys.CHECK], scene(home))[0].findings
+    assert (one.code, one.next_step, one.fixable) == ("keys.mode", f"chmod 600 {real}", False)
+    with pytest.raises(FleetError, match="Others can read the key"):
+        keyfile.check(home)
+    real.unlink()
+    assert codes(list(examine([keys.CHECK], scene(home))[0].findings)) == ["node.key"]
 
 
 def test_nothing_outside_the_home_is_changed(home: Path, tmp_path: Path) -> None:
