@@ -388,8 +388,7 @@ def member_id(fleet: Fleet, name: str) -> str:
     """The id of a member by name or id. Raises `FleetError` `unknown.peer`."""
     member = fleet.roster.named(name) or fleet.member(name)
     if member is None:
-        others = sorted(one.name for one in fleet.others())
-        former = fleet.roster.former(name)
+        others, former = sorted(one.name for one in fleet.others()), fleet.roster.former(name)
         said = f"`{name}` is none of: {', '.join(others)}" if others else f"`{name}`: nobody else is in the fleet"
         said = f"`{name}` {former.ended}" if former else said
         step = "`fleet peers` lists them" if others else "`fleet invite` brings a machine into it"
