@@ -78,7 +78,7 @@ class Complaints:
             loop.default_exception_handler(context)
 
     def none_left(self, now: float) -> bool:
-        """Whether somebody could not be let in within the last minute. `now`: the loop's time."""
+        """Whether one was needed within the last minute and there was none. `now`: the loop's time."""
         return self._none_left_at is not None and now - self._none_left_at < MINUTE_S
 
     def _sum_up(self, kind: Kind, what: str) -> None:
@@ -87,7 +87,7 @@ class Complaints:
 
 
 def none_left() -> bool:
-    """Whether the running loop could not let somebody in within the last minute, as far as it was watched."""
+    """Whether the running loop needed one within the last minute and there was none, as far as it was watched."""
     loop = asyncio.get_running_loop()
     handler = loop.get_exception_handler()
     return isinstance(handler, Complaints) and handler.none_left(loop.time())

@@ -338,7 +338,8 @@ class Engine:
     def _ended(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a task of the engine failed", exc_info=error)
+            what = {"message": "a task of the engine failed", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(what)
 
     def _crashed(self, runner: "asyncio.Task[None]") -> None:
         """Without its loop a node would only look alive: it ends, and what was accepted is in the store."""

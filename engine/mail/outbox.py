@@ -78,7 +78,7 @@ _EVEN_THEN = (Kind.FORWARD, Kind.RUNG)
 DISK_FULL = ErrorFacts(
     "store.full",
     "The disk is full",
-    "nothing new is accepted until there is room; what is under way goes on",
+    "nothing new is accepted until there is room; what is under way is not lost",
     "free some space on the disk of the data directory (`fleet status` names it) and send again",
     Fault.WORLD,
 )

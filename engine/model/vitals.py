@@ -26,7 +26,7 @@ class Vitals(msgspec.Struct, frozen=True):
     """What was measured. `free_mb`, `free_inodes`: on the home's disk, for this user (-1: not known, or not counted
     there). `disk_mb`: its whole size (0: not known). `descriptors` of `descriptor_limit` are open. `backlog`: signals
     that wait for the loop. `memory_mb`: in use. `home`, `platform`: where, for the next step.
-    `none_left`: somebody could not be let in within the last minute, because no descriptor was."""
+    `none_left`: a descriptor was needed within the last minute, for a connection or a file, and there was none."""
 
     free_mb: int = -1
     free_inodes: int = -1
@@ -141,6 +141,6 @@ def descriptors(vitals: Vitals, share: float) -> list[Finding]:
         return []
     what = f"{vitals.descriptors} of {vitals.descriptor_limit} are open"
     if vitals.none_left:
-        what += "; within the last minute none was left, and somebody could not be let in"
+        what += "; within the last minute one was needed and none was left"
     step = f"`ulimit -n {max(4_096, 2 * vitals.descriptor_limit)}` in the shell that starts it, then `fleet restart`"
     return [Finding("fds.few", "File descriptors run out", Severity.HIGH, what, next_step=step)]
