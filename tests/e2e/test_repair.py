@@ -168,7 +168,9 @@ def test_what_is_not_in_the_table_is_refused(pair: Callable[..., Pair]) -> None:
 
     def mend(seq: int, action: str) -> None:
         body = pack(Mend(f"q{seq}", action, "nats", "x"))
-        frame = sealed(keys, book, Envelope(keys.id, 9_999_999_999_999, seq, me, f"F{seq}", Kind.MEND, body=body))
+        # The asker hears of an epoch it never had and takes a newer one: what comes after it is older than its word.
+        epoch = 9_999_999_999_999 + seq * 1_000_000
+        frame = sealed(keys, book, Envelope(keys.id, epoch, 1, me, f"F{seq}", Kind.MEND, body=body))
         assert posted(target, frame)[0] == 200
 
     mend(1, "kill -9 1")
