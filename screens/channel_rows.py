@@ -1,8 +1,8 @@
 """The grid of channels: rows peers, columns P0 to P8. Pure.
 
 A cell is a glyph with a latency, an age or a countdown. The channel the next message would take is underlined; on the
-row under the cursor every cell carries its place in the cascade. Where the line is short, columns that nobody has are
-left out and counted in the heading.
+row under the cursor every cell carries its place in the cascade. Where the line is short, columns that nobody has and
+nobody repairs are left out and counted in the heading.
 """
 
 from collections.abc import Mapping
@@ -31,15 +31,16 @@ HELD = "held"
 
 
 class Drawn(NamedTuple):
-    """A row as it was said: of which condition, for which width, column under the cursor, order and second."""
+    """A row as it was said: of which condition, for which width, column under the cursor, order, second and columns."""
 
     how: Condition
-    facts: tuple[int, int, tuple[Channel, ...], int]
+    facts: tuple[int, int, tuple[Channel, ...], int, tuple[Channel, ...]]
     spans: Spans
 
 
 class ChannelRows(Rows):
-    """The rows of one fleet at one moment. `before`: the rows shown until now; what still holds is taken over."""
+    """The rows of one fleet at one moment. `before`: the rows shown until now; what still holds is taken over. `here`:
+    the channel under the cursor, which has its column in any case."""
 
     def __init__(
         self,
@@ -50,8 +51,9 @@ class ChannelRows(Rows):
         plan: Plan = no_plan,
         census: Mapping[str, Condition] | None = None,
         before: "ChannelRows | None" = None,
+        here: Channel | None = None,
     ) -> None:
-        self.fleet, self.now, self.plan = fleet, now, plan
+        self.fleet, self.now, self.plan, self.here = fleet, now, plan, here
         self.census = Census()(fleet) if census is None else census
         self.columns = len(CHANNELS)
         self.asked = (query, sort)
@@ -78,8 +80,9 @@ class ChannelRows(Rows):
 
     @cached_property
     def used(self) -> list[Channel]:
-        """The channels that someone has."""
-        return used(self.fleet)
+        """The channels that someone has, or has to do with."""
+        wanted = {*used(self.fleet), self.here}
+        return [one for one in CHANNELS if one in wanted]
 
     def shown(self, size: int) -> list[Channel]:
         """The channels there is a column for."""
@@ -112,10 +115,10 @@ class ChannelRows(Rows):
         how, order = self.census[peer], self.plan(peer)
         # Where all is well nothing on the row counts seconds.
         second = 0 if how.look is ALIVE else int(self.now.mono)
-        drawn = self.drawn.get(peer)
-        if drawn is None or drawn.how is not how or drawn.facts != (size, column, order, second):
+        drawn, facts = self.drawn.get(peer), (size, column, order, second, tuple(self.shown(size)))
+        if drawn is None or drawn.how is not how or drawn.facts != facts:
             spans = self._row(peer, how, order, size, column)
-            drawn = self.drawn[peer] = Drawn(how, (size, column, order, second), spans)
+            drawn = self.drawn[peer] = Drawn(how, facts, spans)
         return drawn.spans
 
     def _row(self, peer: str, how: Condition, order: tuple[Channel, ...], size: int, column: int) -> Spans:
@@ -188,8 +191,9 @@ def _alike(old: Fleet, new: Fleet) -> bool:
 
 
 def used(fleet: Fleet) -> list[Channel]:
-    """The channels that someone has, tried or not; the first three always."""
+    """The channels that someone has, tried or not, or that are under repair; the first three always."""
     set_up = {channel for (_, channel), health in fleet.channels.items() if health.state is not ChannelState.ABSENT}
+    set_up |= {channel for _, channel in fleet.repairs}
     return [one for one in CHANNELS if one in set_up or one in (Channel.NATS, Channel.HTTP, Channel.RELAY)]
 
 

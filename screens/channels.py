@@ -78,8 +78,9 @@ class Channels(Room):
             self.wanted = ""
 
     def _rows(self, before: ChannelRows | None) -> ChannelRows:
-        fleet, now = self.fleet, self.desk.moment()
-        return ChannelRows(fleet, now, self.query_text, self.sort, self.desk.plan, self.census(fleet), before)
+        fleet, now, column = self.fleet, self.desk.moment(), self.wanted_column
+        here = NAMES[column if column >= 0 else self.main().column]
+        return ChannelRows(fleet, now, self.query_text, self.sort, self.desk.plan, self.census(fleet), before, here)
 
     def peer(self) -> str:
         return self.main().key

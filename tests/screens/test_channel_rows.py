@@ -13,6 +13,7 @@ from screens.census import Census
 from screens.channel_rows import ChannelRows
 from screens.spans import Spans, width, words
 from tests.screens.golden import BROKEN, NOW, SMALL, B, ago, fleet, health, member, plan
+from tests.screens.golden_repair import WAITS, repairing
 
 LATER = Moment(NOW.wall_ms + 7_000, NOW.mono + 7)
 # A peer of whom nothing is known yet.
@@ -125,6 +126,19 @@ def test_filter_and_sort() -> None:
     assert rows(sort="worst").keys[0] == "id-nas"
     assert rows("captain").keys == ["id-studio"]
     assert rows("degraded").keys == ["id-linux1", "id-mac2"]
+
+
+def test_what_is_repaired_or_under_the_cursor_has_a_column() -> None:
+    """However narrow it is; a row that was drawn without the column is drawn anew."""
+    without = rows()
+    assert Channel.GIT not in without.shown(60)
+    said(without, "linux1", 60)
+    repaired = repairing(replace(WAITS, channel=Channel.GIT))
+    assert Channel.GIT in ChannelRows(repaired, NOW, "", "name").shown(60)
+    order = partial(plan, BROKEN)
+    here = ChannelRows(BROKEN, NOW, "", "name", order, without.census, without, Channel.GIT)
+    fresh = ChannelRows(BROKEN, NOW, "", "name", order, without.census, None, Channel.GIT)
+    assert said(here, "linux1", 60) == said(fresh, "linux1", 60) != said(without, "linux1", 60)
 
 
 def test_this_node_has_no_row() -> None:

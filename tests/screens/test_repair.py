@@ -169,6 +169,24 @@ async def test_the_next_need_leads_to_the_cell_whose_commands_wait() -> None:
             await press(pilot, "escape")
 
 
+async def test_a_need_has_a_column_on_a_narrow_screen() -> None:
+    """Where columns that nobody has set up are left out, one whose repair waits for a word is not: `n` leads there."""
+    waits = repairing(msgspec.structs.replace(WAITS, channel=Channel.GIT))
+    found = Finding("repair.git", "A repair needs your word", Severity.HIGH, "git to linux1: no hub in common",
+                    "linux1/git", "`fleet repair linux1 --channel git --approve` runs them", at_ms=1)  # fmt: skip
+    unset = waits.channels.set(("id-linux1", Channel.GIT), health(ChannelState.ABSENT, (), "no hub in common"))
+    needy = msgspec.structs.replace(waits, channels=unset, findings=Map({("repair.git", "linux1/git"): found}))
+    app = control_room(needy)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        app._actions.visited = -1
+        await press(pilot, "n")
+        assert (app.room.name_of_room, app.room.peer(), app.room.channel) == ("channels", "id-linux1", Channel.GIT)
+        await press(pilot, "A")
+        assert isinstance(app.screen, Confirm)
+        await press(pilot, "escape")
+
+
 @pytest.mark.slow
 async def test_what_cannot_be_says_why() -> None:
     """A healthy channel, a plan that is not there, a limit that is reached, a control room that only looks."""
