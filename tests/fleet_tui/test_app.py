@@ -39,6 +39,7 @@ async def test_an_engine_that_refuses_is_told_in_one_line() -> None:
         assert said(app) == "The peer is gone · it left · i invites it again"
 
 
+@pytest.mark.slow
 async def test_what_was_open_comes_back(tmp_path: Path) -> None:
     """Room, cursor, filter, marks, layout and theme are kept, and the next start has them."""
     kept = tmp_path / "ui.json"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC
 from typing import Any
 
+import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
@@ -18,6 +19,8 @@ from tests.screens.golden import FLEETS, NOW, plan
 from tests.screens.scripted import LINES, AtOnce, Scripted
 
 SIZES = {"wide": (120, 40), "narrow": (80, 24), "huge": (200, 50), "tiny": (60, 20)}
+# The sizes of a full layout or a folded panel; the largest is drawn in whole runs only, for it shows no other form.
+LAID_OUT = ["wide", "narrow", pytest.param("huge", marks=pytest.mark.slow)]
 
 
 def control_room(fleet: Fleet | str, lines: Sequence[Line] | None = None, **options: Any) -> FleetApp:

@@ -4,13 +4,11 @@ from typing import Any
 
 import pytest
 
-from tests.screens.control_room import SIZES, control_room, still
+from tests.screens.control_room import LAID_OUT, SIZES, control_room, still
 from tests.screens.golden_doctor import DOCTORED
 
-LARGE = [name for name in SIZES if name != "tiny"]
 
-
-@pytest.mark.parametrize("size", LARGE)
+@pytest.mark.parametrize("size", LAID_OUT)
 @pytest.mark.parametrize("fleet", DOCTORED)
 def test_picture(snap_compare: Any, fleet: str, size: str) -> None:
     """Causes before symptoms, with what mends each; and what was looked at where nothing is wrong."""

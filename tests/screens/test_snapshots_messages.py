@@ -4,15 +4,13 @@ from typing import Any
 
 import pytest
 
-from tests.screens.control_room import SIZES, control_room, still
+from tests.screens.control_room import LAID_OUT, SIZES, control_room, still
 from tests.screens.golden import FLEETS
 
 pytestmark = pytest.mark.slow
 
-LARGE = [name for name in SIZES if name != "tiny"]
 
-
-@pytest.mark.parametrize("size", LARGE)
+@pytest.mark.parametrize("size", LAID_OUT)
 @pytest.mark.parametrize("fleet", FLEETS)
 def test_picture(snap_compare: Any, fleet: str, size: str) -> None:
     """The log, at each size that a full layout or a folded panel has."""

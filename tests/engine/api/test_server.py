@@ -192,6 +192,7 @@ def test_roles_are_given_by_name(trio: Stage) -> None:
     assert trio.client.post("/role", {"name": "birch", "role": "worker"})["peers"][0]["role"] == "worker"
 
 
+@pytest.mark.slow
 def test_a_channel_is_checked_probed_and_held(trio: Stage) -> None:
     """A round trip is measured; a held channel says so in the answer already."""
     assert trio.client.post("/check", {"name": "birch"})["http"]["outcome"] == "confirmed"
