@@ -36,7 +36,7 @@ from engine.broker.config import (
 )
 from engine.broker.patience import WINDOW_S, pause_s, recent
 from engine.errors import FleetError
-from engine.home import write_private
+from engine.home import Shape, aside, misplaced, write_private
 from engine.signals import BrokerChanged
 
 log = logging.getLogger(__name__)
@@ -285,6 +285,5 @@ def _writable(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise FleetError(
-            "node.home", "The broker's files cannot be written", f"{folder}: {error}", f"check the owner of {folder}"
-        ) from None
+        step = aside(folder) if misplaced(folder, Shape.FOLDER) else f"check the owner of {folder}"
+        raise FleetError("node.home", "The broker's files cannot be written", f"{folder}: {error}", step) from None

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import msgspec
 
-from engine.errors import Fault, FleetError
 from engine.model.finding import Finding, Severity
 from engine.store import database, frames, generation
 from engine.store.restore import mint, restore
@@ -23,7 +22,7 @@ from engine.store.restored import Birth, Generation, Restored
 from engine.store.salvage import salvage
 from engine.store.schema import migrate
 from engine.store.space import Ballast
-from engine.store.trouble import Trouble, full, trouble_of
+from engine.store.trouble import Trouble, full, trouble_of, unopened
 
 Opened = tuple[sqlite3.Connection, Restored]
 
@@ -39,12 +38,12 @@ def open_store(path: Path, beside: Path, ballast: Ballast, wall_ms: int) -> Open
         return _start(path, beside, wall_ms)
     except _ERRORS as error:
         if trouble_of(error) is not Trouble.FULL:
-            raise _refused(path, error) from error
+            raise unopened(path, error) from error
     ballast.release()
     try:
         return _start(path, beside, wall_ms)
     except _ERRORS as error:
-        raise full() if trouble_of(error) is Trouble.FULL else _refused(path, error) from error
+        raise full() if trouble_of(error) is Trouble.FULL else unopened(path, error) from error
 
 
 def _start(path: Path, beside: Path, wall_ms: int) -> Opened:
@@ -181,14 +180,4 @@ def _went_back(birth: Birth, was: bool, wall_ms: int) -> Finding:
         next_step="nothing, if it was restored on purpose; else look who replaced the file",
         depends_on=("store.quarantined",),
         at_ms=wall_ms,
-    )
-
-
-def _refused(path: Path, error: BaseException) -> FleetError:
-    return FleetError(
-        "store.open",
-        "The store cannot be opened",
-        f"{path}: {error}",
-        f"make {path.parent} writable for this user (`chmod u+rwx`), or name another home with --home",
-        Fault.WORLD,
     )

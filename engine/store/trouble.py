@@ -11,6 +11,7 @@ DEAD     everything else, a failed fsync first of all: the node ends, because af
 
 import sqlite3
 from enum import StrEnum
+from pathlib import Path
 
 from engine.errors import Fault, FleetError
 from engine.store.space import NO_SPACE
@@ -40,6 +41,8 @@ _PRIMARY = {
     # "no such table" in a schema that says it has it.
     sqlite3.SQLITE_ERROR: Trouble.DAMAGED,
 }
+# How SQLite says that it may not.
+_FORBIDDEN = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
 # What a write may raise that has one of these meanings; anything else is a fault of ours and DEAD.
 EXPECTED = (sqlite3.Error, OSError, ValueError, TypeError, OverflowError)
 
@@ -55,6 +58,18 @@ def trouble_of(error: BaseException) -> Trouble:
         # The module's own refusals: text it cannot decode was damaged, a value it cannot bind is the record's fault.
         return Trouble.DAMAGED if isinstance(error, sqlite3.OperationalError) else Trouble.RECORD
     return _EXTENDED.get(code) or _PRIMARY.get(code & 0xFF, Trouble.DEAD)
+
+
+def unopened(path: Path, error: BaseException) -> FleetError:
+    """The store at `path` cannot be opened: what is held, forbidden or broken is three things to do."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if trouble_of(error) is Trouble.BUSY:
+        step = f"end what else has it open (`fuser {path}`), then start the node again"
+    elif isinstance(error, PermissionError) or code in _FORBIDDEN:
+        step = f"make {path.parent} writable for this user (`chmod u+rwx`), or name another home with --home"
+    else:
+        step = f"look at the disk of {path.parent} (`dmesg`, `mount`), then start the node again"
+    return FleetError("store.open", "The store cannot be opened", f"{path}: {error}", step, Fault.WORLD)
 
 
 def full() -> FleetError:

@@ -59,9 +59,9 @@ def _examined(call: Call) -> list[Entry]:
         if not error.code.startswith(("node.", "timeout.")):
             raise
         told, version = [], ""
-    own = _plain(report.entries(clinic.of_the_caller(_scene(call, pid, version), OF_THE_CALLER), (), _now_ms()))
-    if not told:
-        own += _plain(report.entries(clinic.without_node(_scene(call, pid, "")), (), _now_ms()))
+    scene = _scene(call, pid, version)
+    exams = clinic.of_the_caller(scene, OF_THE_CALLER) if told else clinic.without_node(scene)
+    own = _plain(report.entries(exams, (), _now_ms()))
     theirs = [one for one in told if one["check"] not in OF_THE_CALLER]
     return sorted([*own, *theirs], key=lambda one: one["ok"] and one["severity"] == "info")
 

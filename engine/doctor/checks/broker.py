@@ -3,9 +3,12 @@
 import socket
 from urllib.parse import urlsplit
 
+import msgspec
+
 from engine.doctor.check import Check, Saw
 from engine.doctor.scene import Scene
 from engine.errors import FleetError
+from engine.home import BROKER, Shape, aside, misplaced
 from engine.model.exam import judged, unknown, unused, well
 from engine.model.finding import Finding, Severity
 
@@ -33,7 +36,13 @@ def look(scene: Scene) -> Saw:
         return judged("it does not answer", [silent(state.note, "restart_nats" in scene.deeds)])
     if state.state == "starting":
         return unknown("it is just starting")
-    return judged(f"{state.state}: {state.note}", [down(state.state, state.note, "restart_nats" in scene.deeds)])
+    fallen = down(state.state, state.note, "restart_nats" in scene.deeds)
+    folder = scene.home / BROKER
+    if misplaced(folder, Shape.FOLDER):
+        # Another start would end as this one did.
+        step, under = f"{aside(folder)}; then {RESTART}", ("keys.kind",)
+        fallen = msgspec.structs.replace(fallen, subject=str(folder), next_step=step, depends_on=under, fixable=False)
+    return judged(f"{state.state}: {state.note}", [fallen])
 
 
 def missing(why: str) -> Finding:

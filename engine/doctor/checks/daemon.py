@@ -20,7 +20,8 @@ def judge(running: str, program: str, answers: bool) -> list[Finding]:
     if not answers and not running:
         what = "its process lives, but its API does not answer"
         step = "`fleet log` tells what it is doing; `fleet restart` starts it anew"
-        return [Finding("daemon.deaf", "The node does not answer", Severity.CRITICAL, what, next_step=step)]
+        title, under = "The node does not answer", ("daemon.run",)
+        return [Finding("daemon.deaf", title, Severity.CRITICAL, what, "", step, under)]
     if running and running != program:
         what = f"it runs {running}, this program is {program}"
         step = "fleet restart"

@@ -34,7 +34,7 @@ from engine.home import KEY, STORE, TABLE, Shape
 from engine.model.channel import Channel, ChannelState
 from engine.model.envelope import KINDS, Kind
 from engine.model.exam import Health
-from engine.model.finding import Finding, Severity
+from engine.model.finding import Finding, Severity, arranged
 from engine.model.mail import Echo, Lane, Waiting
 from engine.model.peer import Peer, Standing
 from engine.security import keyfile
@@ -237,6 +237,17 @@ def test_a_broker_that_does_not_answer(home: Path) -> None:
         assert broker.look(scene(home, config=away, fleet=up))[0] is Health.WELL
 
 
+def test_a_file_where_the_broker_has_its_folder(home: Path) -> None:
+    """Another start would end like this one: the step moves what is in the way, and the cause is said first."""
+    (home / "broker").write_text("in the way")
+    down = replace(fleet("A", "B"), broker=Broker("down", 0, "", "not a folder"))
+    (fallen,) = broker.look(scene(home, broker="/nats-server", fleet=down, deeds={"restart_nats": lambda: None}))[2]
+    (cause,) = [one for one in keys.look(scene(home))[2] if one.code == "keys.kind"]
+    assert [(at.finding.code, at.depth) for at in arranged([fallen, cause])] == [("keys.kind", 0), ("broker.down", 1)]
+    assert str(home / "broker") in fallen.next_step
+    assert not fallen.fixable
+
+
 def test_no_broker_to_start(home: Path) -> None:
     """The missing program is named with the command that brings it; a configuration that wants none is well."""
     (one,) = broker.look(scene(home, broker_lacks="nowhere"))[2]
@@ -250,7 +261,8 @@ def test_no_broker_to_start(home: Path) -> None:
 
 def test_the_node_itself() -> None:
     """Deaf, of another version, or well."""
-    assert codes(daemon.judge("", "1", False)) == ["daemon.deaf"]
+    (deaf,) = daemon.judge("", "1", False)
+    assert (deaf.code, deaf.depends_on) == ("daemon.deaf", ("daemon.run",))
     assert codes(daemon.judge("0.9", "1", True)) == ["daemon.version"]
     assert daemon.judge("1", "1", True) == []
 
