@@ -1,8 +1,8 @@
 """The one runner: signals in, turns, effects out (edge).
 
 Signals queue up; each is one turn of `engine.rooms`; the effects of a slice of turns go to the hands together and in
-order. The loop knows no room and performs nothing. It yields to the sockets after each slice, so that a burst never
-starves them.
+order. The loop knows no room and performs nothing. While more waits it yields to the sockets after each slice, so that
+a burst never starves them.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ class Loop:
         self._hands = hands
         self._now = now
         self._queue: deque[Signal] = deque()
-        self._woken = asyncio.Event()
+        self._asleep: asyncio.Future[None] | None = None
         self._awaited: list[tuple[Holds, asyncio.Future[None]]] = []
 
     @property
@@ -55,16 +55,20 @@ class Loop:
     def post(self, signal: Signal) -> None:
         """Let something be heard, in its turn. On the loop's own thread only."""
         self._queue.append(signal)
-        self._woken.set()
+        if self._asleep is not None:
+            if not self._asleep.done():
+                self._asleep.set_result(None)
+            self._asleep = None
 
     async def run(self) -> None:
         """Take turns until cancelled."""
         while True:
-            await self._woken.wait()
-            self._woken.clear()
-            while self._queue:
-                self._slice()
-                self._tell()
+            if not self._queue:
+                self._asleep = asyncio.get_running_loop().create_future()
+                await self._asleep
+            self._slice()
+            self._tell()
+            if self._queue:
                 await asyncio.sleep(0)
 
     async def until(self, holds: Holds) -> None:
