@@ -60,10 +60,12 @@ class Answer(msgspec.Struct, frozen=True):
 
 class Arm(msgspec.Struct, frozen=True):
     """Ring `key` at monotonic second `at`. Of several armings the earliest counts: whoever is rung too early arms
-    again, which costs nothing, while a ring put off would be a message put off."""
+    again, which costs little, while a ring put off would be a message put off. `anew`: whoever arms knows all that the
+    ring is for, so it counts alone, also where it comes later."""
 
     key: str
     at: float
+    anew: bool = False
 
 
 class Resolve(msgspec.Struct, frozen=True):

@@ -196,7 +196,7 @@ class Hands:
         loop = asyncio.get_running_loop()
         known = self._timers.get(effect.key)
         # loop.time() and Moment.mono are the same clock.
-        if known is None or known.when() > effect.at:
+        if known is None or known.when() > effect.at or effect.anew:
             if known is not None:
                 known.cancel()
             self._timers[effect.key] = loop.call_at(effect.at, self._ring, effect.key)

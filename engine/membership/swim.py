@@ -114,17 +114,20 @@ def _turned(fleet: Fleet, now: Moment) -> Step:
 
 
 def _armed(fleet: Fleet, now: Moment) -> Step:
-    """One timer for everything. It is only ever brought forward: rung early, it finds nothing to do, and is set."""
+    """One timer for everything, brought forward to what is due sooner. An answer settles all that it was set for, so
+    it is put off: an idle node wakes once for each ping and not to find that it was answered. What is overdue is never
+    put off."""
     swim = fleet.swim
     if not fleet.peers:
         return fleet, []
     moments = [swim.due, presence.isolated_at(fleet), *swim.falls.values()]
     moments += [_judged_at(fleet, probe) for probe in swim.awaiting.values()]
     moments += [_excused_at(fleet, sent_at) for *_, sent_at in swim.relays.values()]
-    wake = max(min(moments), now.mono + GRAIN_S)
-    if wake >= swim.wake:
+    soonest = min(moments)
+    wake = max(soonest, now.mono + GRAIN_S)
+    if wake >= swim.wake and not now.mono < swim.wake < soonest:
         return fleet, []
-    return replace(fleet, swim=replace(swim, wake=wake)), [Arm(TIMER, wake)]
+    return replace(fleet, swim=replace(swim, wake=wake)), [Arm(TIMER, wake, anew=True)]
 
 
 # ------------------------------------------------------------------------------------------------------------ pings

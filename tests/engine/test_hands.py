@@ -281,7 +281,7 @@ async def test_flush_waits_for_everything_asked_so_far() -> None:
 
 @story
 async def test_of_several_armings_the_earliest_counts() -> None:
-    """A ring is never put off, only brought forward; it comes once."""
+    """A ring is brought forward and comes once; it is put off only by who knows all that it is for."""
     watch = Watch()
     rings: list[float] = []
     clock = asyncio.get_running_loop().time
@@ -291,6 +291,9 @@ async def test_of_several_armings_the_earliest_counts() -> None:
         watch.do(Arm("k", start + after_s))
     await asyncio.sleep(20)
     assert [round(ring - start, 3) for ring in rings] == [2.0]
+    watch.do(Arm("k", start + 30.0), Arm("k", start + 40.0, anew=True), Arm("k", start + 50.0))
+    await asyncio.sleep(60)
+    assert [round(ring - start, 3) for ring in rings] == [2.0, 40.0]
 
 
 @story

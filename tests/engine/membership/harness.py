@@ -114,6 +114,7 @@ class Net:
         self.moves: list[tuple[float, str, PeerMoved]] = []
         self.found: list[tuple[str, str]] = []
         self.sent = {SendDatagram: 0, Deliver: 0, Arm: 0}
+        self.rung = 0
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
         members = roster_of(size)
@@ -208,7 +209,7 @@ class Net:
                 self.at(self.now, lambda: self.hear(node_id, Looked(0.1, "/w", "main", "abc", 0)))
 
     def _arm(self, node_id: str, node: Node, effect: Arm) -> None:
-        if effect.at >= node.timers.get(effect.key, float("inf")):
+        if effect.at >= node.timers.get(effect.key, float("inf")) and not effect.anew:
             return
         node.timers[effect.key] = effect.at
         self.at(effect.at, lambda: self._ring(node_id, node, effect))
@@ -216,6 +217,7 @@ class Net:
     def _ring(self, node_id: str, node: Node, effect: Arm) -> None:
         if node.timers.get(effect.key) == effect.at and self.nodes[node_id] is node:
             del node.timers[effect.key]
+            self.rung += 1
             self.hear(node_id, Rang(effect.key))
 
     def _send(self, sender: str, effect: SendDatagram) -> None:

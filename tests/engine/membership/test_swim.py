@@ -76,7 +76,21 @@ def test_alone_it_sets_no_timer() -> None:
     """A fleet of one has nobody to ping and costs nothing."""
     script = Script(1)
     assert script.effects == []
-    assert Script(2).effects == [Arm(swim.TIMER, Script(2).fleet.swim.wake)]
+    assert Script(2).effects == [Arm(swim.TIMER, Script(2).fleet.swim.wake, anew=True)]
+
+
+def test_an_answer_puts_the_ring_off_to_the_next_ping() -> None:
+    """Nobody is woken to find that a ping was answered; a ring that is overdue stays, for it tells of our own lag."""
+    script = Script(2)
+    script.meet()
+    for after_s, put_off in ((0.1, True), (0.6, False)):
+        _, number = script.pinged(script.fleet.swim.due)
+        pinged, wake = script.fleet.swim.awaiting[number].sent_at, script.fleet.swim.wake
+        effects = script.came(Ack(B, number, 1), pinged + after_s)
+        assert script.fleet.swim.wake == (script.fleet.swim.due if put_off else wake)
+        assert [one for one in effects if isinstance(one, Arm)] == (
+            [Arm(swim.TIMER, script.fleet.swim.due, anew=True)] if put_off else []
+        )
 
 
 def test_a_question_is_answered_to_where_it_came_from() -> None:
