@@ -11,7 +11,7 @@ import msgspec
 
 from engine.effects import Arm, AskReady, Effect
 from engine.health.judge import TIMER, fail
-from engine.health.pairs import known, move, present, probe, put
+from engine.health.pairs import move, present, probe, put
 from engine.health.table import TRYING, Event
 from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState
 from engine.model.moment import Moment
@@ -51,12 +51,20 @@ def _looked_at(fleet: Fleet, peer: str, now: Moment) -> tuple[Fleet, list[Effect
     # Among many the rests end all the time; whoever only rests waits for the others, or looking would never end.
     together = now.mono + GRID_S * _crowd(fleet)
     soonest = now.mono + fleet.config.health.probe_s
-    for channel in known(fleet, peer):
-        fleet, more = _quieted(fleet, peer, channel, now)
-        fleet, again = _look(fleet, peer, channel, now)
-        effects += [*more, *again]
-        due = _due(fleet, peer, channel)
-        soonest = min(soonest, max(due, together) if fleet.health(peer, channel).state in _AT_REST else due)
+    stale = now.mono - fleet.config.health.quiet_s
+    for channel in CHANNELS:
+        health = fleet.channels.get((peer, channel))
+        if health is None:
+            continue
+        due = _due(fleet, peer, channel, health)
+        if due <= now.mono or (health.tried_at is not None and health.tried_at <= stale):
+            fleet, more = _quieted(fleet, peer, channel, now)
+            fleet, again = _look(fleet, peer, channel, now)
+            # One question whom it could reach is put to all transports: one is enough, of however many channels.
+            effects += [*more, *(one for one in again if one not in effects)]
+            health = fleet.health(peer, channel)
+            due = _due(fleet, peer, channel, health)
+        soonest = min(soonest, max(due, together) if health.state in _AT_REST else due)
     return fleet, effects, soonest
 
 
@@ -76,7 +84,7 @@ def _look(fleet: Fleet, peer: str, channel: Channel, now: Moment) -> Step:
             why = f"{_THROUGH[channel]} took it; no receipt says it came"
             return fail(fleet, peer, channel, health, now, why, False)
         return put(fleet, peer, channel, health), []
-    if now.mono < _due(fleet, peer, channel):
+    if now.mono < _due(fleet, peer, channel, health):
         return fleet, []
     if health.state is ChannelState.ABSENT:
         asked = msgspec.structs.replace(health, tried_at=now.mono)
@@ -113,9 +121,8 @@ def owed_s(fleet: Fleet, channel: Channel) -> float:
 _THROUGH = {channel: "the relay" if channel is Channel.RELAY else str(channel) for channel in Channel}
 
 
-def _due(fleet: Fleet, peer: str, channel: Channel) -> float:
+def _due(fleet: Fleet, peer: str, channel: Channel, health: ChannelHealth) -> float:
     """The monotonic second at which a pair is worth a probe."""
-    health = fleet.health(peer, channel)
     if health.owed_at is not None:
         return health.owed_at + owed_s(fleet, channel)
     rest = (_DUE if CHANNELS[channel].probed else _DUE_UNPROBED).get(health.state)

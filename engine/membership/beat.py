@@ -11,6 +11,7 @@ eighth. Its error is the fastest delivery among the last few, about half a round
 """
 
 from collections.abc import Callable
+from itertools import islice
 from math import ceil
 from typing import Any
 
@@ -138,12 +139,12 @@ def _beats(fleet: Fleet, peer_ids: list[str], now: Moment) -> list[Effect]:
 
 
 def _reaches(fleet: Fleet) -> tuple[str, ...]:
-    healthy = {
-        peer_id
-        for (peer_id, channel), health in fleet.channels.items()
-        if channel in (Channel.NATS, Channel.HTTP) and health.state is ChannelState.HEALTHY
-    }
-    return tuple(sorted(healthy)[:REACHES_LIMIT])
+    healthy = (peer_id for peer_id in sorted(fleet.peers) if _reached(fleet, peer_id))
+    return tuple(islice(healthy, REACHES_LIMIT))
+
+
+def _reached(fleet: Fleet, peer_id: str) -> bool:
+    return any(fleet.health(peer_id, channel).state is ChannelState.HEALTHY for channel in (Channel.NATS, Channel.HTTP))
 
 
 def _floor(fleet: Fleet, peer_id: str) -> int:
