@@ -86,9 +86,6 @@ class Actions:
     def do_next(self) -> None:
         """The oldest thing that needs a person, then the one after it."""
         found = needs(self.app.fleet)
-        if not found:
-            self.app.note("nothing needs you", "good")
-            return
         self.visited = (self.visited + 1) % len(found)
         need = found[self.visited]
         if need.peer:

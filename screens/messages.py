@@ -229,12 +229,8 @@ class Messages(Room):
 
     def refusal(self, verb: str) -> str:
         asked = super().refusal(verb)
-        if asked:
-            return asked
-        if verb in ("sort", "mark"):
-            return {"sort": "the log has one order: the newest first", "mark": "messages are not marked; peers are"}[
-                verb
-            ]
+        if asked or verb in NEVER:
+            return asked or NEVER[verb]
         line = self.item()
         if verb in ON_A_LINE and line is None:
             return "nothing was sent or received yet" + ("; m writes the first message" if self.fleet.others() else "")

@@ -28,7 +28,6 @@ from engine.signals import Found, Looked, LoopLagged, Measured, RepairAsked, Sig
 from engine.state import Fleet, Suspicion, Watch
 
 Step = tuple[Fleet, list[Effect]]
-Key = tuple[str, str]
 
 GLANCE = 64
 # Stalls of the loop are counted over this long.

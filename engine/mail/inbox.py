@@ -168,7 +168,8 @@ def _take(fleet: Fleet, parcel: Parcel, via: Channel, now: Moment, found: _Deliv
         found.notes[src].append(Note(epoch, seq, CLOSED))
         return fleet
     if stream.holds(seq):
-        if envelope.kind is Kind.SKIP and _was_letter(fleet.mail.letters.get(src, Pulse()), epoch, seq):
+        if envelope.kind is Kind.SKIP and pulses.seen(fleet.mail.letters.get(src, Pulse()), epoch, seq):
+            # Only what is known to be held as a message: "on your disk" is never said on a guess.
             found.notes[src].append(Note(epoch, seq, Rung.ON_HOST))
         return fleet
     if seq > stream.watermark + AHEAD_LIMIT:
@@ -209,14 +210,6 @@ def _moved(fleet: Fleet, envelope: Envelope, stream: Stream) -> Fleet:
         letters = letters.set(envelope.src, pulses.slide(window, envelope.src_epoch, envelope.seq) or window)
     mail = msgspec.structs.replace(fleet.mail, revision=fleet.mail.revision + 1, letters=letters)
     return with_stream(msgspec.structs.replace(fleet, mail=mail), envelope.src, envelope.src_epoch, stream)
-
-
-def _was_letter(window: Pulse, epoch: int, seq: int) -> bool:
-    """Whether a held number is known to be held as a message. Of a number taken before this start, or long ago, nobody
-    knows it any more; then its SKIP is only acknowledged, because "on your disk" is never said on a guess."""
-    return (
-        window.epoch == epoch and 0 <= window.top - seq < pulses.WINDOW and bool(window.seen >> (window.top - seq) & 1)
-    )
 
 
 def _into_inbox(parcel: Parcel, via: Channel, now: Moment, found: _Delivery) -> None:

@@ -59,7 +59,7 @@ def slide(window: Pulse, epoch: int, seq: int) -> Pulse | None:
 
 
 def seen(window: Pulse, epoch: int, seq: int) -> bool:
-    """Whether the window remembers this very number."""
+    """Whether the window remembers this very number; of one taken before this start, or long ago, nobody knows it."""
     return window.epoch == epoch and 0 <= window.top - seq < WINDOW and bool(window.seen >> (window.top - seq) & 1)
 
 

@@ -283,7 +283,7 @@ def test_the_floor_ignored(monkeypatch: Patch) -> None:
 
 def test_any_held_number_taken_for_its_message(monkeypatch: Patch) -> None:
     """A SKIP that comes twice is answered with "on disk": a message that never came is called delivered."""
-    monkeypatch.setattr(inbox, "_was_letter", lambda window, epoch, seq: True)
+    monkeypatch.setattr(pulses, "seen", lambda window, epoch, seq: True)
     breaks(short_lives, "said to be delivered")
 
 
