@@ -31,7 +31,7 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Line(msgspec.Struct):
-    """One measured thing. `number`: its row in the table of limits. `ours`, `raw`: samples by round. `control`: what
+    """One measured thing. `number`: its row in `docs/speed.md`. `ours`, `raw`: samples by round. `control`: what
     `raw` is; empty where there is none."""
 
     number: str

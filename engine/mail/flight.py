@@ -3,7 +3,7 @@
     begin -> channel -> (slow, or failed) -> next channel -> ... -> (nothing left, or 30 s) -> rest -> begin
 
 Which channels and in which order is `engine.health.cascade`'s answer, asked anew at each step, so that a channel that
-broke on the way is not tried. Nothing here settles a message: only a receipt does (`engine.mail.outbox`).
+broke on the way is not tried. Nothing here settles a message: only a receipt does (`engine.mail.proof`).
 
 The next channel starts after the hedge of the present one only while it is of the same class: the usual tail of a hot
 channel is no reason to write files or to push commits. A colder one waits for a failure, or for `hedge_max_s` a class.
