@@ -19,7 +19,7 @@ from screens.desk import Desk
 from screens.format import countdown
 from screens.keymap import INVITE, PROMPT, bindings
 from screens.sheet import Plain
-from screens.spans import Spans, cell, fitted, wrap
+from screens.spans import Spans, cell, fit, wrap
 from screens.widgets.lines import TextLines
 
 # More than these crowd out the command.
@@ -137,7 +137,7 @@ class InviteCard(ModalScreen[None], inherit_bindings=False):
             here = number == self.chosen
             said = f"{one.source}{f' · {one.note}' if one.note else ''}"
             mark: Spans = (("▸ " if here else "  ", "accent"), (f"{cell(one.name, 20)} ", "strong" if here else ""))
-            lines.append(fitted((*mark, (said, "dim")), size))
+            lines.append(fit((*mark, (said, "dim")), size))
         return lines
 
     def _newcomers(self) -> list[Spans]:

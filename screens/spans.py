@@ -6,7 +6,6 @@ repaints a line only when its spans differ. Widths are terminal cells, not chara
 """
 
 from collections.abc import Iterable
-from functools import lru_cache
 
 from rich.cells import cell_len, set_cell_size
 
@@ -72,13 +71,6 @@ def fit(spans: Iterable[Span], size: int) -> Spans:
     if left:
         kept.append((" " * left, ""))
     return tuple(kept)
-
-
-# Ten times a second every visible line is asked for, and most say what they said: as many as two screens hold.
-@lru_cache(128)
-def fitted(spans: Spans, size: int) -> Spans:
-    """`fit`, remembered."""
-    return fit(spans, size)
 
 
 def sides(left: Spans, right: Spans, size: int) -> Spans:

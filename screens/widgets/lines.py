@@ -12,7 +12,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from screens.keymap import MOVES, bindings
-from screens.spans import Spans, fitted
+from screens.spans import Spans, fit
 from screens.widgets.paint import Painted
 
 
@@ -58,23 +58,23 @@ class Lines(Painted, ScrollView, can_focus=True, inherit_bindings=False):
     def freshen(self) -> None:
         """Draw again the visible lines that would say something else now, and no other."""
         drawn, inner = self.__dict__.setdefault("_drawn", {}), self.inner
-        for y in range(inner.height):
-            if y in drawn and drawn[y] != self._wanted(y, inner.width):
-                self.refresh(Region(0, y, self.size.width, 1))
+        top, total = round(self.scroll_y), self.total()
+        stale = [y for y in range(inner.height) if y in drawn and drawn[y] != self._wanted(y, inner.width, top, total)]
+        if stale:
+            self.refresh(*(Region(0, y, self.size.width, 1) for y in stale))
 
-    def _wanted(self, y: int, size: int) -> tuple[Spans, str]:
+    def _wanted(self, y: int, size: int, top: int, total: int) -> tuple[Spans, str]:
         index = y - self.sticky
         if index >= 0:
-            index += round(self.scroll_y)
-        if index >= self.total():
-            return fitted((), size), ""
-        return fitted(self.line(index, size), size), self.ground(index)
+            index += top
+        return (self.line(index, size), self.ground(index)) if index < total else ((), "")
 
     def render_line(self, y: int) -> Strip:
         """One line, for the compositor."""
-        wanted = self._wanted(y, self.inner.width)
+        size = self.inner.width
+        spans, ground = wanted = self._wanted(y, size, round(self.scroll_y), self.total())
         self.__dict__.setdefault("_drawn", {})[y] = wanted
-        return self.strip(*wanted)
+        return self.strip(fit(spans, size), ground)
 
     def reveal(self, index: int) -> None:
         """Scroll as little as is needed to see line `index`."""
