@@ -217,6 +217,11 @@ class Fleet(msgspec.Struct, frozen=True):
         """The members that are in the fleet, but this node."""
         return [one for one in self.roster.members if one.present and one.id != self.me.id]
 
+    @property
+    def alone(self) -> bool:
+        """Whether nobody but this node is in the fleet."""
+        return not any(one.present and one.id != self.me.id for one in self.roster.members)
+
     def envelope(
         self,
         dst: str,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import NamedTuple
 
-from engine.model.channel import CHANNELS, Channel, ChannelState
+from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState
 from engine.model.moment import Moment
 from engine.state import Fleet
 from screens import format as say
@@ -17,7 +17,20 @@ from screens.census import Census
 from screens.fuzzy import matching
 from screens.glyphs import CHANNEL, small
 from screens.repair_lines import level_of
-from screens.roll import ALIVE, WORST, Condition, Plan, best, health_of, members, natural, no_plan, reading, spoken
+from screens.roll import (
+    ALIVE,
+    NINE,
+    WORST,
+    Condition,
+    Plan,
+    best,
+    health_of,
+    members,
+    natural,
+    no_plan,
+    reading,
+    spoken,
+)
 from screens.spans import Span, Spans, cell, cells, clip, fit
 from screens.widgets.line_grid import Rows
 
@@ -30,11 +43,14 @@ LEAST, MOST = 6, 11
 HELD = "held"
 
 
-class Drawn(NamedTuple):
-    """A row as it was said: of which condition, for which width, column under the cursor, order, second and columns."""
+# What a row says: the peer's condition and its nine pairs, for which width, column under the cursor, order and second.
+Facts = tuple[Condition, tuple[ChannelHealth | None, ...], int, int, tuple[Channel, ...], int, tuple[Channel, ...]]
 
-    how: Condition
-    facts: tuple[int, int, tuple[Channel, ...], int, tuple[Channel, ...]]
+
+class Drawn(NamedTuple):
+    """A row as it was said, and of what."""
+
+    facts: Facts
     spans: Spans
 
 
@@ -115,10 +131,11 @@ class ChannelRows(Rows):
         how, order = self.census[peer], self.plan(peer)
         # Where all is well nothing on the row counts seconds.
         second = 0 if how.look is ALIVE else int(self.now.mono)
-        drawn, facts = self.drawn.get(peer), (size, column, order, second, tuple(self.shown(size)))
-        if drawn is None or drawn.how is not how or drawn.facts != facts:
-            spans = self._row(peer, how, order, size, column)
-            drawn = self.drawn[peer] = Drawn(how, facts, spans)
+        known = self.fleet.channels.get
+        pairs = tuple([known((peer, channel)) for channel in NINE])
+        drawn, facts = self.drawn.get(peer), (how, pairs, size, column, order, second, tuple(self.shown(size)))
+        if drawn is None or drawn.facts != facts:
+            drawn = self.drawn[peer] = Drawn(facts, self._row(peer, how, order, size, column))
         return drawn.spans
 
     def _row(self, peer: str, how: Condition, order: tuple[Channel, ...], size: int, column: int) -> Spans:

@@ -86,7 +86,7 @@ class Messages(Room):
         alone = "Nobody to write to yet: i prints a line that brings another machine in."
         return [
             *wrap("Nothing was sent or received yet.", size, "title"),
-            *wrap(first if self.fleet.others() else alone, size, "dim"),
+            *wrap(alone if self.fleet.alone else first, size, "dim"),
         ]
 
     # --- pages and bodies -------------------------------------------------------------------------------------------
@@ -233,7 +233,7 @@ class Messages(Room):
             return asked or NEVER[verb]
         line = self.item()
         if verb in ON_A_LINE and line is None:
-            return "nothing was sent or received yet" + ("; m writes the first message" if self.fleet.others() else "")
+            return "nothing was sent or received yet" + ("" if self.fleet.alone else "; m writes the first message")
         if verb == "resend" and line is not None:
             return resend_refused(line)
         return ""

@@ -4,16 +4,17 @@ Calm is the point: a peer that is away is no need of anyone's until mail waits f
 its cause is shown. The header counts exactly this list.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from engine.model.channel import CHANNELS, Channel, ChannelState
+from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState
 from engine.model.envelope import KINDS
 from engine.model.exam import troubles
 from engine.model.finding import Finding, Severity, arranged
 from engine.model.peer import AWAY
 from engine.state import Fleet
 from screens.format import count
-from screens.roll import peer_of
+from screens.roll import Pair, peer_of
 
 # What a finding of the repair ladder is called, before its channel.
 REPAIR = "repair."
@@ -36,9 +37,9 @@ def told(fleet: Fleet) -> list[Finding]:
     return troubles(fleet.doctor.exams, fleet.findings.values())
 
 
-def needs(fleet: Fleet) -> list[Need]:
-    """Everything that needs a person, oldest first."""
-    found = [*_findings(fleet), *_quarantines(fleet), *_stuck(fleet)]
+def needs(fleet: Fleet, locked: Mapping[Pair, ChannelHealth] | None = None) -> list[Need]:
+    """Everything that needs a person, oldest first. `locked`: the pairs in quarantine, where somebody knows them."""
+    found = [*_findings(fleet), *_quarantines(fleet, fleet.channels if locked is None else locked), *_stuck(fleet)]
     return sorted(found, key=lambda need: (need.at_ms, need.title))
 
 
@@ -82,7 +83,7 @@ def _found(fleet: Fleet, one: Finding) -> Need:
     return Need("channels", peer, what, step, one.at_ms, channel)
 
 
-def _quarantines(fleet: Fleet) -> list[Need]:
+def _quarantines(fleet: Fleet, pairs: Mapping[Pair, ChannelHealth]) -> list[Need]:
     told = {subject_peer(fleet, one.subject) for one in fleet.findings.values()}
     return [
         Need(
@@ -93,7 +94,7 @@ def _quarantines(fleet: Fleet) -> list[Need]:
             health.since_ms,
             channel,
         )
-        for (peer, channel), health in fleet.channels.items()
+        for (peer, channel), health in pairs.items()
         if health.state is ChannelState.QUARANTINED and peer not in told
     ]
 

@@ -18,6 +18,7 @@ from screens.glyphs import CHANNEL, STANDING, Look
 
 # The order of the next message's channels to a peer; empty where nobody knows.
 Plan = Callable[[str], tuple[Channel, ...]]
+Pair = tuple[str, Channel]
 
 HERE = Look("●", "this node", "good")
 DEGRADED = Look("◐", "degraded", "warn")

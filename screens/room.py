@@ -18,7 +18,7 @@ from textual.widgets import Input
 from engine.model.channel import Channel
 from engine.model.finding import Finding, lasted
 from engine.state import Fleet
-from screens import frame, roll
+from screens import frame
 from screens.census import Census
 from screens.channel_lines import answered
 from screens.desk import Desk
@@ -66,7 +66,16 @@ class Room(Screen[None], inherit_bindings=False):
         self.keys_shown: list[Key] = []
         self.census = Census()
         self.troubles: Memo[list[Finding]] = Memo(told, "findings", "doctor")
-        self.needs: Memo[list[Need]] = Memo(needs, "roster", "peers", "channels", "findings", "doctor", "mail")
+        self.needs: Memo[list[Need]] = Memo(
+            lambda fleet: needs(fleet, self.census.locked(fleet)),
+            "roster",
+            "peers",
+            "channels",
+            "findings",
+            "repairs",
+            "doctor",
+            "mail",
+        )
 
     @property
     def desk(self) -> Desk:
@@ -120,7 +129,7 @@ class Room(Screen[None], inherit_bindings=False):
         """Why a verb cannot work on what is under the cursor; empty when it can."""
         if verb in CHANGING and self.desk.readonly:
             return READONLY
-        if verb == "message" and not self.fleet.others():
+        if verb == "message" and self.fleet.alone:
             return "nobody to write to; i invites"
         if verb == "leave":
             return "" if len(self.fleet.roster.members) > 1 else "this node is alone already"
@@ -183,7 +192,7 @@ class Room(Screen[None], inherit_bindings=False):
     def draw_frame(self) -> None:
         """The lines around the body, and the panel."""
         fleet, size = self.fleet, self.size.width
-        counts, need = roll.counts(self.census(fleet).values()), len(self.needs(fleet))
+        counts, need = self.census.counts(fleet), len(self.needs(fleet))
         if self.has_class("-line"):
             self._line("head").show(frame.status(fleet, counts, need, size))
             return

@@ -151,7 +151,10 @@ def test_rows_taken_over_say_what_rows_made_anew_say() -> None:
     """Rows that remember the ones before them, through changes, seconds, filters and sortings."""
     census, before = Census(), None
     calm, worse = BROKEN, replace(BROKEN, channels=BROKEN.channels.set(("id-mac2", Channel.HTTP), health(B)))
+    slower = replace(calm, channels=calm.channels.set(("id-studio", Channel.NATS), health(ms=(90.0,))))
     tellings = [
+        (calm, NOW, "", "name"),
+        (slower, NOW, "", "name"),
         (calm, NOW, "", "name"),
         (worse, NOW, "", "name"),
         (worse, LATER, "", "name"),
