@@ -34,6 +34,7 @@ from engine.evidence.ledger import link
 from engine.first import first
 from engine.home import TOKEN
 from engine.membership.look import Looker
+from engine.model.moment import DAY_MS
 from engine.model.records import PutMeta, PutRoster
 from engine.model.roster import Roster
 from engine.model.story import Left
@@ -65,7 +66,6 @@ PREKEYS = "prekeys"
 PULSE_S, STALL_S = 1.0, 0.5
 DRAIN_S = 5.0
 PRUNE_EVERY_S = 3_600.0
-DAY_MS = 86_400_000
 
 
 class Engine:

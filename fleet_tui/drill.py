@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from engine.home import PORTS
 from fleet_tui.demo import Demo, DemoNode, broker_up, until
 from fleet_tui.drill_course import WELL, Course, Pair, Seen, course
 
 HOT = ("nats", "http", "relay")
-PORTS = "ports.json"
 # A broker that was killed is back within a moment, one that stands still within some ten seconds.
 SOON_S = 30.0
 

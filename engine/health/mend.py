@@ -26,7 +26,7 @@ from engine.model.channel import Channel
 from engine.model.envelope import Kind
 from engine.model.event import RepairMoved
 from engine.model.finding import Finding, Severity
-from engine.model.moment import Moment
+from engine.model.moment import MINUTE_S, Moment
 from engine.model.packets import Mend, Mended, pack
 from engine.model.records import AddEntry
 from engine.model.repair import Action, Asker, Ended, opens_at, spent
@@ -52,7 +52,7 @@ SETTLED_S = 20.0
 # What was brought up is looked at before it is said to be done; an agent may have been asked to see to the same.
 FALLEN = ("silent", "down")
 # Each wish of a peer costs an answer; no ladder asks half as often.
-ASKS_A_MINUTE, MINUTE_S = 20, 60.0
+ASKS_A_MINUTE = 20
 # Askers of one action that are answered.
 ASKERS = 64
 UNKNOWN = "unmendable"

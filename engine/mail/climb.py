@@ -16,15 +16,13 @@ from engine.effects import Effect, Publish, Save
 from engine.model.channel import Channel
 from engine.model.envelope import HEIGHT, Rung
 from engine.model.event import MessageMoved
-from engine.model.moment import Moment
+from engine.model.moment import DAY_MS, Moment
 from engine.model.packets import Climb
 from engine.model.records import ClimbRung
 from engine.signals import Climbed, Signal
 from engine.state import Fleet
 
 Step = tuple[Fleet, list[Effect]]
-
-DAY_MS = 86_400_000
 
 
 def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:

@@ -15,10 +15,10 @@ import msgspec
 from immutables import Map
 
 from engine.effects import Arm, Effect, Raise
-from engine.mail.limits import MINUTE_S, filled
+from engine.mail.limits import filled
 from engine.model.finding import Finding, Severity
 from engine.model.mail import Inflow
-from engine.model.moment import Moment
+from engine.model.moment import MINUTE_S, Moment
 from engine.signals import Found, Rang, Signal
 from engine.state import Fleet
 

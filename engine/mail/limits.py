@@ -16,8 +16,7 @@ from engine.config import LimitsConfig
 from engine.errors import Fault, FleetError
 from engine.model.envelope import Kind
 from engine.model.mail import Inflow
-
-MINUTE_S = 60.0
+from engine.model.moment import MINUTE_S
 
 
 class Bucket(msgspec.Struct, frozen=True):

@@ -24,7 +24,7 @@ from engine.membership.packet import Claim, Rumour
 from engine.model.channel import Channel, ChannelState
 from engine.model.envelope import Envelope, Kind
 from engine.model.mail import Parcel
-from engine.model.moment import Moment
+from engine.model.moment import MINUTE_S, Moment
 from engine.model.packets import REACHES_LIMIT, Heartbeat, pack, unpack
 from engine.model.peer import Peer
 from engine.model.records import PutPeer
@@ -56,7 +56,7 @@ SINK = 0.125
 CLOCK_SET_MS = 30_000
 # Following a peer is a write, a look at its channels and another configuration of our broker. A machine that changes
 # networks says so a few times; one that says so all the time is none that can be followed.
-MOVES_A_MINUTE, MINUTE_S = 12, 60.0
+MOVES_A_MINUTE = 12
 
 
 def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:

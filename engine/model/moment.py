@@ -2,6 +2,9 @@
 
 import msgspec
 
+MINUTE_S = 60.0
+DAY_MS = 86_400_000
+
 
 class Moment(msgspec.Struct, frozen=True):
     """`wall_ms`: milliseconds since 1970. `mono`: seconds on this process's monotonic clock."""

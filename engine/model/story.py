@@ -139,6 +139,10 @@ def arrived(line: Line) -> str:
     )
 
 
+# No letter has this id, so every one comes after it.
+BEFORE_ALL = "0"
+
+
 class Letter(msgspec.Struct, frozen=True, rename={"sender": "from"}):
     """A message for us, with its body."""
 

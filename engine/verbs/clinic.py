@@ -24,6 +24,7 @@ from engine.hands import Hands
 from engine.loop import Loop
 from engine.model.exam import STILL, Exam, is_ill
 from engine.model.finding import Finding
+from engine.model.moment import DAY_MS
 from engine.model.repair import Action
 from engine.signals import Examined, Measured
 
@@ -33,7 +34,6 @@ AGAIN_S, TIMES = 60.0, 100.0
 DEED_S = 45.0
 Mend = Callable[[Action], Awaitable[str]]
 Prune = Callable[[int], Awaitable[object]]
-DAY_MS = 86_400_000
 
 
 class Clinic:

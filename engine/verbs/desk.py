@@ -40,15 +40,13 @@ from engine.model.envelope import (
 )
 from engine.model.event import MessageMoved
 from engine.model.roster import ALL, BY_ROLE, Member, Role
-from engine.model.story import Arrival, Group, Letter, Letters, Page, Query, Story, arrived, in_order
+from engine.model.story import BEFORE_ALL, Arrival, Group, Letter, Letters, Page, Query, Story, arrived, in_order
 from engine.security.role import may_send
 from engine.signals import Nudged, Posted
 from engine.state import Fleet
 
 # A ULID has 26 characters; its last six are random enough to be typed, and no fewer are looked for.
 ID_LENGTH, TAIL_LENGTH = 26, 6
-# No letter has this id, so every one comes after it.
-BEFORE_ALL = "0"
 
 
 class Reader(Protocol):

@@ -10,6 +10,7 @@ from engine.errors import Fault, FleetError, exit_code
 from engine.model.channel import NAMED
 from engine.model.envelope import Kind
 from engine.model.roster import is_group
+from engine.model.story import BEFORE_ALL
 from fleet_tui import plain
 from fleet_tui.call import Call
 from fleet_tui.commands import sessions
@@ -17,8 +18,6 @@ from fleet_tui.commands import sessions
 SHOWN = 50
 # Beyond what it was asked to wait, a node may take this long to answer.
 MARGIN_S = 30.0
-# Letters come after the one with an id; the first comes after this.
-BEFORE_ALL = "0"
 
 
 def send(call: Call) -> int:

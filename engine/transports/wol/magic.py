@@ -6,7 +6,8 @@ signed and needs no secret; all it can do is to switch a machine on.
 
 from ipaddress import IPv4Address
 
-MINUTE_S = 60.0
+from engine.model.moment import MINUTE_S
+
 # The smallest network with a broadcast has two bits for its machines, all set in that address.
 _HOST_BITS = 0b11
 _SYNC, _REPEATS, _MAC_SIZE = b"\xff" * 6, 16, 6

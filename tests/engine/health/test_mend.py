@@ -9,11 +9,11 @@ from immutables import Map
 from engine import effects as e
 from engine.config import Config, RepairConfig
 from engine.health import kept
-from engine.health.mend import ASKS_A_MINUTE, MINUTE_S, OVER_S, PESTERS
+from engine.health.mend import ASKS_A_MINUTE, OVER_S, PESTERS
 from engine.model.channel import Channel
 from engine.model.envelope import Kind
 from engine.model.mail import Parcel
-from engine.model.moment import Moment
+from engine.model.moment import MINUTE_S, Moment
 from engine.model.packets import Mend, Mended, pack, unpack
 from engine.model.records import PutMeta
 from engine.model.repair import HOUR_S, Action, Asker, Ended, Mending
