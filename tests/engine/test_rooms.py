@@ -1,5 +1,6 @@
 """The law of a node: every signal has its steps, a turn ends, and what is saved comes before what waits for it."""
 
+import sys
 import typing
 
 import msgspec
@@ -21,6 +22,18 @@ def test_every_signal_has_its_row() -> None:
     """Nothing can happen that nobody hears, and no row is for something that cannot happen."""
     assert set(ROOMS) == set(typing.get_args(Signal))
     assert all(ROOMS.values())
+
+
+def test_a_room_hears_what_is_routed_to_it() -> None:
+    """Its rows in the routing table and the table in its own module say the same: what is routed to a step that does
+    not know it ends the node, and what a step knows but never hears is dead."""
+    routed = {
+        step.__module__: {one for one, row in ROOMS.items() if step in row} for row in ROOMS.values() for step in row
+    }
+    tables = {name: vars(sys.modules[name]).get("_HEARD") for name in routed}
+    known = {name: set(table) for name, table in tables.items() if table}
+    assert known
+    assert known == {name: routed[name] for name in known}
 
 
 def test_what_a_turn_raises_is_heard_in_the_same_turn(monkeypatch: pytest.MonkeyPatch) -> None:
