@@ -30,7 +30,7 @@ class Switchboard:
         """Take a channel out of the cascade, or put it back; returns once it is so."""
         node = self._id(peer)
         if (node, channel) not in self._loop.fleet.channels:
-            why = f"{channel} to {peer} is not set up on this node"
+            why = f"{channel} to {self._loop.fleet.name_of(node)} is not set up on this node"
             raise FleetError("usage.channel", "No such channel here", why, "see `fleet channels`", Fault.THEIRS)
         self._loop.post(ChannelHeld(node, channel, held))
 

@@ -2,6 +2,10 @@
 
 from typing import Any
 
+import msgspec
+import pytest
+
+from engine.errors import FleetError
 from engine.loop import Loop
 from engine.model.channel import Channel, ChannelState
 from engine.verbs.switchboard import Switchboard
@@ -18,3 +22,14 @@ async def test_a_check_says_what_it_did_not_try() -> None:
     said = {name: (one["outcome"], one["reason"]) for name, one in answers.items()}
     assert said.pop("wol") == ("untried", "known so far")
     assert set(said.values()) == {("barred", "not set up")}
+
+
+async def test_what_cannot_be_held_is_called_by_its_name() -> None:
+    """A face may name a peer by its id: the refusal names it as people do."""
+    value = fleet("A", "B", up=())
+    chief, other = value.roster.members
+    members = (chief, msgspec.structs.replace(other, name="studio"))
+    value = msgspec.structs.replace(value, roster=msgspec.structs.replace(value.roster, members=members))
+    hands: Any = None
+    with pytest.raises(FleetError, match="nats to studio is not set up on this node"):
+        await Switchboard(Loop(value, hands, lambda: moment(0.0)), hands).hold("B", Channel.NATS, True)
