@@ -199,11 +199,12 @@ class Doors:
             fleet=lambda: self._core.loop.fleet,
             post=self._core.loop.post,
         )
-        hands.transports = {channel: make(parts) for channel, make in CATALOGUE.items() if self._has(channel)}
+        hands.transports = {channel: make(parts) for channel, make in CATALOGUE.items()}
         for transport in hands.transports.values():
             if isinstance(transport, Nats):
                 self._nats = transport
-                self._spawn(self._reach_broker(transport))
+                if self._link.said.state != "absent":
+                    self._spawn(self._reach_broker(transport))
             else:
                 await self._open_one(transport)
 
@@ -234,10 +235,6 @@ class Doors:
     def _is_fellow(self, certificate: bytes) -> bool:
         members = self._core.loop.fleet.roster.members
         return any(one.present and one.bundle.tls_cert == certificate for one in members)
-
-    def _has(self, channel: Channel) -> bool:
-        """P1 needs a broker; a configuration may want none."""
-        return channel is not Channel.NATS or self._config.broker.enabled or bool(self._config.broker.url)
 
     async def _reach_broker(self, channel: Nats) -> None:
         url = self._config.broker.url or self._broker.url

@@ -28,6 +28,7 @@ from engine.model.channel import Channel, Outcome, Verdict
 from engine.model.envelope import CARRIAGE_LIMIT
 from engine.transports.base import Arrivals, Target
 
+NO_BROKER = "no broker on this node"
 NO_RESPONDERS = "503"
 BUSY = {"Fleet": "busy"}
 
@@ -69,7 +70,7 @@ class Nats:
 
     def ready(self, target: Target) -> str | None:
         """Why not: this node has no broker."""
-        return None if self._url else "no broker on this node"
+        return None if self._url else NO_BROKER
 
     def aim(self, url: str) -> None:
         """The broker is at `url` now (empty: it is away, and will be back where it was). A connection to any other
@@ -103,7 +104,7 @@ class Nats:
         """Ask the peer; see the module for what each ending means."""
         client = self._client
         if client is None or not client.is_connected:
-            return Outcome(Verdict.BARRED, "not connected to the broker", hard=True)
+            return Outcome(Verdict.BARRED, "not connected to the broker" if self._url else NO_BROKER, hard=True)
         if len(data) > client.max_payload:
             return Outcome(Verdict.BARRED, f"larger than {client.max_payload >> 20} MiB", hard=True)
         if client.pending_data_size > _BACKLOG_LIMIT:

@@ -133,10 +133,13 @@ class Desk:
         return accepted
 
     def _check_channel(self, via: Channel | None) -> None:
-        """A channel this node does not have, or has no setting for, would never be tried, and one that wakes would
-        never bring it."""
-        here, config = self._hands.transports, self._hands.visible.config
-        needed = {Channel.CLOUD: ("cloud.url", config.cloud.url), Channel.GIT: ("git.hub", config.git.hub)}
+        """A channel that this node has no setting for would never be tried, and one that wakes would never bring it."""
+        config = self._hands.visible.config
+        needed = {
+            Channel.NATS: ("broker.enabled", config.broker.enabled or config.broker.url),
+            Channel.CLOUD: ("cloud.url", config.cloud.url),
+            Channel.GIT: ("git.hub", config.git.hub),
+        }
         if via is not None and not CHANNELS[via].carries:
             why = f"{via} switches machines on; what waits for one goes over the other channels"
             step = "`fleet wake PEER`, or --any, which wakes a peer that is away once all else failed"
@@ -145,9 +148,6 @@ class Desk:
             why = f"`{needed[via][0]}` is not set, so nothing could go by {via}"
             step = f"set `{needed[via][0]}` (`fleet config path`) and start the node again, or leave out --via"
             raise FleetError("usage.channel", "That channel is not set up", why, step, Fault.THEIRS)
-        if via is not None and via not in here:
-            why = f"{via} is none of those this node has: {', '.join(sorted(here))}"
-            raise FleetError("usage.channel", "No such channel here", why, "leave out --via, or name one of these")
 
     async def wait(self, msg_id: str, rung: Rung, timeout_s: float) -> Story:
         """The story once the message reached `rung` or failed. Raises `FleetError` `timeout.rung` when it did neither

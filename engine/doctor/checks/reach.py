@@ -16,6 +16,8 @@ from engine.state import Fleet
 LASTS_S = 10.0
 # What must be well on this side for a channel to work, by the checks' names.
 NEEDS = {Channel.NATS: ("broker", "node.broker"), Channel.GIT: ("hub", "tools"), Channel.SSH: (), Channel.SEED: ()}
+# Broken is wrong, also while it is only tried again; what cannot be used for a reason is not.
+WRONG = (ChannelState.BROKEN, ChannelState.QUARANTINED)
 SILENT = AWAY | {Standing.SUSPECT}
 # So many that are away are called by name.
 NAMED = 6
@@ -92,15 +94,7 @@ def judge(fleet: Fleet, peer: str) -> list[Finding]:
     known = [(channel, fleet.channels[peer, channel]) for channel in CHANNELS if (peer, channel) in fleet.channels]
     direct = [health for channel, health in known if CHANNELS[channel].speed is Class.HOT]
     works = any(health.answers for health in direct)
-    return [_found(name, channel, health, works) for channel, health in known if _is_wrong(channel, health)]
-
-
-def _is_wrong(channel: Channel, health: ChannelHealth) -> bool:
-    """Broken is wrong, also while it is only tried again; what cannot be used for a reason is not, but for the broker's
-    own channel, which all have."""
-    if health.state is ChannelState.ABSENT:
-        return channel is Channel.NATS
-    return health.shown in (ChannelState.BROKEN, ChannelState.QUARANTINED)
+    return [_found(name, channel, health, works) for channel, health in known if health.shown in WRONG]
 
 
 def _found(name: str, channel: Channel, health: ChannelHealth, works: bool) -> Finding:

@@ -202,6 +202,15 @@ def test_a_channel_is_checked_probed_and_held(trio: Stage) -> None:
         assert answer["birch"]["relay"]["held"] is held
 
 
+def test_a_node_that_wants_no_broker_has_no_p1(trio: Stage) -> None:
+    """It is not set up, with the reason, to a peer that is there and to one that is away; nothing is broken."""
+    for peer in ("birch", "cedar"):
+        p1 = trio.client.post("/check", {"name": peer, "channel": "nats"})["nats"]
+        assert (p1["state"], p1["outcome"], p1["reason"]) == ("ABSENT", "barred", "no broker on this node")
+    with pytest.raises(FleetError, match=r"broker\.enabled"):
+        trio.client.post("/message", {"to": "birch", "payload": {"body": "hi"}, "via": "nats"})
+
+
 def test_a_code_that_is_none_is_refused(alone: Stage) -> None:
     """The reason is said."""
     with pytest.raises(FleetError) as caught:

@@ -283,6 +283,7 @@ def test_channels_to_peers() -> None:
     assert reach.judge(with_health(again, "B", Channel.NATS, good=1), "B") == []
     key = with_health(well, "B", Channel.HTTP, state=ChannelState.QUARANTINED, reason="another key")
     assert codes(reach.judge(key, "B")) == ["reach.key"]
+    assert reach.judge(with_health(well, "B", Channel.NATS, state=ChannelState.ABSENT), "B") == []
 
 
 def test_a_clock_that_was_measured_is_not_called_never_measured(home: Path) -> None:

@@ -37,7 +37,8 @@ async def test_before_it_is_aimed_nothing_is_tried() -> None:
     nats = Nats("me", FLEET, "seed")
     target = Node(2).target()
     assert nats.ready(target) == "no broker on this node"
-    assert (await nats.deliver(b"x", target, FOREVER_S)).verdict is Verdict.BARRED
+    barred = await nats.deliver(b"x", target, FOREVER_S)
+    assert (barred.verdict, barred.note) == (Verdict.BARRED, "no broker on this node")
 
 
 async def test_what_flies_when_the_broker_dies_ends_at_once(node: Node) -> None:
