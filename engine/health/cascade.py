@@ -5,6 +5,7 @@ late, by 3 s; hedged, at most one of eighty was later than 100 ms (T8 in `docs/s
 decides nothing here and measures nothing.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 from math import ceil
 
@@ -36,15 +37,26 @@ def choose(
     Ordered by (state, class, measured median, P-number). BROKEN, HEALING, held and absent ones are left out, except a
     storing relay for a peer that is away, and a channel the sender named with `via`.
     """
-    usable = []
+    usable = list(_ways(fleet, peer, kind, via, widened, hop))
+    if len(usable) > 1:
+        usable.sort(key=_rank)
+    return tuple([channel for channel, _ in usable])
+
+
+def works(fleet: Fleet, peer: str, kind: Kind, *, widened: bool = False) -> bool:
+    """Whether `choose` finds any, without asking in which order."""
+    return any(True for _ in _ways(fleet, peer, kind, None, widened, 0))
+
+
+def _ways(
+    fleet: Fleet, peer: str, kind: Kind, via: Channel | None, widened: bool, hop: int
+) -> Iterator[tuple[Channel, ChannelHealth]]:
     for channel in (via,) if via else _allowed(kind, widened):
         health = fleet.channels.get((peer, channel))
         if health is None or (hop >= HOP_LIMIT and channel is Channel.RELAY):
             continue
         if _forced(health) if via else _usable(fleet, peer, channel, health):
-            usable.append((channel, health))
-    usable.sort(key=_rank)
-    return tuple([channel for channel, _ in usable])
+            yield channel, health
 
 
 def resorts(fleet: Fleet, peer: str) -> tuple[Channel, ...]:
@@ -63,7 +75,7 @@ def held_back(
 ) -> tuple[Channel, ...]:
     """The channels that would be tried if no person held them back, where nothing else is left for the message: why it
     waits. Empty where something else is left, and for what the sender named with `via`, which no hold stops."""
-    if via or choose(fleet, peer, kind, widened=widened):
+    if via or works(fleet, peer, kind, widened=widened):
         return ()
     known = ((channel, fleet.channels.get((peer, channel))) for channel in _allowed(kind, widened))
     held = ((channel, health) for channel, health in known if health is not None and health.held)
@@ -120,7 +132,7 @@ def _forced(health: ChannelHealth) -> bool:
 def _usable(fleet: Fleet, peer: str, channel: Channel, health: ChannelHealth) -> bool:
     if health.held:
         return False
-    return health.state in USABLE or (CHANNELS[channel].stores and _away(fleet, peer) and _forced(health))
+    return health.state in USABLE or (CHANNELS[channel].stores and _forced(health) and _away(fleet, peer))
 
 
 def _away(fleet: Fleet, peer: str) -> bool:

@@ -4,7 +4,7 @@ one it is not allowed to go.
 Nothing is guessed: that a relay keeps it was its own word (a try that landed); which channels work is the cascade's.
 """
 
-from engine.health.cascade import choose, held_back
+from engine.health.cascade import choose, held_back, works
 from engine.model.channel import CHANNELS, NAMED, Channel, ChannelState, kept_out, listed
 from engine.model.envelope import Kind
 from engine.model.mail import Lane, Waiting
@@ -14,20 +14,30 @@ from engine.model.roster import Role
 from engine.model.story import FLYING, Story, TryLine
 from engine.state import Fleet
 
+Flying = tuple[tuple[Channel, float], ...]
+
 LATER = "it goes as soon as one does"
 # How the hands begin what a relay said (`engine.hands.carry`).
 RELAY = "relay "
 
 
-def waits(fleet: Fleet, peer: str, story: Story, via: Channel | None = None) -> str:
-    """Why a message to the node `peer` is not on its disk yet, and what will become of it. `via`: the channel its
-    sender named, where it is not in its lane yet."""
+def waits(fleet: Fleet, peer: str, story: Story) -> str:
+    """Why a message to the node `peer` is not on its disk yet, and what will become of it."""
+    here = _open(fleet, peer, story.id)
+    if here is None:
+        return foretold(fleet, peer, story)
+    return foretold(fleet, peer, story, here.via, here.widened, here.flying)
+
+
+def foretold(
+    fleet: Fleet, peer: str, story: Story, via: Channel | None = None, widened: bool = False, flying: Flying = ()
+) -> str:
+    """The same of a message that is in no lane yet, or of which is known what its lane says. `via`: the channel its
+    sender named."""
     if fleet.revoked:
         return "this node was revoked, and nobody takes anything from it"
     keeper = _keeper(fleet, story)
-    open_ = _open(fleet, peer, story.id)
-    via, widened = (open_.via, open_.widened) if open_ else (via, False)
-    again = " again" if story.tries or (open_ and open_.flying) else ""
+    again = " again" if story.tries or flying else ""
     if keeper:
         return f"it is queued at {keeper}, which passes it on when it reaches {story.to}"
     if via:
@@ -35,10 +45,10 @@ def waits(fleet: Fleet, peer: str, story: Story, via: Channel | None = None) -> 
         cannot = f" ({way.reason})" if way.state is ChannelState.ABSENT and way.reason else ""
         cannot += f" ({NAMED})" if way.held else ""
         return f"only {via} may carry it{cannot}, and it is tried{again} until it has"
-    works = choose(fleet, peer, story.kind, widened=widened)
-    held = held_back(fleet, peer, story.kind, widened=widened)
+    usable = works(fleet, peer, story.kind, widened=widened)
+    held = () if usable else held_back(fleet, peer, story.kind, widened=widened)
     unused = kept_out(held, story.to) if held else ""
-    if not widened and not works:
+    if not widened and not usable:
         unused = _barred(fleet, peer, story, unused) or unused
     live = fleet.peers.get(peer)
     standing = live.standing if live else Standing.UNKNOWN
@@ -46,7 +56,7 @@ def waits(fleet: Fleet, peer: str, story: Story, via: Channel | None = None) -> 
         return unused if standing in THERE or not held else f"{story.to} is {standing.lower()}; {unused}"
     if standing in THERE:
         # What was tried once is tried on, over a channel that was given up as well.
-        return f"it is tried{again} until it is" if works or again else f"no channel to {story.to} works now; {LATER}"
+        return f"it is tried{again} until it is" if usable or again else f"no channel to {story.to} works now; {LATER}"
     return f"{story.to} is {standing.lower()}: it is kept and tried{again} when {story.to} is back"
 
 

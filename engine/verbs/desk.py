@@ -21,7 +21,7 @@ from engine.mail import limits, welcome
 from engine.mail.naming import named
 from engine.mail.outbox import DISK_FULL
 from engine.mail.story import summed, tell
-from engine.mail.waits import under_way, waits
+from engine.mail.waits import foretold, under_way, waits
 from engine.model.channel import CHANNELS, Channel
 from engine.model.envelope import (
     BODY_LIMIT,
@@ -348,12 +348,15 @@ def _begun(fleet: Fleet, msg_id: str, member: Member, envelope: Envelope, via: C
     story = Story(
         msg_id, member.name, envelope.kind, Rung.ACCEPTED, None, (), at=at, expires_at=expires_at, group=group
     )
-    return _told(fleet, story, member.id, via)
+    return _saying(story, foretold(fleet, member.id, story, via))
 
 
-def _told(fleet: Fleet, story: Story, node: str, via: Channel | None = None) -> Story:
+def _told(fleet: Fleet, story: Story, node: str) -> Story:
     """The story with its sentence. `node`: the recipient's id; empty for who is not in the roster any more."""
-    why = waits(fleet, node, story, via) if story.rung is Rung.ACCEPTED else ""
+    return _saying(story, waits(fleet, node, story) if story.rung is Rung.ACCEPTED else "")
+
+
+def _saying(story: Story, why: str) -> Story:
     return msgspec.structs.replace(story, story=tell(story, why), waits=why)
 
 
@@ -370,7 +373,7 @@ def _previewed(
     if order:
         return member.name, order, ""
     at = msgspec.structs.replace(NOBODYS, to=member.name, kind=kind)
-    return member.name, order, waits(fleet, member.id, at, via)
+    return member.name, order, foretold(fleet, member.id, at, via)
 
 
 # A message that was not written, for what would become of it.

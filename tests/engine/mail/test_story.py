@@ -5,7 +5,7 @@ import pytest
 from immutables import Map
 
 from engine.mail.story import summed, tell
-from engine.mail.waits import under_way, waits
+from engine.mail.waits import foretold, under_way, waits
 from engine.model.channel import Channel, ChannelState
 from engine.model.envelope import Envelope, Kind, Rung
 from engine.model.mail import Lane, Waiting
@@ -161,7 +161,7 @@ def test_the_one_channel_it_may_use_is_not_set_up() -> None:
 def test_a_hold_that_was_passed_over_is_told() -> None:
     """Whoever names a channel goes over it though it is held back, and the story says so, delivered or not."""
     value = with_health(fleet("A", "berlin"), "berlin", P1, held=True)
-    assert waits(value, "berlin", story(Rung.ACCEPTED), P1) == (
+    assert foretold(value, "berlin", story(Rung.ACCEPTED), P1) == (
         "only nats may carry it (held back by you, but named for this message), and it is tried until it has"
     )
     done = TryLine(P1, "confirmed", 3.25, "held back by you, but named for this message")
