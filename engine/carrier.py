@@ -1,9 +1,9 @@
 """Carriers: one a (peer, channel), where single envelopes become batches (edge).
 
-The first envelope leaves at once. While four batches are on their way the others gather and leave together, up to 128
-and half a megabyte, so that a slow path gets fewer and larger batches instead of a longer queue. What is urgent, and
-the fleet's own pulses, leave before what else gathered. What was acknowledged while it waited is not sent at all. Each
-try is sealed anew: its tag is its own.
+What is asked for in one breath leaves at its end. While four batches are on their way the others gather and leave
+together, up to 128 and half a megabyte, so that a slow path gets fewer and larger batches instead of a longer queue.
+What is urgent, and the fleet's own pulses, leave before what else gathered. What was acknowledged while it waited is
+not sent at all. Each try is sealed anew: its tag is its own.
 """
 
 import asyncio
@@ -36,16 +36,12 @@ class Carrier:
         self._first: deque[Deliver] = deque(maxlen=WAITING_LIMIT)
         self._then: deque[Deliver] = deque(maxlen=WAITING_LIMIT)
         self._flying: set[asyncio.Task[None]] = set()
-        self._woken = False
 
     def take(self, delivery: Deliver) -> None:
-        """Carry this envelope; it leaves with what else was asked for in the same breath."""
+        """Carry this envelope, with what else is asked for before `leave`."""
         envelope = delivery.envelope
         first = Urgency(envelope.urgency).pressing or not KINDS[envelope.kind].durable
         (self._first if first else self._then).append(delivery)
-        if not self._woken and len(self._flying) < FLYING_LIMIT:
-            self._woken = True
-            asyncio.get_running_loop().call_soon(self._leave)
 
     @property
     def _waits(self) -> bool:
@@ -58,8 +54,8 @@ class Carrier:
         for task in self._flying:
             task.cancel()
 
-    def _leave(self) -> None:
-        self._woken = False
+    def leave(self) -> None:
+        """The breath is over: what was taken leaves, as far as a batch may."""
         while self._waits and len(self._flying) < FLYING_LIMIT:
             deliveries, frames = self._gathered()
             if not frames:
@@ -95,8 +91,7 @@ class Carrier:
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._flying.discard(task)
-        if self._waits and not self._woken:
-            self._leave()
+        self.leave()
 
 
 NO_TRANSPORT = Outcome(Verdict.BARRED, "this channel is not set up", hard=True)

@@ -108,6 +108,7 @@ class Hands:
         )
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._carriers: dict[tuple[str, Channel], Carrier] = {}
+        self._laden: dict[Carrier, None] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._pulses = count(1)
         self.transports: dict[Channel, Transport] = {}
@@ -180,6 +181,9 @@ class Hands:
             _, effects, self.visible = self._line.popleft()
             for effect in effects:
                 self._arms[type(effect)](effect)
+        for carrier in self._laden:
+            carrier.leave()
+        self._laden.clear()
         if self._line:
             self._stall.waits()
 
@@ -223,7 +227,9 @@ class Hands:
             numbers = effect.numbers
             self.post(Tried(effect.peer, effect.channel, numbers, NO_TRANSPORT, 0.0, probe=not numbers))
             return
-        self._carrier(effect.peer, effect.channel).take(effect)
+        carrier = self._carrier(effect.peer, effect.channel)
+        carrier.take(effect)
+        self._laden[carrier] = None
 
     def _part(self, effect: Deliver) -> None:
         """A roster leaves in this breath: the next effect may be that its reader is trusted no more."""

@@ -41,8 +41,13 @@ class Rig:
         self.replies.append(reply)
 
     def take(self, *numbers: int, budget_s: float = 3.0) -> None:
-        for number in numbers:
-            self.carrier.take(Deliver("B", Channel.NATS, letter(f"m{number}", seq=number), budget_s))
+        self.give(*(Deliver("B", Channel.NATS, letter(f"m{one}", seq=one), budget_s) for one in numbers))
+
+    def give(self, *deliveries: Deliver) -> None:
+        """What is asked for in one breath."""
+        for delivery in deliveries:
+            self.carrier.take(delivery)
+        self.carrier.leave()
 
     async def land(self, outcome: Outcome = OK) -> None:
         self.flights.pop(0)[2].set_result(outcome)
@@ -54,7 +59,7 @@ class Rig:
 
 
 def test_the_first_leaves_at_once_and_its_breath_with_it() -> None:
-    """What is asked for in one turn of the loop is one batch; the next breath is the next batch."""
+    """What is asked for in one breath is one batch; the next breath is the next batch."""
 
     async def story() -> None:
         rig = Rig()
@@ -98,7 +103,7 @@ def test_what_is_urgent_leaves_before_what_gathered_first() -> None:
         rig.take(*range(10, 10 + 2 * BATCH))
         for kind, urgency in ((Kind.ALERT, Urgency.URGENT), (Kind.TASK, Urgency.HIGH), (Kind.RECEIPT, Urgency.NORMAL)):
             envelope = letter(str(kind), kind=kind, urgency=urgency, seq=7)
-            rig.carrier.take(Deliver("B", Channel.NATS, envelope, 3.0))
+            rig.give(Deliver("B", Channel.NATS, envelope, 3.0))
         await rig.land()
         assert rig.flights[-1][0].replace(b".", b"").startswith(b"[alert][task][receipt][m10][m11]")
 
@@ -158,10 +163,10 @@ def test_each_try_is_told_with_its_numbers() -> None:
 
     async def story() -> None:
         rig = Rig()
-        rig.take(1, 2)
-        ping = letter("p", kind=Kind.PING)
-        rig.carrier.take(Deliver("B", Channel.NATS, ping, 9.0))
-        rig.carrier.take(Deliver("B", Channel.NATS, letter("over", seq=3, kind=Kind.SKIP), 3.0))
+        mail, ping = (letter("m1", seq=1), letter("m2", seq=2)), letter("p", kind=Kind.PING)
+        over = letter("over", seq=3, kind=Kind.SKIP)
+        asked = zip((*mail, ping, over), (3.0, 3.0, 9.0, 3.0), strict=True)
+        rig.give(*(Deliver("B", Channel.NATS, one, budget_s) for one, budget_s in asked))
         await settle()
         assert rig.flights[0][1] == 9.0, "the longest of their budgets"
         await asyncio.sleep(0.25)
@@ -181,7 +186,7 @@ def test_a_batch_of_pulses_is_a_probe() -> None:
 
     async def story() -> None:
         rig = Rig()
-        rig.carrier.take(Deliver("B", Channel.NATS, letter("p", kind=Kind.PING), 1.0))
+        rig.give(Deliver("B", Channel.NATS, letter("p", kind=Kind.PING), 1.0))
         await settle()
         await rig.land(Outcome(Verdict.LOST, "no answer"))
         assert rig.told[0].probe
