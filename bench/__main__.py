@@ -41,6 +41,7 @@ MODULES = {
     "T22": "log",
     "T23": "torture",
     "T24": "sim",
+    "T25": "ledger",
     "T26": "attaching",
 }
 
