@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from engine.bus import Bus
 from engine.clock import SystemClock
 from engine.effects import Publish
-from engine.model.channel import Channel, Outcome, Verdict
+from engine.model.channel import DIRECT, Outcome, Verdict
 from engine.rooms import turn
 from engine.signals import Tried
 from engine.state import Fleet
@@ -36,7 +36,7 @@ class Busy:
     async def run(self) -> None:
         """So many signals a second, for ever."""
         now = SystemClock().now
-        pairs = [(peer, channel) for peer in self.fleet.peers for channel in (Channel.NATS, Channel.HTTP)]
+        pairs = [(peer, channel) for peer in self.fleet.peers for channel in DIRECT]
         began, done = monotonic(), 0
         while True:
             await asyncio.sleep(TICK_S)

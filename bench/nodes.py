@@ -27,7 +27,7 @@ from engine.api.client import Client
 from engine.config import resolve
 from engine.engine import Engine
 from engine.errors import FleetError
-from engine.model.channel import Channel, ChannelState
+from engine.model.channel import DIRECT, Channel, ChannelState
 from fleet_tui import interpreter
 from fleet_tui.place import api_socket
 
@@ -181,7 +181,7 @@ async def pair(**more: str) -> AsyncIterator[tuple[Engine, Remote, str]]:
 
 async def healthy(engine: Engine, peer: str, *channels: Channel) -> None:
     """Return once these channels (P1 and P2 if none is named) to a peer are HEALTHY."""
-    wanted = channels or (Channel.NATS, Channel.HTTP)
+    wanted = channels or DIRECT
     await soon(
         lambda: all(engine.fleet.health(peer, one).state is ChannelState.HEALTHY for one in wanted),
         f"{', '.join(wanted)} to be healthy",

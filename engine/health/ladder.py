@@ -21,7 +21,6 @@ from engine.errors import Fault, FleetError
 from engine.health import rungs
 from engine.health.remedies import (
     BROKEN,
-    FIRST,
     RUNS,
     absent,
     askable,
@@ -37,7 +36,7 @@ from engine.health.remedies import (
     returned_at,
     unproved,
 )
-from engine.model.channel import CHANNELS, Channel, ChannelState
+from engine.model.channel import CHANNELS, DIRECT, Channel, ChannelState
 from engine.model.moment import Moment
 from engine.model.repair import Level, Repair, above
 from engine.signals import (
@@ -115,18 +114,19 @@ def _turned(fleet: Fleet, signal: ChannelTurned, now: Moment) -> Step:
 def _tried(fleet: Fleet, signal: Tried, now: Moment) -> Step:
     """What a try proves is in the table already. Mail over P1 or P2 says nothing new of them, and comes often."""
     fleet, effects = _settle(fleet, signal.peer, now) if fleet.repairs else (fleet, [])
-    if signal.channel in FIRST and not signal.probe:
+    if signal.channel in DIRECT and not signal.probe:
         return fleet, effects
     fleet, begun = _consider(fleet, signal.peer, now)
     return fleet, [*effects, *begun]
 
 
 def _consider(fleet: Fleet, peer: str, now: Moment) -> Step:
-    """Begin what has to be begun about the first two channels to a peer, or about a node that ended."""
+    """Begin what has to be begun about the direct channels to a peer, for what else carries is dearer or slower, or
+    about a node that ended."""
     effects: list[Effect] = []
     if (peer, Channel.SSH) not in fleet.repairs and is_stopped(fleet, peer):
         fleet, effects = _begun(fleet, peer, Channel.SSH, now, fleet.health(peer, Channel.SSH).reason)
-    for channel in FIRST:
+    for channel in DIRECT:
         health = fleet.channels.get((peer, channel))
         if health is None or health.state not in BROKEN or health.held or not _begins(fleet, peer, channel, now):
             continue

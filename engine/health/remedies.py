@@ -14,8 +14,6 @@ from engine.model.peer import GONE, THERE, Standing
 from engine.model.repair import Action, Repair
 from engine.state import Fleet
 
-# The channels whose break begins a ladder by itself: what else carries is dearer or slower.
-FIRST = (Channel.NATS, Channel.HTTP)
 BROKEN = frozenset({ChannelState.BROKEN, ChannelState.QUARANTINED})
 # The broker of this node runs, and its own client reaches it.
 RUNS = ("up", "external")

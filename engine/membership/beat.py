@@ -21,7 +21,7 @@ from engine.effects import ApplyRoster, Arm, AskReady, Effect, Look, Save
 from engine.errors import FleetError
 from engine.membership import presence, probes, roster, way
 from engine.membership.packet import Claim, Rumour
-from engine.model.channel import Channel, ChannelState
+from engine.model.channel import DIRECT, ChannelState
 from engine.model.envelope import Envelope, Kind
 from engine.model.mail import Parcel
 from engine.model.moment import MINUTE_S, Moment
@@ -144,7 +144,7 @@ def _reaches(fleet: Fleet) -> tuple[str, ...]:
 
 
 def _reached(fleet: Fleet, peer_id: str) -> bool:
-    return any(fleet.health(peer_id, channel).state is ChannelState.HEALTHY for channel in (Channel.NATS, Channel.HTTP))
+    return any(fleet.health(peer_id, channel).state is ChannelState.HEALTHY for channel in DIRECT)
 
 
 def _floor(fleet: Fleet, peer_id: str) -> int:

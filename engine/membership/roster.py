@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from engine.effects import ApplyRoster, Arm, Dismiss, Effect, Publish, Raise, Resolve, Save
 from engine.errors import ErrorFacts, Fault
 from engine.membership import former, presence, probes, seating, way
-from engine.model.channel import Channel
+from engine.model.channel import DIRECT
 from engine.model.envelope import Kind
 from engine.model.event import RosterMoved
 from engine.model.finding import Finding, Severity
@@ -97,7 +97,7 @@ def _farewells(before: Fleet, roster: Roster, now: Moment) -> list[Effect]:
     away in the same moment, so P1 alone may be too late."""
     present = {member.id for member in before.roster.members if member.present} - {before.me.id}
     gone = [member.id for member in roster.members if member.revoked_ms and member.id in present]
-    ways = [(peer_id, channel) for peer_id in gone for channel in (Channel.NATS, Channel.HTTP)]
+    ways = [(peer_id, channel) for peer_id in gone for channel in DIRECT]
     body = _encode(roster)
     return [effect for to, channel in ways for effect in way.pulse(before, to, Kind.ROSTER, body, now, prefer=channel)]
 

@@ -70,6 +70,8 @@ CHANNELS: dict[Channel, ChannelSpec] = {
         ChannelSpec(Channel.TEXT, 8, Class.LAST, 2.0, hedged=False, carries=False, probed=0),
     )
 }
+# Hot, and no other machine is between: P1 and P2.
+DIRECT = (Channel.NATS, Channel.HTTP)
 
 
 # How P5 begins to say that a machine is there and nobody takes its letters; if nobody hears it either, its node ended.

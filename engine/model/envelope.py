@@ -11,7 +11,7 @@ from enum import IntEnum, StrEnum
 import msgspec
 
 from engine.errors import Fault, FleetError
-from engine.model.channel import Channel
+from engine.model.channel import DIRECT, Channel
 
 
 class Kind(StrEnum):
@@ -54,8 +54,7 @@ class Urgency(IntEnum):
 
 
 HOUR_S, DAY_S = 3_600, 86_400
-_P1_P2 = (Channel.NATS, Channel.HTTP)
-_P1_P3 = (*_P1_P2, Channel.RELAY)
+_P1_P3 = (*DIRECT, Channel.RELAY)
 _P1_P4 = (*_P1_P3, Channel.SEED)
 _P1_P5 = (*_P1_P4, Channel.SSH)
 # What a fleet owes itself whatever is left of its ways.
@@ -80,9 +79,9 @@ class KindSpec(msgspec.Struct, frozen=True):
 KINDS: dict[Kind, KindSpec] = {
     Kind.ALERT: KindSpec((Channel.NATS,), urgency=Urgency.URGENT, retries=3, notifies=True),
     Kind.TASK: KindSpec(_P1_P3, urgency=Urgency.HIGH),
-    Kind.REPLY: KindSpec(_P1_P2),
+    Kind.REPLY: KindSpec(DIRECT),
     Kind.CONTEXT: KindSpec(_P1_P4),
-    Kind.BROADCAST: KindSpec(_P1_P2),
+    Kind.BROADCAST: KindSpec(DIRECT),
     Kind.SYNC: KindSpec(_P1_P3, urgency=Urgency.LOW),
     Kind.REPAIR: KindSpec(_P1_P5, urgency=Urgency.HIGH),
     # Two that met prove by it that mail goes both ways: as durable as mail, and nobody's mail.
@@ -93,7 +92,7 @@ KINDS: dict[Kind, KindSpec] = {
     Kind.SKIP: KindSpec(_P1_P7, public=False, ttl_s=0),
     Kind.FORWARD: KindSpec(_P1_P3, public=False),
     Kind.LEAVE: KindSpec(_P1_P3, public=False, ttl_s=DAY_S),
-    Kind.PASS: KindSpec(_P1_P2, durable=False, public=False),
+    Kind.PASS: KindSpec(DIRECT, durable=False, public=False),
     Kind.PING: KindSpec(_P1_P3, durable=False, public=False),
     Kind.HEARTBEAT: KindSpec(_P1_P3, durable=False, public=False),
     Kind.RECEIPT: KindSpec(_P1_P7, durable=False, public=False),

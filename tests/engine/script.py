@@ -16,7 +16,7 @@ from immutables import Map
 from engine import effects as e
 from engine.config import Config
 from engine.model import records as r
-from engine.model.channel import Channel, ChannelHealth, ChannelState, Outcome, Verdict
+from engine.model.channel import DIRECT, Channel, ChannelHealth, ChannelState, Outcome, Verdict
 from engine.model.envelope import Envelope, Kind
 from engine.model.event import ChannelMoved, Event, FrameRejected, MessageCame, MessageMoved, Noticed, RepairMoved
 from engine.model.mail import AckLine, Parcel
@@ -34,7 +34,6 @@ T0_MS = 1_800_000_000_000
 T0_MONO = 10_000.0
 EPOCH = 5_000
 NO_BUNDLE = Bundle(b"", b"", b"", "", b"")
-DIRECT = (Channel.NATS, Channel.HTTP)
 UP = ChannelHealth(ChannelState.HEALTHY, ok_at=T0_MONO, tried_at=T0_MONO, latencies=(1.0, 2.0, 4.0))
 
 Step = Callable[[Fleet, Any, Moment], tuple[Fleet, list[e.Effect]]]

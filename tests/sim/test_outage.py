@@ -5,9 +5,9 @@ from collections import Counter
 
 import pytest
 
-from engine.model.channel import Channel
+from engine.model.channel import DIRECT, Channel
 from engine.model.envelope import OPEN_LIMIT, RESERVED, Urgency
-from tests.sim.world import DIRECT, EVERY, World
+from tests.sim.world import EVERY, World
 
 OUTAGE_S = 600.0
 

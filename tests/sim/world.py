@@ -17,7 +17,7 @@ from typing import Any
 
 from engine.config import Config
 from engine.errors import FleetError
-from engine.model.channel import Channel, ChannelState
+from engine.model.channel import DIRECT, Channel, ChannelState
 from engine.model.event import Event, MessageCame
 from engine.model.roster import Address, Member, Role, Roster
 from engine.security.roster import admit, found
@@ -27,7 +27,6 @@ from tests.sim.posts import Boxes
 from tests.sim.virtual import START_MS, VirtualLoop
 
 # The channels of a small fleet on one network, and all that ever carry a frame.
-DIRECT = (Channel.NATS, Channel.HTTP)
 EVERY = (*DIRECT, Channel.SEED, Channel.SSH, Channel.GIT)
 
 
