@@ -34,7 +34,7 @@ from engine.errors import ErrorFacts, Fault, FleetError
 from engine.health.cascade import choose
 from engine.mail import receipts, relay
 from engine.me.stalled import Stall
-from engine.model.channel import SPURNED, Channel, Outcome, Verdict
+from engine.model.channel import Cause, Channel, Outcome, Verdict
 from engine.model.envelope import KINDS, Envelope, Kind
 from engine.model.moment import Moment
 from engine.model.packets import Forward
@@ -316,7 +316,7 @@ class Hands:
         self.door.replied(outcome.reply, channel, over)
         ended = _answered(outcome)
         note = f"relay {self._newest.name_of(over)}: {ended.note or 'has it'}"
-        return msgspec.structs.replace(ended, note=note, reply=b"")
+        return msgspec.structs.replace(ended, note=note, reply=b"", cause=None)
 
     def _wrapped(self, over: str, dst: str, frame: bytes) -> bytes | None:
         forward = Forward(dst, peek(frame).hop + 1, frame)
@@ -382,7 +382,7 @@ async def _read(page: Callable[[], Awaitable[T]]) -> T:
 def _answered(outcome: Outcome) -> Outcome:
     """Whoever opened nothing of what it was sent answers with nothing: it does not know us, or not any more."""
     silent = outcome.verdict is Verdict.CONFIRMED and not outcome.reply
-    return Outcome(Verdict.REFUSED, SPURNED) if silent else outcome
+    return Outcome(Verdict.REFUSED, "it refused what it got", cause=Cause.SPURNED) if silent else outcome
 
 
 # Lost, these come again by themselves: another try, another heartbeat, a page that is looked at.

@@ -8,7 +8,7 @@ from engine.config import HealthConfig
 from engine.effects import Arm, Effect
 from engine.health.pairs import move, probe, put
 from engine.health.table import Event
-from engine.model.channel import CHANNELS, KEPT_FAILS, SLOT_S, SLOTS, Channel, ChannelHealth, ChannelState
+from engine.model.channel import CHANNELS, KEPT_FAILS, SLOT_S, SLOTS, Cause, Channel, ChannelHealth, ChannelState
 from engine.model.moment import Moment
 from engine.state import Fleet
 
@@ -38,7 +38,7 @@ def succeed(
     health = msgspec.structs.replace(
         health,
         ok_at=now.mono,
-        spurned=False,
+        cause=None,
         streak=0,
         overtaken=0,
         good=good,
@@ -64,9 +64,16 @@ def _drawn(curve: tuple[tuple[int, float], ...], now_mono: float, ms: float) -> 
 
 
 def fail(
-    fleet: Fleet, peer: str, channel: Channel, health: ChannelHealth, now: Moment, reason: str, hard: bool
+    fleet: Fleet,
+    peer: str,
+    channel: Channel,
+    health: ChannelHealth,
+    now: Moment,
+    reason: str,
+    hard: bool,
+    cause: Cause | None = None,
 ) -> Step:
-    config = fleet.config.health
+    config, health = fleet.config.health, msgspec.structs.replace(health, cause=cause)
     if health.state is ChannelState.UNKNOWN and health.ok_at is None and _just_met(fleet, peer, now):
         health = msgspec.structs.replace(health, reason=reason, retry_at=now.mono + SOON_S)
         return put(fleet, peer, channel, health), [Arm(TIMER, health.retry_at)]

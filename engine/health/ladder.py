@@ -167,6 +167,7 @@ def _begun(fleet: Fleet, peer: str, channel: Channel, now: Moment, why: str, by:
         action=remedy(channel, health.state),
         by=by,
         ours=peer == fleet.me.id,
+        cause=health.cause if health.state in BROKEN else None,
         broke=now.mono - max(0, now.wall_ms - (health.broke_ms or now.wall_ms)) / 1000,
     )
     fleet, effects = rungs.noted(fleet, repair, now)

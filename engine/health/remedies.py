@@ -8,7 +8,7 @@ is away, or they are.
 """
 
 from engine.health.table import USABLE
-from engine.model.channel import CHANNELS, NODE_ABSENT, Channel, ChannelHealth, ChannelState
+from engine.model.channel import CHANNELS, Cause, Channel, ChannelHealth, ChannelState
 from engine.model.moment import Moment
 from engine.model.peer import GONE, THERE, Standing
 from engine.model.repair import Action, Repair
@@ -52,7 +52,7 @@ def is_away(fleet: Fleet, peer: str) -> bool:
 def is_stopped(fleet: Fleet, peer: str) -> bool:
     """Whether its machine is there and its node ended: nobody hears it, and its sshd finds nobody at its socket."""
     health, member = fleet.channels.get((peer, Channel.SSH)), fleet.member(peer)
-    if health is None or health.held or health.state in USABLE or not health.reason.startswith(NODE_ABSENT):
+    if health is None or health.held or health.state not in BROKEN or health.cause is not Cause.NOBODY_IN:
         return False
     way = fleet.ways_of(peer).ssh
     return member is not None and member.present and is_away(fleet, peer) and way is not None and bool(way.start)
@@ -60,7 +60,7 @@ def is_stopped(fleet: Fleet, peer: str) -> bool:
 
 def ended_node(repair: Repair) -> bool:
     """Whether a repair began because a node had ended."""
-    return repair.channel is Channel.SSH and repair.why.startswith(NODE_ABSENT)
+    return repair.channel is Channel.SSH and repair.cause is Cause.NOBODY_IN
 
 
 def absent(fleet: Fleet, repair: Repair) -> bool:

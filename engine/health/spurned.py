@@ -6,6 +6,7 @@ to look.
 """
 
 from engine.health.table import USABLE
+from engine.model.channel import Cause
 from engine.model.finding import Finding, Severity
 from engine.state import Fleet
 
@@ -20,7 +21,7 @@ def spurning(fleet: Fleet) -> list[str]:
             continue
         pairs = [health for (peer, _), health in fleet.channels.items() if peer == member.id]
         works = any(health.state in USABLE and health.ok_at is not None for health in pairs)
-        if not works and any(health.spurned for health in pairs):
+        if not works and any(health.cause is Cause.SPURNED for health in pairs):
             found.append((not member.admin, member.name, member.id))
     return [one for _, _, one in sorted(found)]
 

@@ -16,7 +16,7 @@ from engine.health.judge import SOON_S, TIMER, fail, succeed
 from engine.health.pairs import known, move, present, probe, put
 from engine.health.rounds import GRID_S, go_round, look_at, owed_s
 from engine.health.table import USABLE, Event
-from engine.model.channel import CHANNELS, SPURNED, Channel, ChannelHealth, ChannelState, Verdict
+from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState, Verdict
 from engine.model.envelope import Kind
 from engine.model.event import ChannelMoved
 from engine.model.mail import ECHOES, Parcel
@@ -132,12 +132,13 @@ def _landed(fleet: Fleet, signal: Tried, health: ChannelHealth, now: Moment) -> 
 
 def _lost(fleet: Fleet, signal: Tried, health: ChannelHealth, now: Moment) -> Step:
     if signal.outcome.pin:
+        health = msgspec.structs.replace(health, cause=None)
         return move(fleet, signal.peer, signal.channel, health, Event.PIN, now, signal.outcome.note)
-    barred, spurned = signal.outcome.verdict is Verdict.BARRED, signal.outcome.note == SPURNED
-    health = msgspec.structs.replace(health, barred=barred, spurned=spurned)
+    health = msgspec.structs.replace(health, barred=signal.outcome.verdict is Verdict.BARRED)
     if _known_already(fleet.health(signal.peer, signal.channel), signal, now):
         return fleet, []
-    return fail(fleet, signal.peer, signal.channel, health, now, signal.outcome.note, signal.outcome.hard)
+    ended = signal.outcome
+    return fail(fleet, signal.peer, signal.channel, health, now, ended.note, ended.hard, ended.cause)
 
 
 def _refused(fleet: Fleet, signal: Tried, health: ChannelHealth, now: Moment) -> Step:

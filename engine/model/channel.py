@@ -74,11 +74,6 @@ CHANNELS: dict[Channel, ChannelSpec] = {
 DIRECT = (Channel.NATS, Channel.HTTP)
 
 
-# How P5 begins to say that a machine is there and nobody takes its letters; if nobody hears it either, its node ended.
-NODE_ABSENT = "nobody at its socket"
-# What is said of a peer that answered, and opened nothing of what it was sent: it does not know us, or not any more.
-SPURNED = "it refused what it got"
-
 # What is said of a message that goes over a channel a person holds back, because its sender named that one.
 NAMED = "held back by you, but named for this message"
 
@@ -133,6 +128,15 @@ SLOT_S, SLOTS = 10.0, 30
 KEPT_FAILS = 16
 
 
+class Cause(StrEnum):
+    """What a failure proves that more than a person acts on. NOBODY_IN: its machine is there and nobody takes its
+    letters; if nobody hears it either, its node ended. SPURNED: it answered, and opened nothing of what it was sent; it
+    does not know us, or not any more."""
+
+    NOBODY_IN = "nobody in"
+    SPURNED = "spurned"
+
+
 class ChannelHealth(msgspec.Struct, frozen=True):
     """What is known of one (peer, channel) pair. Times are monotonic seconds unless they say `_ms`.
 
@@ -142,9 +146,8 @@ class ChannelHealth(msgspec.Struct, frozen=True):
     `latencies`: the last round trips in milliseconds, newest last. `held`: a person took
     it out of the cascade. `overtaken`: how often in a row another channel was faster by more than the hedge.
     `owed_at`: since when a relay, or a place that stores mail, owes us the peer's own receipt; `echoed`: the last ids
-    by which it came. `barred`: the last failure was on our side, before anything left; `spurned`: the
-    peer refused what it got. `curve`: the slowest round trip
-    of each `SLOT_S` of the last five minutes, as (slot, ms).
+    by which it came. `barred`: the last failure was on our side, before anything left; `cause`: what else it proved.
+    `curve`: the slowest round trip of each `SLOT_S` of the last five minutes, as (slot, ms).
     """
 
     state: ChannelState = ChannelState.UNKNOWN
@@ -165,9 +168,9 @@ class ChannelHealth(msgspec.Struct, frozen=True):
     echoed: tuple[str, ...] = ()
     barred: bool = False
     curve: tuple[tuple[int, float], ...] = ()
-    spurned: bool = False
     broke_ms: int = 0
     healed_at: float = 0.0
+    cause: Cause | None = None
 
     @property
     def retried(self) -> bool:
@@ -205,13 +208,15 @@ class Verdict(StrEnum):
 
 class Outcome(msgspec.Struct, frozen=True):
     """The end of one try. `hard` marks a signal that needs no second opinion (refused, no responders, disconnected);
-    `pin` a peer that showed a key the roster does not know; `reply` holds the frames that came back."""
+    `pin` a peer that showed a key the roster does not know; `reply` holds the frames that came back; `note` is for
+    people, `cause` what else follows from it."""
 
     verdict: Verdict
     note: str = ""
     hard: bool = False
     pin: bool = False
     reply: bytes = b""
+    cause: Cause | None = None
 
     @property
     def nowhere(self) -> bool:

@@ -15,7 +15,7 @@ from hashlib import sha256
 import msgspec
 from immutables import Map
 
-from engine.model.channel import Channel
+from engine.model.channel import Cause, Channel
 
 
 class Action(StrEnum):
@@ -130,11 +130,11 @@ def opens_at(times: Iterable[float], now_mono: float, per_hour: int) -> float:
 class Repair(msgspec.Struct, frozen=True):
     """One ladder. `level`: the rung in progress. `began`, `due`: monotonic seconds; at `due` the next rung is begun.
     `broke`: since when its channel has not worked, which may be long before `began`: monotonic seconds.
-    `why`: what was seen. `action`: what the table has for it (None: nothing of its own). `ask`: the id of the request
-    under way; `charged`: when that was counted against the limit of an hour. `held_until`: no escalation before this
-    moment (0: none is held). `quiet`: its pair breaks again and again, and nothing was done about it yet: the ledger
-    has enough of that. `plan`: what a person may approve; `working`: it runs now.
-    `by`: who asked for it (empty: the fleet itself). `lost`: when it was due, nothing had reached the peer since.
+    `why`: what was seen, for people; `cause`: what it proves. `action`: what the table has for it (None: nothing of its
+    own). `ask`: the id of the request under way; `charged`: when that was counted against the limit of an hour.
+    `held_until`: no escalation before this moment (0: none is held). `quiet`: its pair breaks again and again, and
+    nothing was done about it yet: the ledger has enough of that. `plan`: what a person may approve; `working`: it runs
+    now. `by`: who asked for it (empty: the fleet itself). `lost`: when it was due, nothing had reached the peer since.
     `again`: what is due is this rung once more, for it was answered that it was done already."""
 
     peer: str
@@ -157,6 +157,7 @@ class Repair(msgspec.Struct, frozen=True):
     lost: bool = False
     again: bool = False
     broke: float = 0.0
+    cause: Cause | None = None
 
 
 class Breaks(msgspec.Struct, frozen=True):

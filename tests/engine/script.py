@@ -16,7 +16,7 @@ from immutables import Map
 from engine import effects as e
 from engine.config import Config
 from engine.model import records as r
-from engine.model.channel import DIRECT, Channel, ChannelHealth, ChannelState, Outcome, Verdict
+from engine.model.channel import DIRECT, Cause, Channel, ChannelHealth, ChannelState, Outcome, Verdict
 from engine.model.envelope import Envelope, Kind
 from engine.model.event import ChannelMoved, Event, FrameRejected, MessageCame, MessageMoved, Noticed, RepairMoved
 from engine.model.mail import AckLine, Parcel
@@ -145,9 +145,10 @@ def tried(
     note: str = "",
     hard: bool = False,
     pin: bool = False,
+    cause: Cause | None = None,
 ) -> Tried:
     """The end of one try; without numbers it was a probe."""
-    return Tried(peer, channel, numbers, Outcome(verdict, note, hard, pin), ms, probe=not numbers)
+    return Tried(peer, channel, numbers, Outcome(verdict, note, hard, pin, cause=cause), ms, probe=not numbers)
 
 
 class Script:

@@ -10,7 +10,7 @@ from engine.effects import Answer, Arm, AskReady, Deliver, Effect, Look, Publish
 from engine.errors import Fault, FleetError
 from engine.hands import LINGER_S
 from engine.me.stalled import AGAIN_S, CODE, FULL, STALLED_S, UNKNOWN, UNKNOWN_S
-from engine.model.channel import Channel, Outcome, Verdict
+from engine.model.channel import Cause, Channel, Outcome, Verdict
 from engine.model.envelope import Kind, Rung, Urgency
 from engine.model.event import BrokerMoved
 from engine.model.mail import AckLine
@@ -374,7 +374,8 @@ async def test_an_empty_answer_is_a_refusal() -> None:
     await settle()
     line.end(Outcome(Verdict.CONFIRMED, reply=b""))
     await settle()
-    assert [one.outcome.verdict for one in heard if isinstance(one, Tried)] == [Verdict.REFUSED]
+    ended = [one.outcome for one in heard if isinstance(one, Tried)]
+    assert [(one.verdict, one.cause) for one in ended] == [(Verdict.REFUSED, Cause.SPURNED)]
 
 
 @story

@@ -5,7 +5,7 @@ import pytest
 from immutables import Map
 
 from engine.errors import FleetError
-from engine.model.channel import KEPT_FAILS, NODE_ABSENT, SLOTS, Change, Channel, ChannelState
+from engine.model.channel import KEPT_FAILS, SLOTS, Cause, Change, Channel, ChannelState
 from engine.model.finding import Finding, Severity
 from engine.model.repair import Level, digest
 from engine.model.ways import SshWay, Ways
@@ -233,7 +233,7 @@ def test_a_node_that_ended_is_repaired_by_its_ssh() -> None:
     way = Ways(SshWay("me", 22, ("ssh-ed25519 AAAA",), start=("fleet", "up")))
     nas = BROKEN.peers["id-nas"]
     told = msgspec.structs.replace(nas, beat=msgspec.structs.replace(nas.beat, ways=way))
-    channels = BROKEN.channels.set(("id-nas", Channel.SSH), health(B, (), NODE_ABSENT))
+    channels = BROKEN.channels.set(("id-nas", Channel.SSH), health(B, (), cause=Cause.NOBODY_IN))
     ended = msgspec.structs.replace(BROKEN, peers=BROKEN.peers.set("id-nas", told), channels=channels)
     assert unrepairable(ended, "id-nas") == ""
     assert unaskable(ended, "id-nas", Channel.SSH) == ""

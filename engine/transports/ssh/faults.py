@@ -3,7 +3,7 @@
 Light on purpose: what stands here is known without asyncssh, which is imported only once somebody has to be called.
 """
 
-from engine.model.channel import Outcome, Verdict
+from engine.model.channel import Cause, Outcome, Verdict
 from engine.transports.staggered import Impostor, Place
 
 
@@ -48,9 +48,8 @@ class NodeAbsent(Broken):
     where AllowStreamLocalForwarding is off."""
 
     def __init__(self) -> None:
-        super().__init__(
-            Outcome(Verdict.LOST, "nobody at its socket: its node is away, or its sshd forwards none", hard=True)
-        )
+        why = "nobody at its socket: its node is away, or its sshd forwards none"
+        super().__init__(Outcome(Verdict.LOST, why, hard=True, cause=Cause.NOBODY_IN))
 
 
 def lost(why: str) -> Broken:

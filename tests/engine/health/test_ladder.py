@@ -11,7 +11,7 @@ from engine.errors import FleetError
 from engine.health import kept
 from engine.health.ladder import TABLE, TIMER, Event, advance
 from engine.health.rungs import OURS_AN_HOUR
-from engine.model.channel import ChannelState, Verdict
+from engine.model.channel import Cause, ChannelState, Verdict
 from engine.model.envelope import Kind
 from engine.model.finding import Severity
 from engine.model.packets import Heartbeat, Mend, Mended, pack, unpack
@@ -474,7 +474,7 @@ def ended_node() -> Script:
     way = SshWay("fay", 22, ("ssh-ed25519 AAAA",), start=("fleet", "up", "--unless-stopped"))
     beat = Heartbeat(0, "1", addresses=(Address("10.0.0.7", 1, 2, 0, 3),), ways=Ways(ssh=way))
     value = broken(broken(three()), H)
-    value = with_health(value, "B", S, state=B, reason="nobody at its socket: its node is away", tried_at=T0_MONO)
+    value = with_health(value, "B", S, state=B, reason="nobody at its socket", cause=Cause.NOBODY_IN, tried_at=T0_MONO)
     value = msgspec.structs.replace(value, peers=value.peers.set("B", Peer("B", Standing.UNREACHABLE, beat=beat)))
     script = Script(value)
     script.hear(ChannelTurned("B", S, usable=False), at=10)
@@ -509,7 +509,7 @@ def test_who_was_stopped_on_purpose_stays_so() -> None:
     assert not script.fleet.findings
     for at in (16, 60, 2_000, 4_000):
         rung(script, at=at)
-        script.hear(tried(S, Verdict.LOST, note="nobody at its socket: its node is away", hard=True), at=at + 1)
+        script.hear(tried(S, Verdict.LOST, cause=Cause.NOBODY_IN, hard=True), at=at + 1)
     assert repair(script, channel=S).level is Level.ASKED
     assert len(script.fleet.escalations["B"]) == 1
 

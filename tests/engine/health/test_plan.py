@@ -8,9 +8,8 @@ from immutables import Map
 
 from engine.health import bulletin
 from engine.health.plan import FACTS_LIMIT, SET_UP, UNPROVED, commands, instead, prompt
-from engine.health.remedies import NODE_ABSENT
 from engine.health.rungs import person
-from engine.model.channel import Channel, ChannelHealth, ChannelState
+from engine.model.channel import Cause, Channel, ChannelHealth, ChannelState
 from engine.model.packets import Heartbeat, Mend
 from engine.model.peer import Peer, Standing
 from engine.model.repair import Action, Level, Repair
@@ -53,7 +52,7 @@ def test_over_ssh_to_the_announced_user_host_and_port() -> None:
 
 def ended() -> Repair:
     """A node that ended, on a machine that is there."""
-    return msgspec.structs.replace(repair(None), channel=Channel.SSH, why=NODE_ABSENT)
+    return msgspec.structs.replace(repair(None), channel=Channel.SSH, cause=Cause.NOBODY_IN)
 
 
 @pytest.mark.parametrize("why", [repair(), ended()])

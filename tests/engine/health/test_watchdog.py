@@ -8,7 +8,7 @@ from engine.config import Config
 from engine.health import step as health
 from engine.health import watchdog
 from engine.health.table import TRYING, Event, advance
-from engine.model.channel import SPURNED, Channel, ChannelState, Verdict
+from engine.model.channel import Cause, Channel, ChannelState, Verdict
 from engine.model.envelope import Kind
 from engine.model.finding import Severity
 from engine.model.mail import Lane, Waiting
@@ -290,9 +290,10 @@ def test_who_was_put_out_learns_why() -> None:
     works: a node that was revoked while it was away is told by nobody else."""
     value = fleet("A", "B", "C", standing=Standing.UNREACHABLE)
     for peer in "BC":
-        for channel, note in ((Channel.HTTP, SPURNED), (Channel.NATS, "no answer")):
+        for channel, cause in ((Channel.HTTP, Cause.SPURNED), (Channel.NATS, None)):
             value = with_health(value, peer, channel, state=ChannelState.UNKNOWN, ok_at=None)
-            value, _ = health.step(value, tried(channel, Verdict.REFUSED, note=note, peer=peer, hard=True), moment(1.0))
+            no = tried(channel, Verdict.REFUSED, peer=peer, hard=True, cause=cause)
+            value, _ = health.step(value, no, moment(1.0))
     script = Script(value, watchdog.step)
     assert over(script, 0, 20) == []
     assert told(script, 20) == ["+trust.refused"]

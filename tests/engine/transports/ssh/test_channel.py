@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.model.channel import Outcome, Verdict
+from engine.model.channel import Cause, Outcome, Verdict
 from engine.model.roster import Address
 from engine.transports.seed.channel import Seed
 from engine.transports.ssh import lines, slot
@@ -238,6 +238,7 @@ async def test_a_node_that_is_away_is_told_from_a_machine_that_is(meet: Meet) ->
     while not outcome.hard:
         outcome = await two.try_it()
     assert "its node is away" in outcome.note
+    assert outcome.cause is Cause.NOBODY_IN
     await two.receiver.listen(two.inbox)
     assert (await two.try_it()).verdict is Verdict.CONFIRMED
     assert await two.lines.line(two.target()) is line
