@@ -8,7 +8,7 @@ timers are set at once. Each arm of the table is one call; what a call means is 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import count
 from typing import Any, Protocol, TypeVar
@@ -296,7 +296,7 @@ class Hands:
 
     # -------------------------------------------------------------------------------------------------- relaying
 
-    def relays(self, target: Any) -> list[str]:
+    def relays(self, target: Any) -> Iterator[str]:
         """Who could carry mail to a peer, the likeliest first."""
         return relay.candidates(self._newest, target.id)
 

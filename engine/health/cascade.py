@@ -90,8 +90,11 @@ def reached(fleet: Fleet, peer: str) -> bool:
 
 def direct(fleet: Fleet, peer: str) -> bool:
     """Whether a frame can be handed to this peer now without anybody's help: `choose` for a PASS, without the order."""
-    known = ((channel, fleet.channels.get((peer, channel))) for channel in KINDS[Kind.PASS].channels)
-    return any(health is not None and _usable(fleet, peer, channel, health) for channel, health in known)
+    for channel in KINDS[Kind.PASS].channels:
+        health = fleet.channels.get((peer, channel))
+        if health is not None and _usable(fleet, peer, channel, health):
+            return True
+    return False
 
 
 def hedge_s(health: ChannelHealth, config: MailConfig) -> float:

@@ -64,4 +64,4 @@ def present(fleet: Fleet) -> list[str]:
 
 
 def known(fleet: Fleet, peer: str) -> list[Channel]:
-    return [channel for channel in Channel if (peer, channel) in fleet.channels]
+    return [channel for channel in CHANNELS if (peer, channel) in fleet.channels]

@@ -163,7 +163,8 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
     for parcel in signal.parcels:
         if why := whereabouts.news(fleet, parcel):
             fleet, more = _cleared(fleet, parcel.envelope.src, Channel.HTTP, now, why)
-            effects += [*more, Arm(TIMER, now.mono)]
+            # Most heartbeats that tell it are first ones, of peers nobody had any doubt of.
+            effects += [*more, Arm(TIMER, now.mono)] if more else []
         if whereabouts.has_other_ways(fleet, parcel):
             fleet, more = _announced(fleet, parcel.envelope.src, now)
             effects += more
@@ -225,11 +226,11 @@ def _turned(fleet: Fleet, signal: ChannelTurned, now: Moment) -> Step:
     ok_at = fleet.health(signal.peer, signal.channel).ok_at
     if not signal.usable or ok_at is None or now.mono - ok_at > SIGN_S:
         return fleet, []
-    for channel in known(fleet, signal.peer):
-        health = fleet.health(signal.peer, channel)
-        if health.state in _DOWN:
-            fleet = put(fleet, signal.peer, channel, _soon(health, now.mono))
-    return fleet, [Arm(TIMER, now.mono)]
+    down = [channel for channel in known(fleet, signal.peer) if fleet.health(signal.peer, channel).state in _DOWN]
+    for channel in down:
+        fleet = put(fleet, signal.peer, channel, _soon(fleet.health(signal.peer, channel), now.mono))
+    # A start makes a channel usable for each of a hundred peers: that alone is no reason to look at all of them.
+    return fleet, [Arm(TIMER, now.mono)] if down else []
 
 
 def _cleared(fleet: Fleet, peer: str, channel: Channel, now: Moment, why: str) -> Step:

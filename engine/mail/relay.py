@@ -9,7 +9,7 @@ hears that it landed; what we do not carry on gets no receipt. A frame passes at
 and for whom, is `freight`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import Any
 
@@ -32,27 +32,31 @@ from engine.wire import Header, Refusal, peek
 Step = tuple[Fleet, list[Effect]]
 
 
-def candidates(fleet: Fleet, dst: str) -> list[str]:
-    """Who could carry mail to a peer: those that say they reach it first, then those that reach one of them (a chief
-    at a dead end would keep it for ever), then the chief, then whoever is there."""
-    there = [peer for peer in fleet.peers.values() if peer.id != dst and peer.standing is Standing.ALIVE]
-    there = [peer for peer in there if direct(fleet, peer.id)]
-    near = {peer.id for peer in fleet.peers.values() if dst in _reaches(peer)}
-    met = any(peer.id in near for peer in there)
-    found = [
-        (0 if peer.id in near else 1 + (met or near.isdisjoint(_reaches(peer))), not _is_chief(fleet, peer.id), peer.id)
-        for peer in there
-    ]
-    return [peer_id for _, _, peer_id in sorted(found)]
+def candidates(fleet: Fleet, dst: str) -> Iterator[str]:
+    """Who could carry mail to a peer, one by one, for the first is mostly enough: those that say they reach it, then
+    those that reach one of them (a chief at a dead end would keep it for ever), then whoever is there; of each kind
+    the chief first."""
+    there = [one for one in _ordered(fleet) if one != dst and fleet.peers[one].standing is Standing.ALIVE]
+    met = False
+    for peer_id in there:
+        if dst in _reaches(fleet.peers[peer_id]) and direct(fleet, peer_id):
+            met = True
+            yield peer_id
+    near = {peer_id for peer_id, peer in fleet.peers.items() if dst in _reaches(peer)}
+    others = [peer_id for peer_id in there if peer_id not in near and direct(fleet, peer_id)]
+    bridges = set() if met else {one for one in others if not near.isdisjoint(_reaches(fleet.peers[one]))}
+    yield from (one for one in others if one in bridges)
+    yield from (one for one in others if one not in bridges)
+
+
+def _ordered(fleet: Fleet) -> list[str]:
+    chiefs = {one.id for one in fleet.roster.members if one.role is Role.CHIEF}
+    known = sorted(fleet.peers)
+    return [*(one for one in known if one in chiefs), *(one for one in known if one not in chiefs)]
 
 
 def _reaches(peer: Peer) -> tuple[str, ...]:
     return peer.beat.reaches if peer.beat else ()
-
-
-def _is_chief(fleet: Fleet, peer_id: str) -> bool:
-    member = fleet.member(peer_id)
-    return member is not None and member.role is Role.CHIEF
 
 
 def wrapper(fleet: Fleet, to: str, forward: Forward, now: Moment, hop: int = 0) -> Envelope:

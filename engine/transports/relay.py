@@ -6,14 +6,14 @@ the best ending here is LANDED; the destination's own receipt comes back later, 
 went nowhere, the next relay is asked.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 
 from engine.model.channel import Channel, Outcome, Verdict
 from engine.transports.base import Arrivals, Target
 
-Candidates = Callable[[Target], list[str]]
+Candidates = Callable[[Target], Iterable[str]]
 Carry = Callable[[str, str, bytes, float], Awaitable[Outcome]]
 
 
@@ -28,7 +28,7 @@ class Relay:
 
     def ready(self, target: Target) -> str | None:
         """Why not: nobody stands between."""
-        return None if self._candidates(target) else "no peer reaches both"
+        return None if any(self._candidates(target)) else "no peer reaches both"
 
     async def listen(self, arrived: Arrivals) -> None:
         """Nothing: what a relay brings arrives on the channel the relay used."""
