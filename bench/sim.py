@@ -1,9 +1,9 @@
 """T24: how much faster than real time a simulated fleet runs, with the full logic of every node.
 
 Every node is the product's own core: gossip, heartbeats, probes of every pair, sealing and opening of each frame,
-mail, a store in memory. What is simulated is the network, the disk's delay and time itself. A message from every node
-each ten seconds keeps the mail busy. The first probes of every pair are over before the clock is read: a fleet boots
-once. The figure is virtual seconds over seconds of processor time.
+mail, a store in memory, an interpreter set as a node's is. What is simulated is the network, the disk's delay and time
+itself. A message from every node each ten seconds keeps the mail busy. The first probes of every pair are over before
+the clock is read: a fleet boots once. The figure is virtual seconds over seconds of processor time.
 
 Heartbeats are the cost: everybody sends one to everybody each ten seconds, so it grows with the square of the fleet. A
 thousand nodes would exchange a hundred thousand a second, and are not run here.
@@ -15,6 +15,7 @@ from time import process_time
 
 from bench.effort import Effort
 from bench.figures import Line, Target, p50_at_least
+from fleet_tui import interpreter
 from tests.sim.world import World
 
 NUMBERS = ("T24",)
@@ -40,7 +41,9 @@ def _speeds(nodes: int, seed: int, chunks: int) -> list[float]:
     found: list[float] = []
 
     async def story(world: World) -> None:
+        interpreter.tuned()
         await asyncio.sleep(SETTLED_S)
+        interpreter.settled()
         sending = world.loop.create_task(world.traffic(int(nodes * chunks * CHUNK_S / 10), chunks * CHUNK_S))
         for _ in range(chunks):
             began = process_time()

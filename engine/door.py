@@ -102,10 +102,13 @@ class Door:
                 self._post(Rejected("garbage", via))
 
     def _one(self, frame: bytes, via: Channel, relay: str, frm: str, relays: int = 0) -> Iterator[Parcel]:
-        if frm and (header := peek(frame)).dst != self._me:
-            self._post(Transited(frm, header.dst, frame))
+        try:
+            parcel = self._sealer.open(frame, self._now_ms())
+        except Refusal as refusal:
+            if not frm or refusal.code != "misaddressed":
+                raise
+            self._post(Transited(frm, peek(frame).dst, frame))
             return
-        parcel = self._sealer.open(frame, self._now_ms())
         self._fresh(parcel)
         envelope = parcel.envelope
         if envelope.kind in PACKETS:

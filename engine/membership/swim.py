@@ -50,6 +50,7 @@ GRAIN_S = 0.01
 RELAYS_LIMIT = 256
 # A relay says that it hears nothing while the asker still waits for it (Lifeguard, section IV-A).
 NACK_SHARE = 0.8
+_UNHEARD = (-1, 0)
 
 
 def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
@@ -205,19 +206,21 @@ def _ping_due(fleet: Fleet, now: Moment) -> Step:
 
 
 def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
-    marks: dict[tuple[str, bool], tuple[int, int]] = {}
+    marks, spoke = fleet.swim.marks, set[str]()
     for parcel in signal.parcels:
         envelope = parcel.envelope
         durable = KINDS[envelope.kind].durable
         # What was stored on its way may be a day old: it proves nothing about now.
-        if not durable or not (parcel.relay or CHANNELS[signal.via].stores):
-            key, number = (envelope.src, durable), (envelope.src_epoch, envelope.seq)
-            marks[key] = max(number, marks.get(key, number))
-    # A number seen before, or an older one, may be a recording.
-    fresh = {key: mark for key, mark in marks.items() if mark > fleet.swim.marks.get(key, (-1, 0))}
-    if fresh:
-        fleet = replace(fleet, swim=replace(fleet.swim, marks=fleet.swim.marks.update(fresh)))
-    return _all_heard(fleet, {src for src, _ in fresh}, now)
+        if durable and (parcel.relay or CHANNELS[signal.via].stores):
+            continue
+        key, number = (envelope.src, durable), (envelope.src_epoch, envelope.seq)
+        # A number seen before, or an older one, may be a recording.
+        if number > marks.get(key, _UNHEARD):
+            marks = marks.set(key, number)
+            spoke.add(envelope.src)
+    if spoke:
+        fleet = replace(fleet, swim=replace(fleet.swim, marks=marks))
+    return _all_heard(fleet, spoke, now)
 
 
 def _tried(fleet: Fleet, signal: Tried, now: Moment) -> Step:

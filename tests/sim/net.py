@@ -131,7 +131,8 @@ class Net:
 
     def count(self, data: bytes) -> None:
         """These frames were handed to a channel."""
-        self.sent.update(peek(frame).kind for frame in frames(data))
+        for frame in frames(data):
+            self.sent[peek(frame).kind] += 1
 
     def replay(self, dst: str, channel: Channel, data: bytes) -> None:
         """What an eavesdropper recorded comes again, to whomever, over whatever; nobody waits for an answer."""
