@@ -18,7 +18,7 @@ from screens.confirm import Confirm
 from screens.desk import Desk
 from screens.format import count
 from screens.invite import InviteCard, Prompt
-from screens.keymap import ALWAYS, EVERYWHERE, MOVES, ROOMS, TABS, Key, key_for
+from screens.keymap import ALWAYS, EVERYWHERE, MOVES, ROOMS, TABS, UNBOUND, Key, key_for
 from screens.leaving import DETACHED, STOP, Leaving
 from screens.needs import needs
 from screens.room import Room
@@ -28,11 +28,6 @@ from screens.spans import Spans, cell, wrap
 Answer = TypeVar("Answer")
 
 HELP_LABEL = 13
-# Verbs too rare for a key: the palette has them.
-UNBOUND = {
-    "join": "join the fleet that a code belongs to",
-    "leave": "take this node out of its fleet; asks first",
-}
 
 
 class Program(Desk, Protocol):
@@ -184,16 +179,13 @@ class Actions:
         if room is None:
             return []
         own = {key.verb: key for key in (*ROOMS[room.name_of_room], *EVERYWHERE)}
-        found = [self._command(key, room) for key in own.values() if key.verb not in ("palette", "back")]
-        found += [self._unbound(verb, tooltip, room) for verb, tooltip in UNBOUND.items()]
+        shown = (*(key for key in own.values() if key.verb not in ("palette", "back")), *UNBOUND)
+        found = [self._command(key, room) for key in shown]
         fleet = self.app.fleet
         return found + [self._visit(one.name, one.id, one.role) for one in fleet.roster.members if one.present]
 
     def _command(self, key: Key, room: Room) -> Command:
         return Command(key.label, key.tooltip, key.shown, lambda: self.perform(key.verb), room.refusal(key.verb))
-
-    def _unbound(self, verb: str, tooltip: str, room: Room) -> Command:
-        return Command(verb, tooltip, "", lambda: self.perform(verb), room.refusal(verb))
 
     def _visit(self, name: str, node_id: str, role: str) -> Command:
         return Command(name, f"go to this {role}", "", lambda: self.app.show_peer("peers", node_id))

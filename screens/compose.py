@@ -25,6 +25,7 @@ from screens.desk import Desk, Engine, Reach
 from screens.format import count
 from screens.keymap import COMPOSE, bindings
 from screens.message_lines import copy
+from screens.room import READONLY
 from screens.sheet import Plain
 from screens.spans import Spans, cell, wrap
 from screens.widgets.choice import Choice
@@ -173,7 +174,7 @@ class Compose(ModalScreen[None], inherit_bindings=False):
         if self.sent_to:
             return "it is sent; esc closes"
         if self.desk.readonly:
-            return "this control room is read-only; start it without --readonly"
+            return READONLY
         if self.wrong or not self.reaches:
             return self.wrong or "nobody is named"
         return "" if self.query_one("#text", TextArea).text.strip() else "there are no words to send"

@@ -6,6 +6,7 @@ footer: the lowest stay longest when a line is short; 0 keeps a key out of the f
 its end, whatever their rank.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 from textual.binding import Binding, BindingType
@@ -21,6 +22,11 @@ class Key(NamedTuple):
     tooltip: str
     rank: int = 0
     priority: bool = False
+    changes: bool = False
+
+
+# A key whose verb changes something, here or on another machine: `--readonly` refuses it.
+Act = partial(Key, changes=True)
 
 
 EVERYWHERE = (
@@ -28,8 +34,8 @@ EVERYWHERE = (
     Key("channels", "2", "2", "Channels", "every channel to every peer"),
     Key("messages", "6", "6", "Messages", "the log of everything sent and received"),
     Key("doctor", "8", "8", "Doctor", "what is wrong here, why, and what mends it"),
-    Key("message", "m", "m", "message", "write a message to this peer, to the marked ones, or to all", 20),
-    Key("invite", "i", "i", "invite", "print a code that lets another machine join", 60),
+    Act("message", "m", "m", "message", "write a message to this peer, to the marked ones, or to all", 20),
+    Act("invite", "i", "i", "invite", "print a code that lets another machine join", 60),
     Key("next", "n", "n", "next need", "go to the oldest thing that needs you", 45),
     Key("findings", "F", "F", "findings", "what is wrong, why, and what to do", 46),
     Key("why", "w", "w", "why", "explain what is under the cursor", 40),
@@ -55,29 +61,35 @@ PEERS = (
     Key("open", "enter", "enter", "open", "all that is known of this peer", 10),
     Key("view", "v", "v", "map/table", "the same peers as a map or as a table", 30),
     Key("probe", "p", "p", "probe", "try every channel to this peer now", 25),
-    Key("repair", "r", "r", "repair", "repair this peer's worst channel", 22),
-    Key("hold", "x", "x", "hold", "go to this peer's channels, to hold one back", 65),
-    Key("onboard", "o", "o", "onboard", "ten checks of this machine and that one: keys, clock, channels, mail", 84),
-    Key("wake", "W", "W", "wake", "switch this machine on over its network; asks first", 82),
-    Key("revoke", "X", "X", "revoke", "put this machine out of the fleet; asks first", 85),
+    Act("repair", "r", "r", "repair", "repair this peer's worst channel", 22),
+    Act("hold", "x", "x", "hold", "go to this peer's channels, to hold one back", 65),
+    Act("onboard", "o", "o", "onboard", "ten checks of this machine and that one: keys, clock, channels, mail", 84),
+    Act("wake", "W", "W", "wake", "switch this machine on over its network; asks first", 82),
+    Act("revoke", "X", "X", "revoke", "put this machine out of the fleet; asks first", 85),
 )
 CHANNELS = (
     Key("open", "enter", "enter", "history", "the changes and the deliveries of this channel", 10),
-    Key("repair", "r", "r", "repair", "repair this channel: note it, then ask its machine, then go on", 22),
-    Key("rung", "R", "R", "rung", "choose the rung a repair begins at", 28),
-    Key("approve", "A", "A", "approve", "run the commands that wait for you; shows them and asks first", 12),
+    Act("repair", "r", "r", "repair", "repair this channel: note it, then ask its machine, then go on", 22),
+    Act("rung", "R", "R", "rung", "choose the rung a repair begins at", 28),
+    Act("approve", "A", "A", "approve", "run the commands that wait for you; shows them and asks first", 12),
     Key("probe", "p", "p", "probe", "try this channel now", 25),
-    Key("hold", "x", "x", "hold", "keep this channel out of the cascade, or let it back in", 30),
+    Act("hold", "x", "x", "hold", "keep this channel out of the cascade, or let it back in", 30),
 )
 MESSAGES = (
     Key("open", "enter", "enter", "timeline", "everything that happened to this message", 10),
     Key("follow", "f", "f", "follow", "stay at the newest, or hold the list still", 30),
-    Key("resend", "R", "R", "resend", "try again now, under the same id: it never arrives twice", 35),
+    Act("resend", "R", "R", "resend", "try again now, under the same id: it never arrives twice", 35),
 )
 DOCTOR = (
     Key("open", "enter", "enter", "checks", "the checks behind this finding, and its cause", 10),
     Key("examine", "exclamation_mark", "!", "look now", "run every check now", 15),
-    Key("fix", "f", "f", "fix", "mend this, where it is safe; asks first", 12),
+    Act("fix", "f", "f", "fix", "mend this, where it is safe; asks first", 12),
+)
+
+# Verbs too rare for a key: the palette has them.
+UNBOUND = (
+    Act("join", "", "", "join", "join the fleet that a code belongs to"),
+    Act("leave", "", "", "leave", "take this node out of its fleet; asks first"),
 )
 
 MOVES = (
@@ -138,6 +150,7 @@ SHEET = (Key("close", "escape,q,enter", "esc", "close", "closes this sheet"),)
 # What is done from anywhere and to nothing in particular.
 GENERAL = frozenset({"palette", "quit", "detach"})
 ROOMS = {"peers": PEERS, "channels": CHANNELS, "messages": MESSAGES, "doctor": DOCTOR}
+CHANGING = frozenset(key.verb for keys in (EVERYWHERE, UNBOUND, *ROOMS.values()) for key in keys if key.changes)
 TABS = {key.verb: key for key in EVERYWHERE[:4]}
 
 

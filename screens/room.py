@@ -22,7 +22,7 @@ from screens import frame
 from screens.census import Census
 from screens.channel_lines import answered
 from screens.desk import Desk
-from screens.keymap import PANES, Key, bindings, footer
+from screens.keymap import CHANGING, PANES, Key, bindings, footer
 from screens.memo import Memo
 from screens.needs import Need, needs, told
 from screens.sheet import Sheet
@@ -34,21 +34,6 @@ from screens.widgets.one_line import OneLine
 # From this width on the panel stands beside the body; below it opens with enter.
 PANEL_FROM = 100
 READONLY = "this control room is read-only; start it without --readonly"
-CHANGING = (
-    "message",
-    "invite",
-    "hold",
-    "revoke",
-    "wake",
-    "resend",
-    "leave",
-    "join",
-    "repair",
-    "rung",
-    "approve",
-    "fix",
-    "onboard",
-)
 
 
 class Room(Screen[None], inherit_bindings=False):
@@ -129,16 +114,30 @@ class Room(Screen[None], inherit_bindings=False):
         """Why a verb cannot work on what is under the cursor; empty when it can."""
         if verb in CHANGING and self.desk.readonly:
             return READONLY
-        if verb == "message" and self.fleet.alone:
-            return "nobody to write to; i invites"
-        if verb == "leave":
-            return "" if len(self.fleet.roster.members) > 1 else "this node is alone already"
-        if verb == "next":
-            return "" if self.needs(self.fleet) else "nothing needs you"
-        if verb == "findings":
-            more = "n goes to what needs you" if self.needs(self.fleet) else "8 has what the doctor found"
-            return "" if self.troubles(self.fleet) else f"this node has found nothing wrong by itself; {more}"
-        return ""
+        why = {
+            "message": self._unaddressed,
+            "leave": self._alone,
+            "next": self._calm,
+            "findings": self._well,
+        }.get(verb)
+        return why() if why else ""
+
+    def _unaddressed(self) -> str:
+        """Why nobody can be written to."""
+        return "nobody to write to; i invites" if self.fleet.alone else ""
+
+    def _alone(self) -> str:
+        """Why there is no fleet to leave."""
+        return "" if len(self.fleet.roster.members) > 1 else "this node is alone already"
+
+    def _calm(self) -> str:
+        """Why there is nothing to go to."""
+        return "" if self.needs(self.fleet) else "nothing needs you"
+
+    def _well(self) -> str:
+        """Why there are no findings to show."""
+        more = "n goes to what needs you" if self.needs(self.fleet) else "8 has what the doctor found"
+        return "" if self.troubles(self.fleet) else f"this node has found nothing wrong by itself; {more}"
 
     def state(self) -> dict[str, Any]:
         """What comes back at the next start."""

@@ -11,7 +11,7 @@ from screens.compose import Compose
 from screens.confirm import Confirm
 from screens.doctor import Doctor
 from screens.invite import InviteCard, Prompt
-from screens.keymap import ALWAYS, EVERYWHERE, MOVES, PANES, ROOMS, Key
+from screens.keymap import ALWAYS, CHANGING, EVERYWHERE, MOVES, PANES, ROOMS, Key
 from screens.leaving import Leaving
 from screens.messages import Messages
 from screens.peers import Peers
@@ -43,6 +43,12 @@ def test_no_key_means_two_things(name: str) -> None:
         for pressed in key.keys.split(","):
             assert pressed not in keys, f"{pressed} is both {keys.get(pressed)} and {key}"
             keys[pressed] = key
+
+
+def test_a_verb_changes_something_wherever_it_stands() -> None:
+    """`--readonly` refuses verbs, not keys: what one row says of a verb, every row of it says."""
+    rows = [key for keys in (EVERYWHERE, *ROOMS.values()) for key in keys]
+    assert [key for key in rows if key.changes is not (key.verb in CHANGING)] == []
 
 
 def test_confirming_is_another_key() -> None:
