@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 MB = 1 << 20
 # What a disk that would not miss another 16 MB has free.
 PLENTY_MB = 1_024
+# The ballast is written so many bytes at a time: what is asked of the allocator at once, a process never gives back.
+PIECE = 1 << 16
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -68,8 +70,8 @@ class Ballast:
         try:
             if hasattr(os, "posix_fallocate") and self._size:
                 os.posix_fallocate(target, 0, self._size)
-            for start in range(0, self._size, MB):
-                self._whole(target, os.urandom(min(MB, self._size - start)))
+            for start in range(0, self._size, PIECE):
+                self._whole(target, os.urandom(min(PIECE, self._size - start)))
             os.fsync(target)
         finally:
             os.close(target)
