@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 
 from engine.config import ENVIRONMENT, Resolved, resolve
@@ -39,6 +38,8 @@ def variables(found: Resolved, environ: Mapping[str, str]) -> list[str]:
 
 def strangers(found: Resolved, environ: Mapping[str, str]) -> dict[str, str]:
     """Variables that begin as ours do and set nothing, each with the one that may be meant (empty: none is like it)."""
+    from difflib import get_close_matches  # a node that starts needs it no more than the next time anybody asks
+
     known = {name.removeprefix(OURS): name for name in (PRESET, *map(_variable, found.origins))}
     ours = (name.removeprefix(OURS) for name in environ if name.startswith(OURS) and name not in _NO_KEYS)
     strange = sorted(set(ours) - known.keys())

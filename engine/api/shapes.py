@@ -6,7 +6,6 @@ message would take is the cascade's to say, and comes in as an argument.
 """
 
 from collections.abc import Mapping, Sequence
-from statistics import median
 from urllib.parse import urlencode
 
 import msgspec
@@ -25,6 +24,7 @@ from engine.api.views import (
     Status,
 )
 from engine.config import MembershipConfig
+from engine.model import vitals
 from engine.model.channel import Channel, ChannelHealth
 from engine.model.finding import Finding, Severity, arranged, lasted
 from engine.model.moment import Moment
@@ -132,7 +132,7 @@ def seen_s(peer: Peer | None, now: Moment) -> float | None:
 
 def latency_ms(found: ChannelHealth) -> float | None:
     """The median of the last round trips in milliseconds; None when there were none."""
-    return round(median(found.latencies), 3) if found.latencies else None
+    return round(vitals.middle(found.latencies), 3) if found.latencies else None
 
 
 def _node(fleet: Fleet, now: Moment) -> NodeView:

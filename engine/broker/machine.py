@@ -10,7 +10,6 @@ import shutil
 import signal
 import socket
 import sys
-import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,7 +27,8 @@ _ORPHAN_S = 3.0
 def program() -> str:
     """The path of nats-server: the one installed beside this Python, else one on the PATH. Raises `FleetError`
     `node.broker`."""
-    ours = Path(sysconfig.get_path("scripts")) / PROGRAM
+    # As `sysconfig` says, which would first read all that this Python was built with.
+    ours = Path(sys.prefix, "bin", PROGRAM)
     found = str(ours) if os.access(ours, os.X_OK) else shutil.which(PROGRAM)
     if found is None:
         raise FleetError(

@@ -4,9 +4,8 @@ One rule for everybody: the watchdog judges what was measured last by these form
 it is asked. Each takes numbers and limits and gives a finding or nothing; nobody here looks at a clock or a disk.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import ceil
-from statistics import median
 
 import msgspec
 
@@ -75,12 +74,12 @@ def clock(offsets_ms: Mapping[str, float], limit_s: float, platform: str) -> lis
     if not offsets_ms:
         return []
     limit_ms = limit_s * 1_000
-    middle = median(offsets_ms.values())
+    central = middle(offsets_ms.values())
     ahead = sum(ms > limit_ms for ms in offsets_ms.values())
     behind = sum(ms < -limit_ms for ms in offsets_ms.values())
     if len(offsets_ms) > 1 and 2 * max(ahead, behind) > len(offsets_ms):
-        way = "behind" if middle > 0 else "ahead"
-        what = f"{span(abs(middle))} {way} of the middle of {len(offsets_ms)} peers (±{spread(offsets_ms)})"
+        way = "behind" if central > 0 else "ahead"
+        what = f"{span(abs(central))} {way} of the middle of {len(offsets_ms)} peers (±{spread(offsets_ms)})"
         step = SET_CLOCK.get(platform, "set it right")
         return [Finding("clock.off", "This machine's clock is off", Severity.MEDIUM, what, next_step=step)]
     odd = {name: ms for name, ms in offsets_ms.items() if abs(ms) > limit_ms}
@@ -96,10 +95,17 @@ def _differs(name: str, ms: float, peers: int) -> Finding:
     return Finding("clock.differs", "A peer's clock is off", Severity.LOW, what, name, step)
 
 
+def middle(numbers: Iterable[float]) -> float:
+    """The median of one number or more. That of `statistics` is the same, and brings 0.3 MB into every node."""
+    ordered = sorted(numbers)
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
 def spread(offsets_ms: Mapping[str, float]) -> str:
     """How far the peers' clocks are from their own middle, at most."""
-    middle = median(offsets_ms.values())
-    return span(max(abs(ms - middle) for ms in offsets_ms.values()))
+    central = middle(offsets_ms.values())
+    return span(max(abs(ms - central) for ms in offsets_ms.values()))
 
 
 SET_CLOCK = {

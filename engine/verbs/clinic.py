@@ -2,20 +2,20 @@
 
 Verbs only. The checks look at the real machine on a thread of their own, so neither the loop nor a screen waits for a
 disk; what they saw becomes a slice of the value (`Examined`). A mend is done by the check that found the fault, and
-what this node can do to itself it does by its own closed table of repairs; then that check looks again.
+what this node can do to itself it does by its own closed table of repairs; then that check looks again. The checks are
+imported there too, when they are first needed: most nodes are never examined.
 """
 
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from pathlib import Path
 
 from engine import descriptors
 from engine.broker import machine
 from engine.config import Resolved
 from engine.doctor import report
-from engine.doctor.catalogue import CATALOGUE
 from engine.doctor.check import Check, examine, mended
 from engine.doctor.gauge import measure
 from engine.doctor.scene import Scene
@@ -72,14 +72,14 @@ class Clinic:
             return
         async with self._looking:
             began = clock()
-            await self._look(tuple(one for one in CATALOGUE if one.code in ill))
+            await self._look(ill)
             self._again = clock() + max(AGAIN_S, TIMES * (clock() - began))
 
     async def examine(self, size: tuple[int, int] = (0, 0)) -> list[report.Entry]:
         """Look at everything now; the report in reading order. `size`: of the terminal that asks, where one does."""
         async with self._looking:
             self._size = size if any(size) else self._size
-            await self._look(CATALOGUE)
+            await self._look()
         return self.report()
 
     def report(self) -> list[report.Entry]:
@@ -92,14 +92,14 @@ class Clinic:
         `unknown.finding` where nothing of that name is found now, `refused.unsafe` where only a person may."""
         async with self._looking:
             # Only the truth of this moment is acted on: somebody may have mended it by hand.
-            finding = self._named(await self._look(_of(code)), code, subject)
-            done = await asyncio.to_thread(mended, CATALOGUE, self.scene(), finding)
-            left = [one for exam in await self._look(_of(code)) for one in exam.findings]
+            check = {code.partition(".")[0]}
+            finding = self._named(await self._look(check), code, subject)
+            done = await asyncio.to_thread(_mended, self.scene(), finding)
+            left = [one for exam in await self._look(check) for one in exam.findings]
         return done + (STILL if any((one.code, one.subject) == (code, subject) for one in left) else "")
 
-    async def _look(self, checks: tuple[Check, ...]) -> list[Exam]:
-        scene = self.scene()
-        exams = await asyncio.to_thread(examine, checks, scene)
+    async def _look(self, codes: Container[str] = ()) -> list[Exam]:
+        exams = await asyncio.to_thread(_examined, codes, self.scene())
         self._loop.post(Examined(tuple(exams)))
         seen = {exam.code: exam.said for exam in exams}
         await self._loop.until(lambda fleet: seen.items() <= {one.code: one.said for one in fleet.doctor.exams}.items())
@@ -155,17 +155,17 @@ class Clinic:
 
 def without_node(scene: Scene) -> list[Exam]:
     """What can be seen of a home whose node does not run: files, disk, ports, programs."""
-    return examine(CATALOGUE, scene)
+    return _examined((), scene)
 
 
 def of_the_caller(scene: Scene, codes: tuple[str, ...]) -> list[Exam]:
     """Only these checks, for what only the caller's own process can tell."""
-    return examine([one for one in CATALOGUE if one.code in codes], scene)
+    return _examined(codes, scene)
 
 
 def mend_without_node(scene: Scene, finding: Finding) -> str:
     """Mend a finding while no node runs. Raises `FleetError`."""
-    return mended(CATALOGUE, scene, finding)
+    return _mended(scene, finding)
 
 
 def found_broker() -> tuple[str, str]:
@@ -176,7 +176,17 @@ def found_broker() -> tuple[str, str]:
         return "", error.detail
 
 
-def _of(code: str) -> tuple[Check, ...]:
-    """The checks a finding may be from: by its name, or all where the node gave it one of its own."""
-    named = tuple(one for one in CATALOGUE if one.code == code.partition(".")[0])
-    return named or CATALOGUE
+def _examined(codes: Container[str], scene: Scene) -> list[Exam]:
+    """What the checks of these names see; all of them where none is called so: a finding may be one of the node's."""
+    named = [one for one in _catalogue() if one.code in codes]
+    return examine(named or _catalogue(), scene)
+
+
+def _mended(scene: Scene, finding: Finding) -> str:
+    return mended(_catalogue(), scene, finding)
+
+
+def _catalogue() -> tuple[Check, ...]:
+    from engine.doctor.catalogue import CATALOGUE
+
+    return CATALOGUE

@@ -1,7 +1,5 @@
 """The clock, against what the peers' heartbeats say of theirs. Without peers nobody can tell."""
 
-from statistics import median
-
 from engine.doctor.check import Check, Saw
 from engine.doctor.scene import Scene
 from engine.model import vitals
@@ -25,7 +23,7 @@ def look(scene: Scene) -> Saw:
         who = f"{offset / 1_000:+z.1f} s from {fleet.name_of(last.id)}"
         ago = f", not heard for {vitals.span(scene.now_ms - last.heard_ms)}" if last.heard_ms else ""
         return unknown(f"no measured peer is there now; last measured: {who}{ago}")
-    middle = median(offsets.values()) / 1_000
+    middle = vitals.middle(offsets.values()) / 1_000
     of = f"the middle of {len(offsets)} peers" if len(offsets) > 1 else "the one peer"
     said = f"{middle:+z.1f} s from {of} (±{vitals.spread(offsets)})"
     return judged(said, vitals.clock(offsets, scene.config.watch.clock_s, scene.platform))

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from engine.errors import FleetError
 
 def test_a_missing_program_is_an_error_with_the_next_step(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without nats-server the node says what to install or to set."""
-    monkeypatch.setattr(machine.sysconfig, "get_path", lambda name: str(tmp_path))
+    monkeypatch.setattr(machine.sys, "prefix", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(FleetError) as caught:
         machine.program()
@@ -24,7 +25,7 @@ def test_a_missing_program_is_an_error_with_the_next_step(monkeypatch: pytest.Mo
 
 def test_the_program_beside_this_python_is_taken_first() -> None:
     """The wheel's own server, not whatever a PATH holds."""
-    assert Path(machine.program()).parent == Path(sys.prefix) / "bin"
+    assert Path(machine.program()).parent == Path(sysconfig.get_path("scripts"))
 
 
 def test_a_taken_port_gives_the_next_free_one() -> None:

@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from engine.config import Config, Resolved
-from engine.doctor.check import Check
 from engine.loop import Loop
 from engine.model.exam import Exam, Health
 from engine.model.finding import Finding, Severity
@@ -21,8 +20,8 @@ async def test_only_what_was_found_is_looked_at_again(monkeypatch: pytest.Monkey
     """Advice and what is well are not; nor is anything within a minute of the last such look."""
     looked: list[tuple[str, ...]] = []
 
-    async def look(self: Clinic, checks: tuple[Check, ...]) -> list[Exam]:
-        looked.append(tuple(one.code for one in checks))
+    async def look(self: Clinic, codes: set[str]) -> list[Exam]:
+        looked.append(tuple(codes))
         return []
 
     monkeypatch.setattr(Clinic, "_look", look)
