@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 MB = 1 << 20
 # What a disk that would not miss another 16 MB has free.
 PLENTY_MB = 1_024
-# The ballast is written so many bytes at a time: what is asked of the allocator at once, a process never gives back.
+# So many bytes are written at a time: the megabyte that was asked of the allocator at once was never given back.
 PIECE = 1 << 16
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -106,7 +106,8 @@ class Log:
     def _add(self, long: int, more: int) -> None:
         target = os.open(self._path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            os.pwrite(target, bytes(more), long)
+            for start in range(0, more, PIECE):
+                os.pwrite(target, bytes(min(PIECE, more - start)), long + start)
             os.fdatasync(target)
         finally:
             os.close(target)
