@@ -287,6 +287,11 @@ class Fleet(msgspec.Struct, frozen=True):
         peer = self.peers.get(node_id)
         return peer.beat.ways or NO_WAYS if peer and peer.beat else NO_WAYS
 
+    def brokerless(self, node_id: str) -> bool:
+        """Whether a peer has no broker, by its own last word: nobody reaches it over P1."""
+        peer = self.peers.get(node_id)
+        return peer is not None and peer.beat is not None and peer.beat.broker == "absent"
+
     def worst(self, node_id: str) -> Channel | None:
         """The channel to a peer in the gravest trouble; of several the first by its number. Asked of every peer at
         every change, so it builds nothing."""

@@ -1,5 +1,5 @@
-"""A present peer as transports see it: where it listens, the key it must show, how else it can be reached, and
-the key it signs with."""
+"""A present peer as transports see it: where it listens, the key it must show, how else it can be reached, the key it
+signs with, and whether it has a broker."""
 
 import msgspec
 
@@ -16,6 +16,7 @@ class Target(msgspec.Struct, frozen=True):
     tls_cert: bytes
     ways: Ways = NO_WAYS
     signing: bytes = b""
+    brokerless: bool = False
 
 
 def target(fleet: Fleet, peer: str) -> Target | None:
@@ -29,5 +30,5 @@ def parting(fleet: Fleet, peer: str) -> Target | None:
     member = fleet.member(peer)
     if member is None:
         return None
-    bundle = member.bundle
-    return Target(peer, fleet.called_at(peer), bundle.tls_cert, fleet.ways_of(peer), bundle.signing)
+    called, bundle, ways = fleet.called_at(peer), member.bundle, fleet.ways_of(peer)
+    return Target(peer, called, bundle.tls_cert, ways, bundle.signing, fleet.brokerless(peer))

@@ -32,6 +32,7 @@ class Target(msgspec.Struct, frozen=True):
     tls_cert: bytes
     ways: Ways = NO_WAYS
     signing: bytes = b""
+    brokerless: bool = False
 
 
 SIGNER = Identity(b"s" * 32)

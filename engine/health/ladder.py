@@ -6,8 +6,9 @@
 
 It begins when P1 or P2 to a peer breaks while another channel reaches it. Each rung is given its time; a rung that is
 switched off, or answered with no, is not waited for. A repair ends by a measured round trip of its own channel and by
-nothing else, unless the peer left or is away altogether, and of this node's own broker they all are. What is sent and
-said on a rung is `rungs`; which action fits is `remedies`. An absent key of the table is the illegal step.
+nothing else, unless the peer left or is away altogether, and of this node's own broker they all are, or it was found
+not to be set up any more. What is sent and said on a rung is `rungs`; which action fits is `remedies`. An absent key of
+the table is the illegal step.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,6 @@ from engine.health.remedies import (
     absent,
     askable,
     at_home,
-    brokerless,
     ended_node,
     is_away,
     is_stopped,
@@ -140,7 +140,7 @@ def _begins(fleet: Fleet, peer: str, channel: Channel, now: Moment) -> bool:
         return False
     if not _known_well(fleet, peer, channel, now):
         return False
-    if channel is Channel.NATS and (brokerless(fleet, peer) or (fleet.me.id, channel) in fleet.repairs):
+    if channel is Channel.NATS and (fleet.me.id, channel) in fleet.repairs:
         return False
     if channel is Channel.NATS and fleet.broker.state == "starting":
         return False  # a link that was never up is not broken
@@ -284,7 +284,7 @@ def _answered(fleet: Fleet, signal: MendAnswered, now: Moment) -> Step:
 
 
 def _settle(fleet: Fleet, peer: str, now: Moment) -> Step:
-    """End what is over: healed by a round trip since it began, or nobody's fault any more."""
+    """End what is over: healed by a round trip since it began, nobody's fault any more, or not set up any more."""
     effects: list[Effect] = []
     for channel in CHANNELS:
         for key in ((peer, channel), (fleet.me.id, channel)):
@@ -307,9 +307,11 @@ def _over(fleet: Fleet, repair: Repair, now: Moment) -> Callable[[Fleet, Repair,
     channels = list(CHANNELS) if ended_node(repair) else [repair.channel]
     if any(_proven(fleet.health(repair.peer, one), repair) for one in channels):
         return rungs.healed
-    if is_away(fleet, repair.peer) and not absent(fleet, repair):
-        return rungs.gone
-    return None
+    if absent(fleet, repair):
+        return None
+    # To a person who asked is said what to do about a channel that is not set up.
+    unset = fleet.health(repair.peer, repair.channel).state is ChannelState.ABSENT and not repair.by
+    return rungs.gone if unset or is_away(fleet, repair.peer) else None
 
 
 def _proven(health: Any, repair: Repair) -> bool:

@@ -131,10 +131,3 @@ def was_cut_off(fleet: Fleet, peer: str, channel: Channel) -> bool:
     """Whether whatever reaches it now had failed, too, since this channel broke."""
     broke_ms = fleet.health(peer, channel).broke_ms
     return broke_ms > 0 and all(one.since_ms >= broke_ms for one in others(fleet, peer, channel))
-
-
-def brokerless(fleet: Fleet, peer: str) -> bool:
-    """Whether P1 to a peer cannot be: one of both has no broker, and says so."""
-    live = fleet.peers.get(peer)
-    said = live.beat.broker if live and live.beat else ""
-    return "absent" in (said, fleet.broker.state)

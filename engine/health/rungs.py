@@ -327,7 +327,11 @@ def _eased(fleet: Fleet, repair: Repair, now: Moment) -> str:
 
 
 def gone(fleet: Fleet, repair: Repair, now: Moment) -> Step:
-    """The peer left or is away altogether; where this node repairs itself, they all are."""
+    """The peer left or is away altogether; where this node repairs itself, they all are. Or the channel cannot be used
+    any more, for a reason."""
+    health = fleet.health(repair.peer, repair.channel)
+    if health.state is ChannelState.ABSENT:
+        return ended(fleet, repair, now, f"{repair.channel} is not set up: {health.reason}")
     who = "nobody is heard" if repair.ours else "the peer is away"
     return ended(fleet, repair, now, f"{who}: no channel is at fault")
 

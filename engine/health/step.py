@@ -102,11 +102,15 @@ def _armed(fleet: Fleet, peer: str, channel: Channel) -> Fleet:
 
 def _tried(fleet: Fleet, signal: Tried, now: Moment) -> Step:
     health = msgspec.structs.replace(fleet.health(signal.peer, signal.channel), tried_at=now.mono)
-    if health.state is ChannelState.ABSENT and signal.outcome.verdict is Verdict.BARRED:
-        # What is not set up does not fail.
-        return put(fleet, signal.peer, signal.channel, msgspec.structs.replace(health, reason=signal.outcome.note)), []
+    if health.state is ChannelState.ABSENT and signal.outcome.verdict in _NO_NEWS and not signal.outcome.pin:
+        # What is not set up does not fail; and that nobody answers there is not why.
+        why = signal.outcome.note if signal.outcome.verdict is Verdict.BARRED else health.reason
+        return put(fleet, signal.peer, signal.channel, msgspec.structs.replace(health, reason=why)), []
     judge = _JUDGED[signal.outcome.verdict]
     return judge(fleet, signal, health, now)
+
+
+_NO_NEWS = (Verdict.BARRED, Verdict.LOST)
 
 
 def _confirmed(fleet: Fleet, signal: Tried, health: ChannelHealth, now: Moment) -> Step:
@@ -168,6 +172,8 @@ def _arrived(fleet: Fleet, signal: Arrived, now: Moment) -> Step:
         if whereabouts.has_other_ways(fleet, parcel):
             fleet, more = _announced(fleet, parcel.envelope.src, now)
             effects += more
+        if whereabouts.has_other_broker(fleet, parcel):
+            effects.append(AskReady(parcel.envelope.src))
         if parcel.envelope.kind is Kind.RECEIPT:
             fleet, more = _echoed(fleet, parcel, now)
             effects += more

@@ -1,4 +1,4 @@
-"""Whether a peer is somewhere else than it was, or is a new process: what its heartbeat tells.
+"""Whether a peer is somewhere else than it was, has a broker, or is a new process: what its heartbeat tells.
 
 What was met at its address before, an impostor among it, says nothing of it then: on one machine nodes take each
 other's ports whenever they start in another order, and somebody may have sat on a port while its owner was down. It
@@ -29,6 +29,12 @@ def has_other_ways(fleet: Fleet, parcel: Parcel) -> bool:
     beat, known = _told(parcel), fleet.peers.get(parcel.envelope.src)
     said = beat.ways_after(known.beat if known else None) if beat else None
     return said is not None and said != fleet.ways_of(parcel.envelope.src)
+
+
+def has_other_broker(fleet: Fleet, parcel: Parcel) -> bool:
+    """Whether this is a heartbeat of a peer that has a broker now and had none, or the other way round."""
+    beat = _told(parcel)
+    return beat is not None and (beat.broker == "absent") is not fleet.brokerless(parcel.envelope.src)
 
 
 def _told(parcel: Parcel) -> Heartbeat | None:

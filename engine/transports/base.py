@@ -15,7 +15,7 @@ from engine.model.ways import Ways
 
 class Target(Protocol):
     """The peer as a transport sees it: `id`, `addresses` (most likely first), the DER certificate to pin, what
-    it says of its other ways, and the public key that its signatures are checked with."""
+    it says of its other ways, the public key that its signatures are checked with, and whether it has no broker."""
 
     @property
     def id(self) -> str: ...
@@ -27,6 +27,8 @@ class Target(Protocol):
     def ways(self) -> Ways: ...
     @property
     def signing(self) -> bytes: ...
+    @property
+    def brokerless(self) -> bool: ...
 
 
 class Arrivals(Protocol):

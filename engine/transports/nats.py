@@ -69,8 +69,10 @@ class Nats:
         self._inbox = ""
 
     def ready(self, target: Target) -> str | None:
-        """Why not: this node has no broker."""
-        return None if self._url else NO_BROKER
+        """Why not: one of the two has no broker."""
+        if not self._url:
+            return NO_BROKER
+        return "no broker there" if target.brokerless else None
 
     def aim(self, url: str) -> None:
         """The broker is at `url` now (empty: it is away, and will be back where it was). A connection to any other

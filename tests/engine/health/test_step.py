@@ -367,7 +367,9 @@ def test_what_is_not_possible_any_more_is_not_healthy() -> None:
     assert (pair(script, GIT).state, pair(script, GIT).reason) == (S.ABSENT, "no hub in common")
     fails = pair(script, GIT).fails
     script.hear(tried(GIT, Verdict.BARRED, note="no hub in common", hard=True), at=3.0)
-    assert (pair(script, GIT).state, pair(script, GIT).fails) == (S.ABSENT, fails)
+    script.hear(tried(GIT, Verdict.LOST, note="no answer"), at=3.1)
+    found = pair(script, GIT)
+    assert (found.state, found.fails, found.reason) == (S.ABSENT, fails, "no hub in common")
 
 
 def test_a_person_wants_to_know_now() -> None:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from engine.effects import AskReady, Deliver
 from engine.health import step as health
 from engine.health.whereabouts import news
 from engine.model.channel import Channel, ChannelState
@@ -11,11 +12,12 @@ from engine.model.packets import Heartbeat, pack
 from engine.model.peer import Peer
 from engine.model.roster import Address
 from engine.model.ways import SshWay, Ways
-from engine.signals import Arrived
+from engine.signals import Arrived, Readied
 from engine.state import Fleet
+from engine.target import target
 from tests.engine.script import EPOCH, Script, fleet, letter, with_health
 
-HTTP = Channel.HTTP
+HTTP, NATS = Channel.HTTP, Channel.NATS
 OLD, NEW = (Address("10.0.0.2", http=8856),), (Address("10.0.0.2", http=8857),)
 
 
@@ -70,3 +72,27 @@ def test_other_ways_lift_the_quarantine_of_ssh() -> None:
     assert script.fleet.health("B", Channel.SSH).state is ChannelState.UNKNOWN
     assert script.fleet.health("B", HTTP).state is ChannelState.QUARANTINED
     assert any("AskReady" in one or "ready" in one for one in effects), effects
+
+
+def test_what_a_peer_says_of_its_broker_is_asked_about_at_once() -> None:
+    """Its last word holds until its next: P1 to a peer that had no broker is tried as soon as it says that it has one,
+    also one that is down."""
+    script = Script(with_health(fleet("A", "B", up=(HTTP,)), "B", NATS, state=ChannelState.BROKEN))
+
+    def says(seq: int, broker: str) -> bool:
+        told = letter(f"b{seq}", "A", "B", kind=Kind.HEARTBEAT, seq=seq, body=pack(Heartbeat(2, "0.1", broker=broker)))
+        script.hear(Arrived((Parcel(told, b"%d" % seq),), HTTP), at=float(seq))
+        return AskReady("B") in script.effects
+
+    def without() -> bool:
+        there = target(script.fleet, "B")
+        return there is not None and there.brokerless
+
+    assert (says(1, "absent"), without()) == (True, True)
+    script.hear(Readied("B", {NATS: "no broker there"}), at=1.5)
+    assert script.fleet.health("B", NATS).state is ChannelState.ABSENT
+    assert (says(2, "absent"), without()) == (False, True)
+    assert (says(3, "down"), without()) == (True, False)
+    script.hear(Readied("B", {NATS: None}), at=3.5)
+    assert script.fleet.health("B", NATS).state is ChannelState.UNKNOWN
+    assert any(isinstance(one, Deliver) and one.channel is NATS for one in script.effects), "it is tried now"

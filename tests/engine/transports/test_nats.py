@@ -41,6 +41,15 @@ async def test_before_it_is_aimed_nothing_is_tried() -> None:
     assert (barred.verdict, barred.note) == (Verdict.BARRED, "no broker on this node")
 
 
+def test_a_peer_without_a_broker_is_reached_by_nobody() -> None:
+    """By its own word; as soon as it has one, it is worth a try."""
+    nats = Nats("me", FLEET, "seed")
+    nats.aim("nats://127.0.0.1:1")
+    there = Node(2).target()
+    assert nats.ready(there) is None
+    assert nats.ready(msgspec.structs.replace(there, brokerless=True)) == "no broker there"
+
+
 async def test_what_flies_when_the_broker_dies_ends_at_once(node: Node) -> None:
     """Twenty in flight, kill -9: each is lost and hard long before its budget; then mail passes again by itself."""
     inbox, links = Inbox(), []
