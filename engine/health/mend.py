@@ -20,6 +20,7 @@ from zlib import crc32
 import msgspec
 
 from engine.effects import Arm, Effect, Publish, Raise, Resolve, Save, Undertake
+from engine.errors import FleetError
 from engine.health.kept import record
 from engine.health.plan import prompt
 from engine.model.channel import Channel
@@ -224,12 +225,20 @@ def _told(
 def _word(fleet: Fleet, asker: Asker, mended: Mended, now: Moment) -> Effect:
     """Tell whoever asked. A person's verb is answered, our own ladder hears it, a peer gets mail that is kept."""
     if asker.ticket:
-        return Resolve(asker.ticket, f"{mended.outcome} {mended.note}".strip())
+        return _answer(asker.ticket, mended)
     if not asker.frm:
         return Raise(MendAnswered(fleet.me.id, mended))
     msg_id = f"mended-{fleet.me.epoch}-{int(now.mono * 1e3)}-{crc32((asker.frm + asker.ask).encode()):x}"
     envelope = fleet.envelope(asker.frm, Kind.MENDED, msg_id, now.wall_ms, pack(mended))
     return Raise(Posted(envelope, ticket=0))
+
+
+def _answer(ticket: int, mended: Mended) -> Resolve:
+    if mended.outcome == Ended.DONE:
+        return Resolve(ticket, mended.note)
+    refused = mended.outcome == Ended.REFUSED
+    code, title = ("refused.repair", "The repair was refused") if refused else ("failed.repair", "The repair failed")
+    return Resolve(ticket, error=FleetError(code, title, mended.note).facts())
 
 
 def _entry(fleet: Fleet, askers: tuple[Asker, ...], action: str, outcome: str, note: str, now: Moment) -> Save:

@@ -154,7 +154,7 @@ def test_the_limit_of_an_hour_is_for_all_peers_together() -> None:
     assert undertaken(script) == [Action.RESTART_NATS]
     script.hear(MendWanted(Action.FREE_PORT, ticket=7), at=302)
     assert undertaken(script) == [Action.FREE_PORT]
-    assert script.hear(MendEnded(Action.FREE_PORT, Ended.DONE, "8857"), at=303)[-1] == "ticket 7: done 8857"
+    assert script.hear(MendEnded(Action.FREE_PORT, Ended.DONE, "8857"), at=303)[-1] == "ticket 7: 8857"
     script.hear(came("free_port", "D", "q10"), at=3_700)
     assert undertaken(script) == [Action.FREE_PORT]
 
@@ -164,7 +164,7 @@ def test_without_an_agent_that_rung_is_refused() -> None:
     script = Script(home())
     script.hear(came("agent"))
     assert (undertaken(script), answers(script)[0][2]) == ([], "refused")
-    script.hear(MendWanted(Action.AGENT, ticket=1))
+    assert script.hear(MendWanted(Action.AGENT, ticket=1))[-1] == "ticket 1: refused.repair"
     assert undertaken(script) == []
 
 
