@@ -44,13 +44,15 @@ class Me(msgspec.Struct, frozen=True):
 
 
 class Broker(msgspec.Struct, frozen=True):
-    """The node's own nats-server: absent, starting, up, silent, down or external."""
+    """The node's own nats-server: absent, starting, up, silent, down or external. `dying`: down, and its next start
+    is held back."""
 
     state: str = "absent"
     pid: int = 0
     url: str = ""
     note: str = ""
     since_ms: int = 0
+    dying: bool = False
 
 
 class Mail(msgspec.Struct, frozen=True):

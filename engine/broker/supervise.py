@@ -162,7 +162,7 @@ class Broker:
             wait = pause_s(len(self._deaths))
             said = _told(note, len(self._deaths), wait)
             log.warning("the nats-server is down: %s", said)
-            self._say("down", said)
+            self._say("down", said, dying=wait > 0)
             self._settled.set()
             self._hurry.clear()
             with contextlib.suppress(TimeoutError):
@@ -253,9 +253,9 @@ class Broker:
         write_private(Path(self._spec.files.authorities), authorities(self._spec).encode())
         write_private(self._config, render(self._spec).encode())
 
-    def _say(self, state: str, note: str = "") -> None:
+    def _say(self, state: str, note: str = "", *, dying: bool = False) -> None:
         self.state = state
-        self._on_change(BrokerChanged(state, self.pid, self.url, note))
+        self._on_change(BrokerChanged(state, self.pid, self.url, note, dying))
 
 
 def files_in(folder: Path, cert: Path, key: Path) -> Files:

@@ -52,10 +52,10 @@ def _started(fleet: Fleet, signal: Started, now: Moment) -> Step:
 
 
 def _broker(fleet: Fleet, signal: BrokerChanged, now: Moment) -> Step:
-    """A broker that is down with a note of its deaths keeps dying; one that does not answer is told; one that is up
+    """A broker whose next start is held back keeps dying; one that does not answer is told; one that is up
     again is well. Told again what is known, because a link to it came up, it keeps its moment. The death of one that
     ran is an entry: it is back before anybody could look."""
-    broker = Broker(signal.state, signal.pid, signal.url, signal.note, now.wall_ms)
+    broker = Broker(signal.state, signal.pid, signal.url, signal.note, now.wall_ms, signal.dying)
     if broker == msgspec.structs.replace(fleet.broker, since_ms=now.wall_ms):
         return fleet, []
     gone = fleet.broker.pid if signal.state == "down" else 0
@@ -69,7 +69,7 @@ def _broker(fleet: Fleet, signal: BrokerChanged, now: Moment) -> Step:
         step = BROKER_SILENT.next_step if signal.pid else "see to that server; mail goes over http meanwhile"
         silent = msgspec.structs.replace(BROKER_SILENT, detail=signal.note, next_step=step)
         told.append(Raise(Found(silent, present=signal.state == "silent")))
-        told.append(Raise(Found(dying, present=signal.state == "down" and "next start in" in signal.note)))
+        told.append(Raise(Found(dying, present=signal.dying)))
     return fleet, told
 
 

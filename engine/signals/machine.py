@@ -25,12 +25,13 @@ class LoopLagged(msgspec.Struct, frozen=True):
 
 class BrokerChanged(msgspec.Struct, frozen=True):
     """The node's own broker is `state`: absent, starting, up, silent (it runs and does not answer us), down, external.
-    `pid` 0: none of ours."""
+    `pid` 0: none of ours. `dying`: down so often that its next start is held back."""
 
     state: str
     pid: int = 0
     url: str = ""
     note: str = ""
+    dying: bool = False
 
 
 class TerminalChanged(msgspec.Struct, frozen=True):

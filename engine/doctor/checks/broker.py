@@ -11,6 +11,7 @@ from engine.errors import FleetError
 from engine.home import BROKER, Shape, aside, misplaced
 from engine.model.exam import judged, unknown, unused, well
 from engine.model.finding import Finding, Severity
+from engine.state import Broker
 
 CONNECT_S = 3.0
 RESTART = "`fleet repair --local restart_nats` gives it another life now"
@@ -36,7 +37,7 @@ def look(scene: Scene) -> Saw:
         return judged("it does not answer", [silent(state.note, "restart_nats" in scene.deeds)])
     if state.state == "starting":
         return unknown("it is just starting")
-    fallen = down(state.state, state.note, "restart_nats" in scene.deeds)
+    fallen = down(state, "restart_nats" in scene.deeds)
     folder = scene.home / BROKER
     if misplaced(folder, Shape.FOLDER):
         # Another start would end as this one did.
@@ -50,12 +51,12 @@ def missing(why: str) -> Finding:
     return Finding("node.broker", "nats-server is not installed", Severity.HIGH, why, next_step=INSTALL)
 
 
-def down(state: str, note: str, able: bool) -> Finding:
+def down(broker: Broker, able: bool) -> Finding:
     """It does not run; the node is told the same, by the same name, when it keeps dying."""
-    dying = "next start in" in note
-    code, title = ("broker.dying", "This node's broker keeps dying") if dying else ("broker.down", "No broker runs")
+    kept = ("broker.dying", "This node's broker keeps dying")
+    code, title = kept if broker.dying else ("broker.down", "No broker runs")
     step = "fleet doctor --fix" if able else "fleet restart"
-    what = note or f"it is {state}"
+    what = broker.note or f"it is {broker.state}"
     log = "the log in the home's broker folder says why"
     return Finding(code, title, Severity.HIGH, what, "", f"{step}; {log}", ("disk",), fixable=able)
 

@@ -78,7 +78,9 @@ async def test_one_that_keeps_dying_is_held_back_and_says_so(node: Node) -> None
     notes = []
     for _ in range(AT_ONCE + 2):
         os.kill(node.broker.pid, signal.SIGKILL)
-        notes.append((await node.reached("down")).note)
+        down = await node.reached("down")
+        notes.append(down.note)
+        assert down.dying is (len(notes) > AT_ONCE)
         await node.reached("up")
         children = [one for one in psutil.Process().children() if one.name() == "nats-server"]
         assert len([one for one in children if str(node.home) in " ".join(one.cmdline())]) == 1

@@ -86,6 +86,15 @@ def test_a_broker_s_death_is_written_down() -> None:
     assert "save entry broker A" not in node.hear(BrokerChanged("down", note="no such file"))
 
 
+def test_a_broker_that_keeps_dying_is_found_until_it_is_up() -> None:
+    """A death whose next start is held back is told; one that is mended at once is not."""
+    node = script()
+    assert "tell found broker.dying" not in _all(node, BrokerChanged("down", note="exit 1"))
+    assert "tell found broker.dying" in _all(node, BrokerChanged("down", note="exit 1", dying=True))
+    assert "tell gone broker.dying" not in _all(node, BrokerChanged("starting"))
+    assert "tell gone broker.dying" in _all(node, BrokerChanged("up", 7, "nats://x"))
+
+
 def _all(node: Script, signal: BrokerChanged) -> list[str]:
     """What a signal and those that it raises make the node do."""
     told = node.hear(signal)
