@@ -62,6 +62,10 @@ class Call:
         """One row of an answer without end: a line of JSON, or of text."""
         print(harmless.as_json(value) if self.as_json else self.drawn(line), flush=True)
 
+    def line(self, value: Any) -> None:
+        """One row of an answer that only programs read: a line of JSON, whatever was asked for."""
+        print(harmless.as_json(value), flush=True)
+
     def tell(self, *lines: str) -> None:
         """A word beside the output: progress, hints, next steps. Silent with `--json`."""
         if not self.as_json:

@@ -183,7 +183,11 @@ VERBS: tuple[Verb, ...] = (
         (
             arg("to", metavar="TO", help="names or ids with commas, role:ROLE, or all"),
             arg("text", nargs="*", metavar="TEXT", help="the message; - reads all of standard input"),
-            arg("--stdin", action="store_true", help="each line of standard input is a message"),
+            arg(
+                "--stdin",
+                action="store_true",
+                help="each line of standard input is a message; a line of JSON tells of each",
+            ),
             arg("-k", "--kind", choices=PUBLIC, default="context", help="what it is for (default context)"),
             arg("--via", **CHANNEL, help="over this channel only"),
             arg("--any", action="store_true", help="over any channel, not only those of its kind"),

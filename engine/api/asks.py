@@ -26,7 +26,7 @@ PUBLIC = [kind.value for kind, spec in KINDS.items() if spec.public]
 Ask = TypeVar("Ask", bound=msgspec.Struct)
 
 
-class Payload(msgspec.Struct, frozen=True):
+class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is said. `body`: text, at most 1 MiB as UTF-8."""
 
     body: str
@@ -170,7 +170,8 @@ def read(body: bytes, ask: type[Ask]) -> Ask:
     try:
         return msgspec.json.decode(body or b"{}", type=ask)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
-        known = f"; known are {', '.join(ask.__struct_fields__)}" if "unknown field" in str(error) else ""
+        of_this = "unknown field" in str(error) and " - at " not in str(error)
+        known = f"; known are {', '.join(ask.__struct_fields__)}" if of_this else ""
         raise refused("body", "The request does not fit", f"{error}{known}") from None
 
 

@@ -24,8 +24,8 @@ def refusal(headers: Headers, port: int, token: str) -> FleetError | None:
         return _refused("refused.host", "Wrong Host header", f"this port answers to {LOOPBACK[0]}:{port}")
     if b"origin" in found and found[b"origin"] not in [[b"http://" + host] for host in hosts]:
         return _refused("refused.origin", "Web pages are not let in", "the Origin header names another site")
-    given = found.get(b"authorization", [])
-    if len(given) != 1 or not compare_digest(given[0], f"Bearer {token}".encode()):
+    given = [value.partition(b" ") for value in found.get(b"authorization", [])]
+    if len(given) != 1 or given[0][0].lower() != b"bearer" or not compare_digest(given[0][2], token.encode()):
         return _refused("auth.token", "Bearer token needed", "`Authorization: Bearer …` is missing or wrong")
     return None
 

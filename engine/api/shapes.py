@@ -57,10 +57,12 @@ def status(fleet: Fleet, now: Moment, doors: DoorsView, home: str, best: Best) -
 
 
 def peers(fleet: Fleet, now: Moment, best: Best) -> list[PeerView]:
-    """Every other member the roster has ever had, by name; those that left or were revoked stand as LEFT."""
-    others = sorted((one for one in fleet.roster.members if one.id != fleet.me.id), key=lambda one: one.name)
+    """Every other member the roster has ever had, by name; those that left or were revoked stand as LEFT, after whoever
+    has their name now."""
+    others = (one for one in fleet.roster.members if one.id != fleet.me.id)
+    ordered = sorted(others, key=lambda one: (one.name, not one.present))
     shown = built(fleet)
-    return [_peer(fleet, member, now, best.get(member.name), shown) for member in others]
+    return [_peer(fleet, member, now, best.get(member.name), shown) for member in ordered]
 
 
 def channels(fleet: Fleet, now: Moment, only: str = "") -> dict[str, dict[Channel, ChannelView]]:

@@ -148,10 +148,13 @@ def _begins(fleet: Fleet, peer: str, channel: Channel, now: Moment) -> bool:
 
 
 def _known_well(fleet: Fleet, peer: str, channel: Channel, now: Moment) -> bool:
-    """What has never worked may only be new: a machine that has just joined opens its doors one by one."""
+    """What has never worked may only be new: a machine that has just joined opens its doors one by one. When it joined
+    is another machine's word: one that lies ahead of this clock says nothing."""
+    if fleet.health(peer, channel).ok_at is not None:
+        return True
     member = fleet.member(peer)
-    since_s = min(now.mono - fleet.me.started_mono, (now.wall_ms - member.joined_ms) / 1000) if member else 0.0
-    return fleet.health(peer, channel).ok_at is not None or since_s >= NEW_S
+    joined_s = (now.wall_ms - member.joined_ms) / 1000 if member else 0.0
+    return member is not None and now.mono - fleet.me.started_mono >= NEW_S and not 0 <= joined_s < NEW_S
 
 
 def _begun(fleet: Fleet, peer: str, channel: Channel, now: Moment, why: str, by: str = "") -> Step:

@@ -162,9 +162,10 @@ def _send_lines(call: Call) -> int:
     for answer in call.node.stream(_ask(call, line) for line in _lines()):
         count += 1
         error = answer.get("error")
-        call.row(answer, plain.sent(answer) if "id" in answer else f"{error['title']}: {error['detail']}")
+        call.line(answer)
         worst = worst or (exit_code(error["code"]) if error else 0)
-    call.tell(f"{count} sent" if not worst else f"{count} tried, not all as asked")
+    rung = call.args.wait or "accepted"
+    call.tell(f"{count} {rung}" if not worst else f"{count} tried, not all {rung}")
     return worst
 
 

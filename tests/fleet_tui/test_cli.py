@@ -207,9 +207,12 @@ def test_a_rung_that_a_session_proves_needs_one(fleet: Fleet) -> None:
 
 
 def test_each_line_of_standard_input_is_a_message(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line of JSON for each, in order; empty lines are none."""
+    """One line of JSON for each, asked for or not, in order; empty lines are none. What is only safe on this disk is
+    not called sent."""
     said(monkeypatch, b"one\n\ntwo\r\nthree")
-    rows = [json.loads(line) for line in fleet("send", "birch", "--stdin", "--json").out.splitlines()]
+    ran = fleet("send", "birch", "--stdin")
+    assert ran.err == "3 accepted\n"
+    rows = [json.loads(line) for line in ran.out.splitlines()]
     assert [row["rung"] for row in rows] == ["accepted"] * 3
     assert bodies(fleet, [row["id"] for row in rows]) == ["one", "two", "three"]
 

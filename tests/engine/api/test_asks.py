@@ -28,10 +28,14 @@ BAD = {
     "no JSON": (b"{", "usage.body", ""),
     "no UTF-8": (b'{"to":"\xff"}', "usage.body", ""),
     "a list": (b"[]", "usage.body", "object"),
-    "no end of lists": (b'{"payload":{"later":' + b"[" * 100_000, "usage.body", "recursion"),
     "no body": (asked(payload={}), "usage.body", "$.payload"),
     "a number for a body": (asked(payload={"body": 5}), "usage.body", "$.payload.body"),
     "a field nobody knows": (asked(kind="alert"), "usage.body", "field `kind`; known are to, payload, type, via, "),
+    "a field beside the body": (
+        asked(payload={"body": "x", "subject": "y"}),
+        "usage.body",
+        "`subject` - at",
+    ),
     "an unknown kind": (asked(type="gossip"), "usage.body", "$.type"),
     "the fleet's own kind": (asked(type="heartbeat"), "usage.kind", "heartbeat"),
     "an unknown channel": (asked(via="pigeon"), "usage.body", "$.via"),
@@ -53,6 +57,12 @@ def test_what_does_not_fit_is_refused_by_its_path(body: bytes, code: str, path: 
         asks.message(body)
     assert caught.value.code == code
     assert path in str(caught.value)
+
+
+def test_lists_without_end_are_refused() -> None:
+    """In a field that would be ignored, too."""
+    with pytest.raises(FleetError, match="recursion"):
+        asks.read(b'{"later":' + b"[" * 100_000, asks.InviteAsk)
 
 
 def test_a_query_is_read_from_the_url() -> None:

@@ -13,6 +13,11 @@ def test_loopback_with_the_token_is_let_in(host: bytes) -> None:
     assert refusal([(b"host", host), (b"authorization", b"Bearer right")], 8855, "right") is None
 
 
+def test_the_scheme_has_no_case() -> None:
+    """As RFC 9110 has it; the token has."""
+    assert refusal([GOOD[0], (b"authorization", b"bearer right")], 8855, "right") is None
+
+
 REFUSED = {
     "no token": ([GOOD[0]], "auth.token"),
     "a wrong token": ([GOOD[0], (b"authorization", b"Bearer wrong")], "auth.token"),

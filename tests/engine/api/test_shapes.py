@@ -1,5 +1,6 @@
 """The one value seen from outside."""
 
+import msgspec
 import pytest
 from immutables import Map
 
@@ -48,6 +49,14 @@ def test_whoever_left_or_was_revoked_has_left(end: dict[str, int]) -> None:
     """What was last measured of a former member does not matter."""
     peer = Peer("id-birch", Standing.ALIVE, heard_mono=119.0)
     assert shapes.standing(peer, member("birch", **end), MembershipConfig(), NOW) is Standing.LEFT
+
+
+def test_whoever_has_a_name_now_comes_before_who_had_it() -> None:
+    """A machine that was revoked and came back as another device is found under its name first."""
+    first, again = member("birch", revoked_ms=5), msgspec.structs.replace(member("birch"), id="id-birch-again")
+    value = fleet()
+    twice = msgspec.structs.replace(value, roster=msgspec.structs.replace(value.roster, members=(first, again)))
+    assert [one.id for one in shapes.peers(twice, NOW, {})] == ["id-birch-again", "id-birch"]
 
 
 def test_who_is_put_out_says_of_nobody_else_that_it_left() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from engine import effects as e
 from engine.errors import FleetError
@@ -23,7 +24,7 @@ from engine.model.ways import SshWay, Ways
 from engine.signals import ChannelTurned, MendAnswered, MendEnded, PlanApproved, PlanRan, RepairAsked
 from engine.state import Broker
 from tests.engine.health.repairs import B, H, N, R, S, answer, begun, broken, config, lines, mends, repair, rung, three
-from tests.engine.script import T0_MONO, Script, fleet, moment, tried, with_health
+from tests.engine.script import T0_MONO, T0_MS, Script, fleet, moment, tried, with_health
 
 # ------------------------------------------------------------------------------------------------------ the machine
 
@@ -66,6 +67,19 @@ def test_when_one_more_may_follow(times: tuple[float, ...], now: float, wanted: 
 
 
 # -------------------------------------------------------------------------------------------------------- the rungs
+
+
+@pytest.mark.parametrize(
+    ("up_s", "joined_s", "noted"), [(61, 61, True), (59, 61, False), (61, 59, False), (61, -600, True)]
+)
+def test_what_is_new_is_left_alone(up_s: float, joined_s: float, noted: bool) -> None:
+    """What never worked is broken once neither machine is new; a clock that is wrong makes nobody new for longer."""
+    value = broken(three(), ok_at=None)
+    members = tuple(replace(one, joined_ms=T0_MS - int(joined_s * 1000)) for one in value.roster.members)
+    me = replace(value.me, started_mono=T0_MONO - up_s)
+    script = Script(replace(value, me=me, roster=replace(value.roster, members=members)))
+    script.hear(ChannelTurned("B", N, usable=False))
+    assert (("B", N) in script.fleet.repairs) is noted
 
 
 def test_a_break_is_noted_at_once() -> None:
