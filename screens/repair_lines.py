@@ -23,7 +23,7 @@ MEANS = {
 }
 ILL = (ChannelState.DEGRADED, ChannelState.BROKEN, ChannelState.HEALING, ChannelState.QUARANTINED)
 HEAD = "repair  "
-# How a step ended, as a sign: the first word of its outcome.
+# How a step ended, as a sign.
 MARKS = {"done": (" ✓", "good"), "already": (" –", "dim"), "held": (" ‖", "warn"), "skipped": (" –", "dim")}
 FAILED = (" ✗", "bad")
 
@@ -81,7 +81,7 @@ def _rung(fleet: Fleet, repair: Repair | None, level: Level, now: Moment) -> Spa
         return ((f"L{level:d} {NAMES[level]}{' (off)' if off else ''}", "faint"),)
     spans: list[Span] = [(f"L{level:d} {_short(step.what)}", "strong" if on else "dim")]
     if step.outcome:
-        spans.append(MARKS.get(step.outcome.partition(":")[0], FAILED))
+        spans.append(MARKS.get(step.outcome, FAILED))
     if on:
         spans.append((f" {say.countdown((now.wall_ms - step.at_ms) / 1_000)}", "dim"))
         spans += _next(repair, now)
@@ -139,7 +139,7 @@ def steps(repair: Repair, size: int, zone: tzinfo | None = None) -> list[Spans]:
     """Everything that was done, newest first."""
     lines: list[Spans] = []
     for one in reversed(repair.steps):
-        said = f"{one.what}{f': {one.outcome}' if one.outcome and one.outcome != 'done' else ''}"
+        said = f"{one.what}{f': {one.said}' if one.said not in ('', 'done') else ''}"
         told = wrap(said, max(10, size - 14))
         start: Spans = ((f"{say.stamp(one.at_ms, zone)}  ", "dim"), (f"L{one.level:d}  ", "accent"))
         lines += [(*start, *told[0]), *(((" " * 14, ""), *line) for line in told[1:])]

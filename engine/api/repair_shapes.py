@@ -88,7 +88,7 @@ def repair(fleet: Fleet, one: Repair, now: Moment) -> RepairView:
         _left_s(one.due, now) if one.due < float("inf") else None,
         _left_s(one.held_until, now) if one.held_until > now.mono else None,
         _left(fleet, one.peer, now),
-        [StepView(int(step.level), step.at_ms, step.what, step.outcome) for step in one.steps],
+        [StepView(int(step.level), step.at_ms, step.what, step.said) for step in one.steps],
         _plan(one.plan),
         digest(one.plan),
         one.working,

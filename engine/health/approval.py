@@ -25,7 +25,7 @@ from engine.model.event import RepairMoved
 from engine.model.finding import Finding, Severity
 from engine.model.moment import Moment
 from engine.model.records import AddEntry
-from engine.model.repair import Approval, Command, Ended, Level, Repair, broken_off, digest, running, told
+from engine.model.repair import Approval, Command, Ended, Level, Repair, broken_off, digest, ending, running, told
 from engine.signals import Found, PlanApproved, PlanDismissed, PlanRan, ProbeAsked, Rang, Signal, Started
 from engine.state import Fleet
 
@@ -96,16 +96,16 @@ def _ran(fleet: Fleet, signal: PlanRan, now: Moment) -> Step:
     fleet = _with(fleet, plans=tuple(one for one in fleet.mending.plans if one is not word))
     what = f"{signal.ran} of the commands went well"
     ended = UNKNOWN if signal.ok is None else Ended.DONE if signal.ok else Ended.FAILED
-    outcome = (ended + (f": {signal.note}" if signal.note else ""))[: rungs.NOTE_LIMIT]
+    said = ending(ended, signal.note)
     if signal.ok is None:
         word = msgspec.structs.replace(word, broken_ms=now.wall_ms, ran=signal.ran)
         fleet = _with(fleet, plans_broken_off=(*fleet.mending.plans_broken_off, word))
-    effects = [kept.record(fleet, now), *_told(fleet, word, what, outcome, now), *_findings(fleet), *_timer(fleet, now)]
+    effects = [kept.record(fleet, now), *_told(fleet, word, what, said, now), *_findings(fleet), *_timer(fleet, now)]
     repair = fleet.repairs.get(key)
     if repair is None or not repair.working:
         return fleet, effects
     repair = msgspec.structs.replace(repair, working=False, plan=())
-    repair = rungs.stepped(repair, Level.PERSON, what, now, outcome)
+    repair = rungs.stepped(repair, Level.PERSON, what, now, ended, signal.note)
     probes = [] if repair.ours else [Raise(ProbeAsked(*key))]
     return rungs.put(fleet, repair), [*effects, *probes, Raise(Found(bulletin.finding(fleet, repair)))]
 

@@ -19,7 +19,7 @@ def finding(fleet: Fleet, repair: Repair) -> Finding:
     if loud:
         title = "A repair needs your word" if repair.plan else "Fleet cannot repair a channel by itself"
     last = repair.steps[-1] if repair.steps else None
-    said = f"{last.what}{f' ({last.outcome})' if last.outcome.startswith(Ended.FAILED) else ''}" if last else ""
+    said = f"{last.what}{f' ({last.said})' if last.outcome == Ended.FAILED else ''}" if last else ""
     return Finding(
         CODE + repair.channel,
         title,

@@ -24,7 +24,20 @@ from engine.model.event import RepairMoved
 from engine.model.moment import Moment
 from engine.model.packets import Mend, Mended, pack
 from engine.model.records import AddEntry
-from engine.model.repair import DOES, HOUR_S, Action, Breaks, Ended, Level, Repair, above, opens_at, spent
+from engine.model.repair import (
+    DOES,
+    HOUR_S,
+    NOTE_LIMIT,
+    Action,
+    Breaks,
+    Ended,
+    Level,
+    Repair,
+    above,
+    ending,
+    opens_at,
+    spent,
+)
 from engine.model.repair import Step as Done
 from engine.security.role import may_send
 from engine.signals import Found, MendWanted, Posted, ProbeAsked
@@ -43,8 +56,6 @@ FLAP_S = 600.0
 # What was done is credited with a round trip that follows so soon: brokers find each other in half of it, and a pair
 # whose rests are doubled is tried again before twice that. What heals later has another reason.
 PROOF_S = 2 * LINKS_S
-# What of a peer's own words is kept.
-NOTE_LIMIT = 200
 # After these answers the round trip is waited for; after any other nothing is.
 WENT_WELL = (Ended.DONE, Ended.ALREADY)
 # Which of our own channels may work again after this node did something to itself.
@@ -233,9 +244,8 @@ def _posted(fleet: Fleet, repair: Repair, mend: Mend, now: Moment) -> Posted:
 def told(fleet: Fleet, repair: Repair, said: Mended, now: Moment) -> tuple[Fleet, Repair, list[Effect]]:
     """What the asked machine made of it. What was done is looked at now: only a round trip says that it helped. What
     it did nothing for is not counted, and is asked for once more as soon as it would do something."""
-    outcome = f"{said.outcome}: {said.note}"[:NOTE_LIMIT] if said.note else said.outcome
     steps = tuple(
-        msgspec.structs.replace(one, outcome=outcome, ended=now.mono)
+        msgspec.structs.replace(one, outcome=said.outcome, note=said.note, ended=now.mono)
         if one.level is repair.level and not one.outcome
         else one
         for one in repair.steps
@@ -243,7 +253,7 @@ def told(fleet: Fleet, repair: Repair, said: Mended, now: Moment) -> tuple[Fleet
     repair = msgspec.structs.replace(repair, steps=steps)
     if said.outcome == Ended.ALREADY and now.mono + SETTLED_S < repair.due:
         repair = msgspec.structs.replace(repair, due=now.mono + SETTLED_S, again=True)
-    effects = _written(fleet, repair, repair.level, outcome, now, strict=False)
+    effects = _written(fleet, repair, repair.level, ending(said.outcome, said.note), now, strict=False)
     if said.outcome in WENT_WELL and not repair.ours:
         effects.append(Raise(ProbeAsked(repair.peer, repair.channel)))
     fleet = put(fleet, repair)
@@ -301,7 +311,7 @@ def _credited(fleet: Fleet, repair: Repair, now: Moment) -> str:
     acted = [one for one in repair.steps if one.level is not Level.NOTED]
     if repair.ask and any(one.level is repair.level and not one.outcome for one in acted):
         return f"while L{repair.level:d} was at it,"
-    done = [one for one in acted if one.outcome.partition(":")[0] == Ended.DONE]
+    done = [one for one in acted if one.outcome == Ended.DONE]
     if done and now.mono - done[-1].ended <= PROOF_S:
         return f"by L{done[-1].level:d}"
     if eased := _eased(fleet, repair, now):
@@ -350,9 +360,9 @@ def ended(fleet: Fleet, repair: Repair, now: Moment, what: str) -> Step:
 # ---------------------------------------------------------------------------------------------------------- telling
 
 
-def stepped(repair: Repair, level: Level, what: str, now: Moment, outcome: str = "") -> Repair:
+def stepped(repair: Repair, level: Level, what: str, now: Moment, outcome: str = "", note: str = "") -> Repair:
     """One more step of a repair."""
-    done = Done(level, now.wall_ms, what, outcome, now.mono if outcome else 0.0)
+    done = Done(level, now.wall_ms, what, outcome, now.mono if outcome else 0.0, note)
     steps = (*repair.steps[-KEPT_STEPS + 1 :], done)
     return msgspec.structs.replace(repair, steps=steps)
 

@@ -64,15 +64,31 @@ class Ended(StrEnum):
     FAILED = "failed"
 
 
+# So much is kept of what is said of one step.
+NOTE_LIMIT = 200
+
+
+def ending(outcome: str, note: str) -> str:
+    """How something ended, in one line: `done: its broker is up again`."""
+    return f"{outcome}: {note}"[:NOTE_LIMIT] if note else outcome
+
+
 class Step(msgspec.Struct, frozen=True):
-    """One thing that was done: on which rung, when (wall milliseconds), what, and what came of it (empty: not yet).
-    `ended`: when that was said (monotonic seconds; 0: not yet)."""
+    """One thing that was done: on which rung, when (wall milliseconds), what, and what came of it: a word of `Ended`,
+    or held, skipped, unknown (empty: not yet), and a `note` on it. `ended`: when that was said (monotonic seconds; 0: not
+    yet)."""
 
     level: Level
     at_ms: int
     what: str
     outcome: str = ""
     ended: float = 0.0
+    note: str = ""
+
+    @property
+    def said(self) -> str:
+        """What came of it, for people."""
+        return ending(self.outcome, self.note)
 
 
 class Command(msgspec.Struct, frozen=True):

@@ -25,7 +25,9 @@ ASKED = Repair(
     "mend-1-1",
     (
         Step(Level.NOTED, ago(52), "noted: no responders: its broker or node is away", "done"),
-        Step(Level.ASKED, ago(48), "asked linux1 to restart its broker", "done: its broker is up again, pid 4711"),
+        Step(
+            Level.ASKED, ago(48), "asked linux1 to restart its broker", "done", note="its broker is up again, pid 4711"
+        ),
     ),
 )
 WAITS = msgspec.structs.replace(
@@ -35,7 +37,13 @@ WAITS = msgspec.structs.replace(
     ask="",
     steps=(
         *ASKED.steps,
-        Step(Level.AGENT, ago(30), "asked linux1 to start its repair agent", "refused: no repair agent is configured"),
+        Step(
+            Level.AGENT,
+            ago(30),
+            "asked linux1 to start its repair agent",
+            "refused",
+            note="no repair agent is configured",
+        ),
         Step(Level.PERSON, ago(30), "1 command waits for your word"),
     ),
     plan=(

@@ -150,7 +150,7 @@ def test_a_no_is_not_waited_for_either() -> None:
     rung(script, at=15)
     answer(script, "refused", "no broker of its own")
     assert (repair(script).level, mends(script)[0][1].action) == (Level.AGENT, "agent")
-    assert repair(script).steps[-2].outcome == "refused: no broker of its own"
+    assert repair(script).steps[-2].said == "refused: no broker of its own"
     answer(script, "failed", "exit 1")
     assert repair(script).level is Level.PERSON
 
@@ -478,7 +478,7 @@ def test_the_plan_is_exact_and_its_approval_is_written_down() -> None:
     assert repair(script).working
     said = script.hear(PlanRan("B", N, 1, False, "exit 1"), at=21)
     assert "tell repair B nats L4 1 of the commands went well" in said
-    assert (repair(script).working, repair(script).steps[-1].outcome) == (False, "failed: exit 1")
+    assert (repair(script).working, repair(script).steps[-1].said) == (False, "failed: exit 1")
     assert any(said.startswith("deliver ping") for said in said)
     assert repair(script).plan == (), "nothing waits for anybody now"
     found = script.fleet.findings["repair.nats", "B/nats"]
