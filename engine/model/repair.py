@@ -75,8 +75,8 @@ def ending(outcome: str, note: str) -> str:
 
 class Step(msgspec.Struct, frozen=True):
     """One thing that was done: on which rung, when (wall milliseconds), what, and what came of it: a word of `Ended`,
-    or held, skipped, unknown (empty: not yet), and a `note` on it. `ended`: when that was said (monotonic seconds; 0: not
-    yet)."""
+    or held, skipped, unknown (empty: not yet), and a `note` on it. `ended`: when that was said (monotonic seconds; 0:
+    not yet)."""
 
     level: Level
     at_ms: int
