@@ -14,7 +14,7 @@ import msgspec
 
 from engine.effects import Deliver
 from engine.model.channel import Channel, Outcome, Verdict
-from engine.model.envelope import KINDS, Kind, Urgency
+from engine.model.envelope import KINDS, Kind
 from engine.signals import Tried
 
 FLYING_LIMIT = 4
@@ -40,7 +40,7 @@ class Carrier:
     def take(self, delivery: Deliver) -> None:
         """Carry this envelope, with what else is asked for before `leave`."""
         envelope = delivery.envelope
-        first = Urgency(envelope.urgency).pressing or not KINDS[envelope.kind].durable
+        first = envelope.urgency.pressing or not KINDS[envelope.kind].durable
         (self._first if first else self._then).append(delivery)
 
     @property

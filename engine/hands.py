@@ -130,7 +130,7 @@ class Hands:
     def perform(self, effects: list[Effect], fleet: Fleet) -> None:
         """Do what turns asked; `fleet` is the value of the last, visible once their records are durable."""
         self._newest = fleet
-        strict, lazy, rest = sorted_out(effects)
+        strict, lazy, timers, rest = sorted_out(effects)
         self._lazy += lazy
         saved = self._submit(strict) if strict else None
         if self._lazy and self._lingering is None:
@@ -138,11 +138,12 @@ class Hands:
             self._lingering = loop.call_later(LINGER_S, self._submit, [])
         if saved is not None:
             saved.add_done_callback(self._committed)
-        waiting = [effect for effect in rest if not self._armed(effect)]
+        for timer in timers:
+            self._arm(timer)
         if saved is None and self._line:
-            self._wait_with_the_last(waiting, fleet)
+            self._wait_with_the_last(rest, fleet)
         else:
-            self._line.append((saved, waiting, fleet))
+            self._line.append((saved, rest, fleet))
         self._advance()
 
     def _say(self, word: Callable[[Fleet], Fleet]) -> None:
@@ -194,17 +195,13 @@ class Hands:
 
     # -------------------------------------------------------------------------------------------------- timers
 
-    def _armed(self, effect: Effect) -> bool:
-        if not isinstance(effect, Arm):
-            return False
-        loop = asyncio.get_running_loop()
-        known = self._timers.get(effect.key)
+    def _arm(self, timer: Arm) -> None:
+        known = self._timers.get(timer.key)
         # loop.time() and Moment.mono are the same clock.
-        if known is None or known.when() > effect.at or effect.anew:
+        if known is None or known.when() > timer.at or timer.anew:
             if known is not None:
                 known.cancel()
-            self._timers[effect.key] = loop.call_at(effect.at, self._ring, effect.key)
-        return True
+            self._timers[timer.key] = asyncio.get_running_loop().call_at(timer.at, self._ring, timer.key)
 
     def _ring(self, key: str) -> None:
         del self._timers[key]

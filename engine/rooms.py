@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from engine import signals as s
 from engine.doctor import step as doctor
-from engine.effects import Effect, Raise, Save
+from engine.effects import Arm, Effect, Raise, Save
 from engine.evidence import refusals
 from engine.health import approval, checks, ladder, mend, watchdog
 from engine.health import step as health
@@ -111,16 +111,19 @@ def turn(fleet: Fleet, signal: s.Signal, now: Moment) -> tuple[Fleet, list[Effec
     raise RuntimeError(f"signals without end after {type(signal).__name__}")
 
 
-def sorted_out(effects: list[Effect]) -> tuple[list[Record], list[Record], list[Effect]]:
-    """The effects of one turn or several as (records others wait for, records nobody waits for, the rest): the rest is
-    done only once the first are durable, which is how "durable before visible, visible before acknowledged" holds for
-    every room. Records stay in their order: a lazy one behind one that is waited for goes with it."""
+def sorted_out(effects: list[Effect]) -> tuple[list[Record], list[Record], list[Arm], list[Effect]]:
+    """The effects of one turn or several as (records others wait for, records nobody waits for, timers, the rest): the
+    rest is done only once the first are durable, which is how "durable before visible, visible before acknowledged"
+    holds for every room. Records stay in their order: a lazy one behind one that is waited for goes with it."""
     strict: list[Record] = []
     lazy: list[Record] = []
+    timers: list[Arm] = []
     rest: list[Effect] = []
     for effect in effects:
         if isinstance(effect, Save):
             (lazy if effect.lazy and not strict else strict).extend(effect.records)
+        elif isinstance(effect, Arm):
+            timers.append(effect)
         else:
             rest.append(effect)
-    return strict, lazy, rest
+    return strict, lazy, timers, rest

@@ -45,7 +45,7 @@ def choose(
 
 def works(fleet: Fleet, peer: str, kind: Kind, *, widened: bool = False) -> bool:
     """Whether `choose` finds any, without asking in which order."""
-    return any(True for _ in _ways(fleet, peer, kind, None, widened, 0))
+    return next(_ways(fleet, peer, kind, None, widened, 0), None) is not None
 
 
 def _ways(

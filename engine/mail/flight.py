@@ -22,7 +22,7 @@ from engine.mail import receipts
 from engine.mail.lanes import TIMER, with_lane
 from engine.mail.unheard import unheard
 from engine.model.channel import CHANNELS, Channel
-from engine.model.envelope import KINDS, Envelope, Urgency
+from engine.model.envelope import KINDS, Envelope
 from engine.model.mail import Lane, Waiting
 from engine.model.moment import Moment
 from engine.state import Fleet
@@ -156,7 +156,7 @@ def back(fleet: Fleet, waiting: Waiting, channel: Channel, now: Moment) -> tuple
     if channel not in _order(fleet, waiting) or channel in waiting.landed:
         return waiting, []
     held_up = all(_colder(channel, one) or silent(fleet, waiting, one, since, now) for one, since in waiting.flying)
-    if held_up or Urgency(waiting.envelope.urgency).pressing:
+    if held_up or waiting.envelope.urgency.pressing:
         return start(fleet, waiting, channel, now)
     return waiting, []
 

@@ -77,7 +77,7 @@ def paged(lane: Lane, read: Sequence[Waiting], left: int) -> Lane:
     """The lane once its page came. What was added while it was read is counted as left, too, and where the page ended
     among the urgent more of them may be left: to look once too often costs a look, while a message nobody counts is a
     message nobody sends."""
-    pressing = lane.pressing or bool(left and read and Urgency(read[-1].envelope.urgency).pressing)
+    pressing = lane.pressing or bool(left and read and read[-1].envelope.urgency.pressing)
     return msgspec.structs.replace(lane, backlog=left + lane.since, since=0, loading=False, pressing=pressing)
 
 

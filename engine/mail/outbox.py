@@ -25,7 +25,7 @@ from engine.mail.flight import back, begin, followed, onward, opened
 from engine.mail.lanes import TIMER, armed, counted, ends_at, page, paged, roomy, stored, uncarried, with_lane
 from engine.mail.unheard import heard_of
 from engine.model.channel import NAMED, Verdict
-from engine.model.envelope import KINDS, Kind, Rung, Urgency
+from engine.model.envelope import KINDS, Kind, Rung
 from engine.model.event import MessageMoved
 from engine.model.mail import Lane, Waiting
 from engine.model.moment import Moment
@@ -268,7 +268,7 @@ def _note(fleet: Fleet, lane: Lane | None, number: Number, signal: Tried) -> str
 
 
 def _pressing(waiting: Waiting) -> bool:
-    return Urgency(waiting.envelope.urgency).pressing
+    return waiting.envelope.urgency.pressing
 
 
 def _judged(fleet: Fleet, waiting: Waiting, signal: Tried, now: Moment) -> tuple[Waiting, list[Effect]]:

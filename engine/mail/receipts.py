@@ -25,6 +25,8 @@ def lines(fleet: Fleet, peer: str, epochs: Collection[int] = ()) -> tuple[AckLin
     streams = fleet.mail.streams.get(peer, _NO_STREAMS)
     floor = fleet.mail.floors.get(peer, 0)
     known = {*streams, floor} if floor else streams
+    if not known and not epochs:
+        return ()
     newest = sorted(known, reverse=True)[:LINES_A_FRAME]
     brought = fleet.mail.echoes.get(peer, ())
     return tuple(

@@ -134,13 +134,15 @@ class Desk:
 
     def _check_channel(self, via: Channel | None) -> None:
         """A channel that this node has no setting for would never be tried, and one that wakes would never bring it."""
+        if via is None:
+            return
         config = self._hands.visible.config
         needed = {
             Channel.NATS: ("broker.enabled", config.broker.enabled or config.broker.url),
             Channel.CLOUD: ("cloud.url", config.cloud.url),
             Channel.GIT: ("git.hub", config.git.hub),
         }
-        if via is not None and not CHANNELS[via].carries:
+        if not CHANNELS[via].carries:
             why = f"{via} switches machines on; what waits for one goes over the other channels"
             step = "`fleet wake PEER`, or --any, which wakes a peer that is away once all else failed"
             raise FleetError("usage.channel", "That channel carries no message", why, step, Fault.THEIRS)

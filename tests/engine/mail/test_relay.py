@@ -77,7 +77,7 @@ def test_the_relays_answer_waits_for_its_row() -> None:
     script = network()
     wrapped = Envelope(A, EPOCH, 1, B, "p", Kind.PASS, body=pack(Forward(C, 1, frame())))
     script.hear(Arrived((Parcel(wrapped),), Channel.NATS, token=4))
-    strict, _, rest = sorted_out(script.effects)
+    strict, _, _, rest = sorted_out(script.effects)
     assert [record.envelope.thread for record in strict if isinstance(record, AddOutbox)] == [f"m1 {A}"]
     assert any(isinstance(effect, Answer) for effect in rest)
 
