@@ -53,6 +53,7 @@ def status(fleet: Fleet, now: Moment, doors: DoorsView, home: str, best: Best) -
         findings(fleet, now),
         doors,
         home,
+        sum(fleet.refusals.counts.values()),
     )
 
 

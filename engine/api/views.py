@@ -83,7 +83,7 @@ class DoorsView(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """`fleet status`."""
+    """`fleet status`. `refused`: how much was turned away at the door since the start; `fleet metrics` says why."""
 
     node: NodeView
     fleet: FleetView
@@ -93,6 +93,7 @@ class Status(msgspec.Struct, frozen=True):
     findings: list[Finding]
     api: DoorsView
     home: str
+    refused: int
 
 
 class Departed(Status, frozen=True):

@@ -1,6 +1,6 @@
 """P2: put the sealed frames into the peer's own hands, over HTTPS with its certificate pinned (edge).
 
-    deliver --POST /deliver--> CONFIRMED  200: the peer's own frames came back
+    deliver --POST /deliver--> CONFIRMED  200: the peer's own frames came back; 403: none, for it opened nothing
                                REFUSED    503: too busy; another status; a stranger's certificate (hard, pinned)
                                LOST       refused or dropped (hard), no answer in time
                                BARRED     no address, too large
@@ -165,6 +165,7 @@ def _why(error: OSError) -> str:
 
 
 def _read(answer: Answer) -> Outcome:
-    if answer.status == HTTPStatus.OK:
-        return Outcome(Verdict.CONFIRMED, reply=answer.body)
+    if answer.status in (HTTPStatus.OK, HTTPStatus.FORBIDDEN):
+        # An answer with nothing in it means the same on every channel, whatever it is called here.
+        return Outcome(Verdict.CONFIRMED, reply=answer.body if answer.status == HTTPStatus.OK else b"")
     return _ENDINGS.get(answer.status) or Outcome(Verdict.REFUSED, f"the peer said {answer.status}")

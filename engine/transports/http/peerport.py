@@ -1,6 +1,7 @@
 """The peer port: the one door of a node that strangers can knock at (edge).
 
-    POST /deliver   sealed frames in, sealed frames back; 503 when the node is too busy to take them
+    POST /deliver   sealed frames in, sealed frames back; 403 when none of them could be opened, 503 when the node is
+                    too busy to take them
     GET  /health    {"id", "version"}, and no more
     POST /join      only while an invitation is open
 
@@ -184,7 +185,8 @@ class PeerPort:
 
 
 def _way_back(say: Say) -> Callable[[bytes], None]:
-    return lambda data: say(Answer(HTTPStatus.OK, data))
+    """What was opened is answered with frames; nothing to say is a refusal."""
+    return lambda data: say(Answer(HTTPStatus.OK if data else HTTPStatus.FORBIDDEN, data))
 
 
 async def _answer_joiner(join: Joining, body: bytes, say: Say) -> None:

@@ -213,6 +213,18 @@ async def test_when_places_run_out_the_oldest_stranger_makes_room(
         writer.transport.abort()
 
 
+async def test_who_is_refused_is_told_so_and_stays_a_stranger(port: PeerPort) -> None:
+    """Nothing of what came could be opened: 403 on a line that may go on, and no place of its own for it."""
+    port.arrived = Inbox(answer=lambda data: b"")
+    delivery = post("/deliver").replace(b"Connection: close\r\n", b"")
+    reader, writer = await asyncio.open_connection(LOOPBACK, port.port, ssl=trusting())
+    for _ in range(2):
+        writer.write(delivery)
+        assert b" 403 " in await reader.readuntil(b"\r\n\r\n")
+    assert len(port._strangers) == 1
+    writer.transport.abort()
+
+
 async def test_join_is_there_only_while_an_invitation_is_open(port: PeerPort) -> None:
     """Closed: not found. Open: the handler's bytes. Its refusal: 403 with the five parts of the error."""
 
