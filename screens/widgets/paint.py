@@ -11,9 +11,9 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
 from textual.strip import Strip
-from textual.widget import Widget
 
 from screens.spans import Spans
+from screens.widgets.still import Still
 
 
 class Ink(NamedTuple):
@@ -46,7 +46,7 @@ INKS = {
 }
 
 
-class Painted(Widget):
+class Painted(Still):
     """A widget that draws spans."""
 
     _inks: dict[str, Style]
