@@ -21,6 +21,9 @@ from engine.model.roster import Address, Member, Roster
 from engine.model.vitals import Vitals
 from engine.model.ways import NO_WAYS, Ways
 
+# The health of a pair nothing is known of: one value for all of them.
+NEVER_TRIED = ChannelHealth()
+
 
 class Me(msgspec.Struct, frozen=True):
     """This node. `epoch`: the stream epoch minted at this start. `look`: how this machine was at the last look.
@@ -306,4 +309,4 @@ class Fleet(msgspec.Struct, frozen=True):
 
     def health(self, node_id: str, channel: Channel) -> ChannelHealth:
         """The health of one (peer, channel) pair; UNKNOWN when nothing is known."""
-        return self.channels.get((node_id, channel), ChannelHealth())
+        return self.channels.get((node_id, channel), NEVER_TRIED)

@@ -17,11 +17,11 @@ class Harmless(LineFilter):
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         """The same cells, without it; what holds none of it stays the same segment."""
-        return [_harmless(segment) for segment in segments]
+        return [segment if segment.text.isprintable() else _harmless(segment) for segment in segments]
 
 
 def _harmless(segment: Segment) -> Segment:
-    if segment.control or segment.text.isprintable():
+    if segment.control:
         return segment
     shown = harmless.cells(segment.text)
     return segment if shown == segment.text else Segment(shown, segment.style)

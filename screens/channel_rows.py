@@ -95,14 +95,14 @@ class ChannelRows(Rows):
         return [one.id for one in found]
 
     @cached_property
-    def used(self) -> list[Channel]:
+    def used(self) -> tuple[Channel, ...]:
         """The channels that someone has, or has to do with."""
         wanted = {*used(self.fleet), self.here}
-        return [one for one in CHANNELS if one in wanted]
+        return tuple(one for one in CHANNELS if one in wanted)
 
-    def shown(self, size: int) -> list[Channel]:
+    def shown(self, size: int) -> tuple[Channel, ...]:
         """The channels there is a column for."""
-        return list(CHANNELS) if size >= FULL else self.used
+        return NINE if size >= FULL else self.used
 
     def _wide(self, size: int) -> tuple[int, int, int]:
         """The widths of the name, of a cell with its gap, and of the words at the end."""
@@ -133,7 +133,7 @@ class ChannelRows(Rows):
         second = 0 if how.look is ALIVE else int(self.now.mono)
         known = self.fleet.channels.get
         pairs = tuple([known((peer, channel)) for channel in NINE])
-        drawn, facts = self.drawn.get(peer), (how, pairs, size, column, order, second, tuple(self.shown(size)))
+        drawn, facts = self.drawn.get(peer), (how, pairs, size, column, order, second, self.shown(size))
         if drawn is None or drawn.facts != facts:
             drawn = self.drawn[peer] = Drawn(facts, self._row(peer, how, order, size, column))
         return drawn.spans

@@ -49,13 +49,13 @@ def header(
     spare = size - width(time) - 1 - sum(width(part.spans) for part in parts)
     gap = max(2, min(6, spare // max(1, len(parts))))
     spans: list[Span] = [(" ", "")]
-    targets = []
+    targets, at = [], 1
     for part in parts:
-        start = width(tuple(spans))
-        spans += part.spans
+        end = at + width(part.spans)
+        spans += (*part.spans, (" " * gap, ""))
         if part.verb:
-            targets.append((start, start + width(part.spans), part.verb))
-        spans.append((" " * gap, ""))
+            targets.append((at, end, part.verb))
+        at = end + gap
     return Framed(sides(tuple(spans[:-1]), time, size), tuple(targets))
 
 
@@ -90,12 +90,12 @@ def _counted(counts: dict[str, int]) -> Spans:
 def tabs(room: str, size: int) -> Framed:
     """The rooms there are, by their numbers; the one we are in is lit."""
     spans: list[Span] = [(" ", "")]
-    targets = []
+    targets, at = [], 1
     for name, key in TABS.items():
-        start = width(tuple(spans))
-        ink = "tab" if name == room else "dim"
-        spans += [(f" {key.shown} {key.label} ", ink), (" ", "")]
-        targets.append((start, start + cells(key.label) + 4, name))
+        text = f" {key.shown} {key.label} "
+        spans += [(text, "tab" if name == room else "dim"), (" ", "")]
+        targets.append((at, at + cells(text), name))
+        at += cells(text) + 1
     return Framed(fit(tuple(spans), size), tuple(targets))
 
 
@@ -140,11 +140,11 @@ def footer(keys: Sequence[Key], size: int) -> tuple[Framed, list[Key]]:
         shown.append(key)
     shown.sort(key=lambda key: key.verb in GENERAL)
     spans: list[Span] = [(" ", "")]
-    targets = []
+    targets, at = [], 1
     for key in (*shown, *ends):
-        start = width(tuple(spans))
         spans += [(key.shown, "key"), (f" {key.label}", "dim"), ("   ", "")]
-        targets.append((start, start + _room(key) - 3, key.verb))
+        targets.append((at, at + _room(key) - 3, key.verb))
+        at += _room(key)
     return Framed(fit(tuple(spans), size), tuple(targets)), [*shown, *ends]
 
 

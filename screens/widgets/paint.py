@@ -5,6 +5,7 @@ theme's tokens an ink takes for its letters and its ground, and how it is set wh
 in the theme and not in the style sheets: nineteen component classes a widget would cost half a second at the start.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from rich.segment import Segment
@@ -46,21 +47,29 @@ INKS = {
 }
 
 
+class Inks(dict[str, Style]):
+    """The styles of the inks asked for so far: every piece of every painted line asks."""
+
+    def __init__(self, make: Callable[[str], Style]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, names: str) -> Style:
+        found = self[names] = self._make(names)
+        return found
+
+
 class Painted(Still):
     """A widget that draws spans."""
 
-    _inks: dict[str, Style]
+    _inks: Inks | None = None
 
     def ink(self, names: str) -> Style:
         """The style of an ink, or of several that add up, on this widget's own ground."""
-        inks = self.__dict__.setdefault("_inks", {})
-        if names not in inks:
-            style = self.rich_style
-            for name in names.split():
-                style += self._dipped(INKS[name])
-            inks[names] = style
-        found: Style = inks[names]
-        return found
+        style = self.rich_style
+        for name in names.split():
+            style += self._dipped(INKS[name])
+        return style
 
     def _dipped(self, ink: Ink) -> Style:
         if self.app.no_color:
@@ -71,12 +80,14 @@ class Painted(Still):
 
     def strip(self, spans: Spans, under: str = "") -> Strip:
         """The spans as a line of the screen; `under` is an ink laid beneath all of them."""
-        ink = self.ink
+        if self._inks is None:
+            self._inks = Inks(self.ink)
+        inks = self._inks
         if under:
-            return Strip([Segment(text, ink(f"{under} {name}")) for text, name in spans])
-        return Strip([Segment(text, ink(name)) for text, name in spans])
+            return Strip([Segment(text, inks[f"{under} {name}"]) for text, name in spans])
+        return Strip([Segment(text, inks[name]) for text, name in spans])
 
     def notify_style_update(self) -> None:
         """Forget the colours: the theme or a class changed."""
-        self.__dict__["_inks"] = {}
+        self._inks = None
         super().notify_style_update()

@@ -110,7 +110,7 @@ def test_next_in_words() -> None:
 def test_narrow_leaves_out_what_nobody_has() -> None:
     """On a short line only the channels somebody has are shown, the others counted, and the cursor skips them."""
     grid = rows()
-    assert grid.shown(76) == [Channel.NATS, Channel.HTTP, Channel.RELAY]
+    assert grid.shown(76) == (Channel.NATS, Channel.HTTP, Channel.RELAY)
     assert "+6 not set up" in words(grid.heading(76))
     assert (grid.across(1, -1, 76), grid.across(1, 1, 76), grid.across(3, 1, 76), grid.across(8, 0, 76)) == (1, 2, 3, 1)
     assert (grid.across(1, -1, 118), grid.across(8, 1, 118)) == (0, 8)
