@@ -39,6 +39,7 @@ from engine.model.envelope import KINDS, Envelope, Kind
 from engine.model.moment import Moment
 from engine.model.packets import Forward
 from engine.model.records import Record
+from engine.model.story import relayed
 from engine.rooms import sorted_out
 from engine.security.seal import Sealer
 from engine.signals import Loaded, Rang, Readied, Signal, Tried
@@ -312,7 +313,7 @@ class Hands:
                 break
         self.door.replied(outcome.reply, channel, over)
         ended = _answered(outcome)
-        note = f"relay {self._newest.name_of(over)}: {ended.note or 'has it'}"
+        note = relayed(self._newest.name_of(over), ended.note or "has it")
         return msgspec.structs.replace(ended, note=note, reply=b"", cause=None)
 
     def _wrapped(self, over: str, dst: str, frame: bytes) -> bytes | None:

@@ -5,7 +5,7 @@ Nothing is guessed: that a relay keeps it was its own word (a try that landed); 
 """
 
 from engine.health.cascade import choose, held_back, works
-from engine.model.channel import CHANNELS, NAMED, Channel, ChannelState, kept_out, listed
+from engine.model.channel import CHANNELS, NAMED, Channel, ChannelState, Verdict, kept_out, listed
 from engine.model.envelope import Kind
 from engine.model.mail import Lane, Waiting
 from engine.model.moment import Moment
@@ -17,8 +17,6 @@ from engine.state import Fleet
 Flying = tuple[tuple[Channel, float], ...]
 
 LATER = "it goes as soon as one does"
-# How the hands begin what a relay said (`engine.hands.carry`).
-RELAY = "relay "
 
 
 def waits(fleet: Fleet, peer: str, story: Story) -> str:
@@ -91,10 +89,8 @@ def _one(kind: Kind) -> str:
 
 def _keeper(fleet: Fleet, story: Story) -> str:
     """The relay that took it last, by its own word."""
-    took = [one for one in story.tries if one.channel is Channel.RELAY and one.outcome == "landed"]
-    if not took or not took[-1].note.startswith(RELAY):
-        return ""
-    name = took[-1].note.removeprefix(RELAY).partition(":")[0]
+    took = [one for one in story.tries if one.channel is Channel.RELAY and one.outcome == Verdict.LANDED]
+    name = took[-1].keeper if took else ""
     member = fleet.roster.named(name)
     return f"{name} (chief)" if member and member.role is Role.CHIEF else name
 

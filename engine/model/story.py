@@ -30,11 +30,26 @@ class TryLine(msgspec.Struct, frozen=True):
         return self.channel, self.outcome, self.note
 
     @property
+    def keeper(self) -> str:
+        """Which relay took it, by the name in its own word; empty where none did."""
+        took = self.channel is Channel.RELAY and self.outcome == Verdict.LANDED and self.note.startswith(_BY_RELAY)
+        return self.note.removeprefix(_BY_RELAY).partition(":")[0] if took else ""
+
+    @property
     def began(self) -> float:
         """When it began. What was typed there came after every try that could have brought it."""
         if not self.at or self.channel is Channel.TEXT:
             return inf
         return self.at if self.outcome == FLYING else self.at - self.ms
+
+
+_BY_RELAY = "relay "
+
+
+def relayed(relay: str, word: str) -> str:
+    """What is noted of a try over a relay: who that was, and what it said. Stores hold it in this form, and `keeper`
+    reads it."""
+    return f"{_BY_RELAY}{relay}: {word}"
 
 
 # How a try that is under way is told.

@@ -10,7 +10,7 @@ from engine.model.channel import Channel, ChannelState
 from engine.model.envelope import Envelope, Kind, Rung
 from engine.model.mail import Lane, Waiting
 from engine.model.peer import Standing
-from engine.model.story import Story, TryLine, as_ended, beside
+from engine.model.story import Story, TryLine, as_ended, beside, relayed
 from engine.signals import Posted
 from tests.engine.script import T0_MS, Script, fleet, letter, moment, with_health
 
@@ -189,6 +189,14 @@ def test_a_task_is_queued_at_the_chief() -> None:
     took = TryLine(P3, "landed", 12, "relay A: has it")
     told = waits(fleet("A", "berlin", standing=Standing.OFFLINE), "berlin", story(Rung.ACCEPTED, took))
     assert told == "it is queued at A (chief), which passes it on when it reaches berlin"
+
+
+def test_who_took_it_is_read_from_what_was_noted() -> None:
+    """As every store holds it; what a relay did not take, and what no relay carried, is kept by none."""
+    assert relayed("A", "has it") == "relay A: has it"
+    for channel, outcome, keeper in ((P3, "landed", "A"), (P3, "refused", ""), (P1, "landed", "")):
+        assert TryLine(channel, outcome, 12, relayed("A", "has: it")).keeper == keeper
+    assert TryLine(P3, "landed", 12).keeper == ""
 
 
 def test_a_group_in_a_sentence() -> None:
