@@ -3,18 +3,16 @@
 Descriptors 1 and 2 of a node in the background are /dev/null, and Textual takes `sys.stdout` and `sys.stderr` while an
 app runs; a log that went through either would be lost or painted over the screen. What the interpreter itself has to
 say when it dies goes to `fault.log`; SIGUSR1 writes every thread's stack there while the node goes on.
-
-The rotating file of `logging.handlers` would do, but brings pickle and half a megabyte into every node.
 """
 
 import faulthandler
 import logging
+import logging.handlers
 import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from itertools import pairwise
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,36 +24,13 @@ LOG_BYTES = 5_000_000  # a few weeks of a quiet node; with KEPT older ones at mo
 KEPT = 3
 
 
-class Log(logging.FileHandler):
-    """A file that is put aside when it is full, as `.1`, which becomes `.2`: the last few are kept."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a line. Where nothing can be put aside the same file goes on; one that cannot be opened is tried again
-        with the next line."""
-        stream = self.stream
-        if stream is not None and stream.tell() >= LOG_BYTES:
-            self.stream = None  # which `FileHandler` opens
-            stream.close()
-            with suppress(OSError):
-                self._put_aside()
-        try:
-            super().emit(record)
-        except OSError:
-            self.handleError(record)
-
-    def _put_aside(self) -> None:
-        path = Path(self.baseFilename)
-        ages = [path, *(path.with_name(f"{path.name}.{age}") for age in range(1, KEPT + 1))]
-        for younger, older in reversed(list(pairwise(ages))):
-            with suppress(FileNotFoundError):
-                younger.replace(older)
-
-
 @contextmanager
 def journal(home: Path, *, also_stderr: bool) -> Iterator[IO[Any]]:
     """Log to `home` inside the `with`, and to stderr if a service manager reads it. Yields the file for stack dumps."""
     folder = log_dir(home)
-    handlers: list[logging.Handler] = [Log(folder / "node.log")]
+    handlers: list[logging.Handler] = [
+        logging.handlers.RotatingFileHandler(folder / "node.log", maxBytes=LOG_BYTES, backupCount=KEPT)
+    ]
     if also_stderr:
         handlers.append(logging.StreamHandler(os.fdopen(os.dup(2), "w", errors="replace")))
     root = logging.getLogger()

@@ -13,14 +13,12 @@ from tests.house import ROOT
 ONLY_SOME_NEED = {
     "asyncssh": "a peer that is reached by ssh",
     "zeroconf": "an address beyond loopback",
-    "httpx": "P9, where it is configured",
+    "httpx": "P0, where it is configured",
     "watchfiles": "a system without inotify",
     "textual": "a terminal that is lent",
     "rich": "a terminal that is lent",
     "engine.doctor.catalogue": "an examination",
     "statistics": "nobody",
-    "logging.handlers": "nobody",
-    "pickle": "nobody",
     "difflib": "somebody who looks at the configuration",
     "sysconfig": "nobody",
 }
