@@ -16,6 +16,7 @@ from engine.signals import (
     Arrived,
     BrokerChanged,
     ChannelHeld,
+    ChannelTurned,
     Listening,
     LoopLagged,
     Overtaken,
@@ -304,6 +305,22 @@ def test_a_hundred_peers_are_probed_less_often() -> None:
     probed = [len(script.asked(Deliver, ROUND, at=float(second))) for second in range(40, 56)]
     assert sum(probed) == 80
     assert max(probed) < 40
+
+
+def test_what_turns_usable_is_a_reason_to_look_only_at_what_is_broken() -> None:
+    """A start makes a channel usable for each of a hundred peers; that is not a hundred looks at all of them."""
+    for state, looks in ((S.HEALTHY, []), (S.BROKEN, ["ring health.round at 1.000"])):
+        script = on(S.HEALTHY, ok_at=T0_MONO + 1.0)
+        script.fleet = with_health(script.fleet, "B", HTTP, state=state, retry_at=T0_MONO + 9.0)
+        assert script.hear(ChannelTurned("B", NATS, usable=True), at=1.0) == looks
+
+
+def test_one_question_to_the_transports_however_many_channels_are_absent() -> None:
+    """They say of all channels to a peer whether there is a way."""
+    script = on(S.ABSENT, tried_at=T0_MONO)
+    script.fleet = with_health(script.fleet, "B", HTTP, state=S.ABSENT, tried_at=T0_MONO)
+    script.hear(ROUND, at=60.0)
+    assert [one for one in script.effects if isinstance(one, AskReady)] == [AskReady("B")]
 
 
 def test_own_broker_back_is_a_reason_to_look() -> None:

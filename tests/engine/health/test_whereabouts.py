@@ -50,6 +50,13 @@ def test_a_new_life_lifts_the_quarantine() -> None:
     assert script.fleet.health("B", HTTP).state is ChannelState.UNKNOWN
 
 
+def test_a_first_word_of_a_peer_nobody_doubts_is_no_reason_to_look_at_all() -> None:
+    """Each of a hundred peers says one when we start."""
+    value = with_health(quarantined(), "B", HTTP, state=ChannelState.HEALTHY)
+    said = Script(value, health.step).hear(Arrived((beat(*OLD, epoch=EPOCH + 1),), Channel.NATS), at=1.0)
+    assert not [one for one in said if one.startswith("ring")]
+
+
 def test_a_move_lifts_the_quarantine() -> None:
     """The pair is unknown again and probed at once; at the same address it stays what a person has to look at."""
     script = Script(quarantined(), health.step)
