@@ -305,8 +305,9 @@ class Doors:
     def look_around(self) -> None:
         """Tell peers where this machine is now: a laptop changes networks. While it has none, the last word stands, for
         whoever reads it meanwhile is on this machine too."""
-        if self._core.hands.transports and any(not exposure.useless(host) for host in _interfaces()):
-            self._tell_where(self._bind())
+        hosts = _interfaces()
+        if self._core.hands.transports and any(not exposure.useless(host) for host in hosts):
+            self._tell_where(self._bind(), hosts)
             self._tell_cards()
 
     def _tell_proved(self, doors: dict[str, str]) -> None:
@@ -321,13 +322,13 @@ class Doors:
         fleet: Fleet = self._core.loop.fleet
         return exposure.bind_host(self._config.net, fleet.roster, fleet.me.id, self._joining is not None)
 
-    def _tell_where(self, bind: str) -> tuple[Address, ...]:
+    def _tell_where(self, bind: str, hosts: list[str] | None = None) -> tuple[Address, ...]:
         ports = self._broker.ports
         keep(self._home, Ports(self._port.port, ports.client, ports.cluster, ports.leaf, self._datagrams.port))
         where = exposure.advertised(
             self._config.net,
             bind,
-            _interfaces(),
+            _interfaces() if hosts is None else hosts,
             http=self._port.port,
             nats=ports.cluster,
             leaf=ports.leaf,

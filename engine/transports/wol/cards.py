@@ -34,11 +34,12 @@ class Reach(NamedTuple):
 def cards(configured: Sequence[str] = ()) -> tuple[Nic, ...]:
     """The cards that wake this machine: the configured hardware addresses, else those found; each with the IPv4 address
     of whatever interface bears it, for a bridge takes the address of its card."""
-    found = {mac: reach for _, mac, reach in _interfaces()}
-    for _, mac, reach in _interfaces():
+    seen = list(_interfaces())
+    found = {mac: reach for _, mac, reach in seen}
+    for _, mac, reach in seen:
         if reach.host and mac in found:
             found[mac] = reach
-    wanted = [mac.lower().replace("-", ":") for mac in configured if mac] or _real()
+    wanted = [mac.lower().replace("-", ":") for mac in configured if mac] or _real(seen)
     nics = (Nic(mac, *found.get(mac, Reach("", ""))) for mac in dict.fromkeys(wanted))
     return tuple(nics)[:LIMIT]
 
@@ -68,9 +69,9 @@ def _own() -> list[IPv4Interface]:
     return [one for one in map(IPv4Interface, named) if not one.is_loopback and one.network.prefixlen < 31]
 
 
-def _real() -> list[str]:
+def _real(seen: list[tuple[str, str, Reach]]) -> list[str]:
     """The hardware addresses of cards that can be touched."""
-    return sorted({mac for name, mac, _ in _interfaces() if mac not in ("", _NO_MAC) and _touchable(name)})
+    return sorted({mac for name, mac, _ in seen if mac not in ("", _NO_MAC) and _touchable(name)})
 
 
 def _touchable(name: str) -> bool:
