@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +259,18 @@ def join(nodes: Sequence[Node]) -> None:
         code = nodes[0].api.post("/invite")["code"]
         node.api.post("/join", {"code": code})
     together(nodes)
+
+
+@contextmanager
+def living(*nodes: Node) -> Iterator[list[Node]]:
+    """These in one fleet inside the `with`; nothing of them is left after it, whatever happened."""
+    try:
+        start(nodes)
+        join(nodes)
+        yield list(nodes)
+    finally:
+        for node in nodes:
+            node.end()
 
 
 def together(nodes: Sequence[Node]) -> None:

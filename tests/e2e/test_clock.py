@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.node import Node, join, start, together
+from tests.e2e.node import Node, living, start, together
 from tests.e2e.until import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs("faketime")]
@@ -29,14 +29,8 @@ def faked(offset: str, file: Path | None = None) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def trio() -> Iterator[list[Node]]:
     """One node with the right time, one ten minutes ahead, one ten minutes behind: joined as they are."""
-    nodes = [Node("atlas"), Node("birch", faked("+10m")), Node("cedar", faked("-10m"))]
-    try:
-        start(nodes)
-        join(nodes)
+    with living(Node("atlas"), Node("birch", faked("+10m")), Node("cedar", faked("-10m"))) as nodes:
         yield nodes
-    finally:
-        for node in nodes:
-            node.end()
 
 
 def test_mail_does_not_care(trio: list[Node]) -> None:

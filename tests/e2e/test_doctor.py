@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from engine.home import GIT, RUN, SEED_IN, things
-from tests.e2e.node import Node, Ran, join, start
+from tests.e2e.node import Node, Ran, living, start
 from tests.e2e.test_clock import faked
 from tests.e2e.test_disk import mounted
 from tests.e2e.until import until
@@ -40,14 +40,8 @@ def wrong(node: Node) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def pair() -> Iterator[list[Node]]:
     """Two nodes that are well."""
-    nodes = [Node("atlas"), Node("birch")]
-    try:
-        start(nodes)
-        join(nodes)
+    with living(Node("atlas"), Node("birch")) as nodes:
         yield nodes
-    finally:
-        for node in nodes:
-            node.end()
 
 
 def test_a_healthy_fleet_is_green(pair: list[Node]) -> None:
@@ -121,18 +115,12 @@ def test_a_port_that_is_taken(lone: Node) -> None:
 @pytest.mark.needs("faketime")
 def test_a_clock_that_is_off() -> None:
     """Ten minutes ahead of two others: this machine's clock is off, and how it is set; each of them names it."""
-    nodes = [Node("atlas"), Node("birch"), Node("late", faked("+10m"))]
-    try:
-        start(nodes)
-        join(nodes)
+    with living(Node("atlas"), Node("birch"), Node("late", faked("+10m"))) as nodes:
         until(lambda: "clock.off" in wrong(nodes[2]), "the clock to be measured")
         found = wrong(nodes[2])["clock.off"]
         assert "ahead" in found["detail"]
         assert "timedatectl" in found["next_step"]
         until(lambda: wrong(nodes[0]).get("clock.differs", {}).get("subject") == "late", "atlas to name it")
-    finally:
-        for node in nodes:
-            node.end()
 
 
 def test_a_disk_that_is_low() -> None:

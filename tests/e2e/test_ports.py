@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.e2e.node import Node, join, start, together
+from tests.e2e.node import Node, living, start, together
 from tests.e2e.until import until
 
 pytestmark = pytest.mark.slow
@@ -28,14 +28,9 @@ def trio() -> Iterator[list[Node]]:
     """Three nodes, each with ports of its own."""
     nodes = [Node(name) for name in ("atlas", "birch", "cedar")]
     sets = [free_ports(len(DOORS)) for _ in nodes]
-    try:
-        settle(nodes, sets)
-        start(nodes)
-        join(nodes)
+    settle(nodes, sets)
+    with living(*nodes):
         yield nodes
-    finally:
-        for node in nodes:
-            node.end()
 
 
 def settle(nodes: list[Node], sets: list[list[int]]) -> None:

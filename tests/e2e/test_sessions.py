@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.node import Node, join, start, together
+from tests.e2e.node import Node, living, together
 from tests.e2e.until import until
 from tests.panes import Tmux
 
@@ -19,12 +19,8 @@ GAP = {"FLEET_TEXT_GAP_S": "0.2"}
 
 @pytest.fixture(scope="module")
 def duo() -> Iterator[list[Node]]:
-    nodes = [Node("atlas"), Node("birch", GAP)]
-    start(nodes)
-    join(nodes)
-    yield nodes
-    for node in nodes:
-        node.end()
+    with living(Node("atlas"), Node("birch", GAP)) as nodes:
+        yield nodes
 
 
 @pytest.fixture
@@ -211,10 +207,8 @@ def test_what_is_wrong_is_said(duo: list[Node], tmux: Tmux) -> None:
 def test_a_crash_while_typing(tmux: Tmux, place: str, end: str) -> None:
     """Killed between the intent and its end: what the terminal shows counts; what it does not show is an unknown
     outcome, told to the sender, and nobody types it again."""
-    nodes = atlas, birch = Node("atlas"), Node("birch", GAP)
-    try:
-        start(nodes)
-        join(nodes)
+    with living(Node("atlas"), Node("birch", GAP)) as nodes:
+        atlas, birch = nodes
         pane = tmux.shell()
         allow(birch, tmux, "work", pane)
         birch.down()
@@ -230,9 +224,6 @@ def test_a_crash_while_typing(tmux: Tmux, place: str, end: str) -> None:
         second = atlas.must("send", "birch", "the next one", "--session", "work", "--wait", "seen")
         assert second["rung"] == "seen"
         assert tmux.text(pane).count("only once") == (1 if end == "seen" else 0)
-    finally:
-        for node in nodes:
-            node.end()
 
 
 def test_a_receipt_waits_for_its_sender(duo: list[Node], tmux: Tmux) -> None:

@@ -15,7 +15,7 @@ from engine.transports.ssh.lines import SshLines
 from engine.transports.ssh.proofs import Proofs
 from engine.transports.ssh.start import start_node
 from fleet_tui.place import start_command
-from tests.e2e.node import Node, join, start
+from tests.e2e.node import Node, living
 from tests.e2e.until import until
 from tests.nodes import Target
 from tests.sshd import Sshd, sshd
@@ -35,17 +35,10 @@ def door() -> Iterator[Sshd]:
 @pytest.fixture(scope="module")
 def pair(door: Sshd) -> Iterator[tuple[Node, Node]]:
     """Two members that have told each other of it."""
-    nodes = [Node(name, door.environ) for name in ("atlas", "birch")]
-    try:
-        start(nodes)
-        join(nodes)
-        atlas, birch = nodes
+    with living(*(Node(name, door.environ) for name in ("atlas", "birch"))) as (atlas, birch):
         until(lambda: atlas.sees(birch, channels=("seed", "ssh")), "P4 and P5 to be well")
         until(lambda: birch.sees(atlas, channels=("seed", "ssh")), "P4 and P5 to be well")
         yield atlas, birch
-    finally:
-        for node in nodes:
-            node.end()
 
 
 def test_a_message_over_ssh(pair: tuple[Node, Node]) -> None:

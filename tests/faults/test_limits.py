@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.node import Node, join, start, together
+from tests.e2e.node import Node, living, together
 from tests.e2e.until import until
 from tests.faults.books import steady
 from tests.faults.scale import scaled
@@ -21,14 +21,8 @@ GROUPS = Path("/sys/fs/cgroup")
 @pytest.fixture(scope="module")
 def duo() -> Iterator[list[Node]]:
     """Two nodes on loopback."""
-    nodes = [Node("atlas"), Node("birch")]
-    try:
-        start(nodes)
-        join(nodes)
+    with living(Node("atlas"), Node("birch")) as nodes:
         yield nodes
-    finally:
-        for node in nodes:
-            node.end()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 from engine.errors import FleetError
-from tests.e2e.node import Node, join, start, together
+from tests.e2e.node import Node, living, start, together
 from tests.faults.books import steady
 from tests.faults.scale import SEED, scaled
 
@@ -23,14 +23,8 @@ NAMES = ("atlas", "birch", "cedar", "dune", "elm")
 @pytest.fixture(scope="module")
 def five() -> Iterator[list[Node]]:
     """Five nodes on loopback."""
-    nodes = [Node(name) for name in NAMES]
-    try:
-        start(nodes)
-        join(nodes)
+    with living(*(Node(name) for name in NAMES)) as nodes:
         yield nodes
-    finally:
-        for node in nodes:
-            node.end()
 
 
 def test_a_storm_of_kills(five: list[Node]) -> None:
