@@ -29,6 +29,7 @@ from engine.home import BROKER, PROOFS
 from engine.membership import waking
 from engine.membership.datagram import Datagrams
 from engine.membership.discovery_mdns import Beacon, Telling
+from engine.model.broker import NOT_OURS, BrokerState
 from engine.model.channel import CHANNELS, Channel
 from engine.model.finding import Finding, Severity
 from engine.model.roster import Address, Roster
@@ -114,17 +115,17 @@ class Doors:
     async def _open_broker(self) -> None:
         """Our own broker, or the external one the configuration names. Without one P1 is absent and the rest works."""
         if self._config.broker.url:
-            self._link.tell(BrokerChanged("external", url=self._config.broker.url))
+            self._link.tell(BrokerChanged(BrokerState.EXTERNAL, url=self._config.broker.url))
         elif self._config.broker.enabled:
             try:
                 await self._broker.start()
             except FleetError as error:
-                self._link.tell(BrokerChanged("absent", note=error.title))
+                self._link.tell(BrokerChanged(BrokerState.ABSENT, note=error.title))
                 self._core.loop.post(Found(_finding(error)))
 
     def _broker_changed(self, changed: BrokerChanged) -> None:
         self._link.tell(changed)
-        if changed.state == "up" and self._core.hands.transports:
+        if changed.state is BrokerState.UP and self._core.hands.transports:
             self._tell_where(self._bind())  # it may listen elsewhere than before
         if changed.url and self._nats is not None:
             self._nats.aim(changed.url)
@@ -147,7 +148,7 @@ class Doors:
 
     async def reload(self) -> str:
         """Broker and listeners as roster and keys say, whatever they hold. Raises `FleetError` as above."""
-        if self._link.said.state not in ("absent", "external") and not await self._broker.reload():
+        if self._link.said.state not in NOT_OURS and not await self._broker.reload():
             raise FleetError("failed.broker", "The broker is not up", self._link.said.note or self._broker.state)
         return f"roster {self._core.loop.fleet.roster.version} and its keys are applied anew"
 
@@ -173,7 +174,7 @@ class Doors:
 
     def _own_broker(self) -> None:
         state = self._link.said.state
-        if state in ("absent", "external"):
+        if state in NOT_OURS:
             raise FleetError("refused.broker", "No broker of ours", f"its broker is {state}, not its own")
 
     # -------------------------------------------------------------------------------------------------- channels
@@ -203,7 +204,7 @@ class Doors:
         for transport in hands.transports.values():
             if isinstance(transport, Nats):
                 self._nats = transport
-                if self._link.said.state != "absent":
+                if self._link.said.state is not BrokerState.ABSENT:
                     self._spawn(self._reach_broker(transport))
             else:
                 await self._open_one(transport)

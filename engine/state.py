@@ -8,6 +8,7 @@ import msgspec
 from immutables import Map
 
 from engine.config import Config
+from engine.model.broker import BrokerState
 from engine.model.channel import CHANNELS, TROUBLE, Channel, ChannelHealth, Check
 from engine.model.envelope import KINDS, Envelope, Kind, Urgency
 from engine.model.exam import Exam, Tick
@@ -47,10 +48,9 @@ class Me(msgspec.Struct, frozen=True):
 
 
 class Broker(msgspec.Struct, frozen=True):
-    """The node's own nats-server: absent, starting, up, silent, down or external. `dying`: down, and its next start
-    is held back."""
+    """The node's own nats-server. `dying`: down, and its next start is held back."""
 
-    state: str = "absent"
+    state: BrokerState = BrokerState.ABSENT
     pid: int = 0
     url: str = ""
     note: str = ""
@@ -295,7 +295,7 @@ class Fleet(msgspec.Struct, frozen=True):
     def brokerless(self, node_id: str) -> bool:
         """Whether a peer has no broker, by its own last word: nobody reaches it over P1."""
         peer = self.peers.get(node_id)
-        return peer is not None and peer.beat is not None and peer.beat.broker == "absent"
+        return peer is not None and peer.beat is not None and peer.beat.broker == BrokerState.ABSENT
 
     def worst(self, node_id: str) -> Channel | None:
         """The channel to a peer in the gravest trouble; of several the first by its number. Asked of every peer at

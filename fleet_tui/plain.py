@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
+from engine.model.broker import BrokerState
 from engine.model.channel import KEPT_FAILS, Channel, ChannelState
 from engine.model.envelope import Rung
 from engine.model.finding import Severity
@@ -99,7 +100,7 @@ def status(now: dict[str, Any], width: int = 0) -> Iterator[str]:
     node, fleet, broker, outbox = now["node"], now["fleet"], now["broker"], now["outbox"]
     chief = "its chief" if fleet["chief"] == node["name"] else f"chief {fleet['chief'] or 'nobody'}"
     yield f"{node['name']}   fleet {fleet['name']}, {chief}   up {format.age(node['uptime_s'])}"
-    sign = glyphs.BROKER.get(broker["state"], glyphs.BROKER["absent"])
+    sign = glyphs.BROKER.get(broker["state"], glyphs.BROKER[BrokerState.ABSENT])
     dead = f", {outbox['dead']} dead" if outbox["dead"] else ""
     full = ", full: no room on the disk" if outbox.get("full") else ""
     yield from table(

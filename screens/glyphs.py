@@ -3,6 +3,7 @@
 import re
 from typing import NamedTuple
 
+from engine.model.broker import BrokerState
 from engine.model.channel import ChannelState, Verdict
 from engine.model.envelope import Rung
 from engine.model.finding import Severity
@@ -69,12 +70,12 @@ SEVERITY: dict[Severity, Look] = {
 }
 
 BROKER: dict[str, Look] = {
-    "up": Look("●", "up", "good"),
-    "external": Look("●", "external", "good"),
-    "starting": Look("◌", "starting", "heal"),
-    "silent": Look("○", "silent", "bad"),
-    "down": Look("○", "down", "bad"),
-    "absent": Look("–", "none", "dim"),
+    BrokerState.UP: Look("●", "up", "good"),
+    BrokerState.EXTERNAL: Look("●", "external", "good"),
+    BrokerState.STARTING: Look("◌", "starting", "heal"),
+    BrokerState.SILENT: Look("○", "silent", "bad"),
+    BrokerState.DOWN: Look("○", "down", "bad"),
+    BrokerState.ABSENT: Look("–", "none", "dim"),
 }
 
 # One cell stays one cell, so that nothing moves when a terminal has no such glyph.

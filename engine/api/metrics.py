@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from engine.api import shapes
+from engine.model.broker import BrokerState
 from engine.model.channel import ChannelState
 from engine.model.finding import Severity
 from engine.model.moment import Moment
@@ -45,7 +46,8 @@ def metrics(fleet: Fleet, now: Moment) -> Iterator[Metric]:
     yield _gauge("outbox_waiting", "Messages not yet on their host.", ({}, mail.waiting))
     yield _gauge("outbox_dead", "Messages given up, expired or refused, in the store.", ({}, mail.dead))
     yield _gauge("store_full", "1 while the disk is full and sends are refused.", ({}, int(mail.full)))
-    yield _gauge("broker_up", "1 while the node's own nats-server runs.", ({}, int(fleet.broker.state == "up")))
+    up = fleet.broker.state is BrokerState.UP
+    yield _gauge("broker_up", "1 while the node's own nats-server runs.", ({}, int(up)))
     yield _gauge("peers", "Members by standing.", *_counted("standing", Standing, (peer.standing for peer in peers)))
     seen = tuple(({"peer": peer.name}, peer.seen_s) for peer in peers if peer.seen_s is not None)
     yield _gauge("peer_seen_seconds", "Since a peer was last heard.", *seen)

@@ -25,6 +25,7 @@ from engine.api.views import (
 )
 from engine.config import MembershipConfig
 from engine.model import vitals
+from engine.model.broker import FALLEN
 from engine.model.channel import Channel, ChannelHealth
 from engine.model.finding import Finding, Severity, arranged, lasted
 from engine.model.moment import Moment
@@ -82,7 +83,7 @@ def health(fleet: Fleet, now: Moment) -> Health:
     loud = any(finding.severity in LOUD for finding in found)
     me = fleet.me
     return Health(
-        not loud and fleet.broker.state not in ("down", "silent"),
+        not loud and fleet.broker.state not in FALLEN,
         me.name,
         me.id,
         me.version,

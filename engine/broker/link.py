@@ -12,13 +12,13 @@ from contextlib import suppress
 
 import msgspec
 
+from engine.model.broker import RUNS, BrokerState
 from engine.signals import BrokerChanged
 
 # The client is back 50 ms after a server is; it misses one that stands still after two seconds.
 SILENT_S = 3.0
 # A new life that has not let it in by then does not.
 ANSWER_S = 2 * SILENT_S
-RUNS = ("up", "external")
 
 
 class Link:
@@ -28,7 +28,7 @@ class Link:
         self._post = post
         self._reached = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
-        self.said = BrokerChanged("absent")
+        self.said = BrokerChanged(BrokerState.ABSENT)
 
     def tell(self, changed: BrokerChanged) -> None:
         """The process is otherwise now."""
@@ -66,4 +66,4 @@ class Link:
 
     def _silent(self) -> None:
         note = f"it runs, and has not answered this node's own client for {SILENT_S:g} s"
-        self._post(msgspec.structs.replace(self.said, state="silent", note=note))
+        self._post(msgspec.structs.replace(self.said, state=BrokerState.SILENT, note=note))

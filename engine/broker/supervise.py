@@ -37,6 +37,7 @@ from engine.broker.config import (
 from engine.broker.patience import WINDOW_S, pause_s, recent
 from engine.errors import FleetError
 from engine.home import Shape, aside, misplaced, write_private
+from engine.model.broker import BrokerState
 from engine.signals import BrokerChanged
 
 log = logging.getLogger(__name__)
@@ -76,12 +77,12 @@ class Broker:
         self._deaths: tuple[float, ...] = ()
         self._planned = False
         self._reserved: list[socket.socket] = []
-        self.state = "absent"
+        self.state = BrokerState.ABSENT
 
     @property
     def url(self) -> str:
         """`nats://127.0.0.1:PORT` while the server is up, else nothing."""
-        return f"nats://{LOOPBACK}:{self.ports.client}" if self.state == "up" else ""
+        return f"nats://{LOOPBACK}:{self.ports.client}" if self.state is BrokerState.UP else ""
 
     @property
     def ports(self) -> Ports:
@@ -128,7 +129,7 @@ class Broker:
             if self._keeper is None:
                 return False
             await self._restart()
-            return self.state == "up"
+            return self.state is BrokerState.UP
 
     async def reload(self) -> bool:
         """Write its files anew and have them read, by a restart where need be; whether it is up then."""
@@ -139,7 +140,7 @@ class Broker:
                 self._write()
             if not await self._reloaded():
                 await self._restart()
-            return self.state == "up"
+            return self.state is BrokerState.UP
 
     async def stop(self) -> None:
         """End the server and the watch over it; idempotent."""
@@ -149,7 +150,7 @@ class Broker:
             await asyncio.gather(keeper, return_exceptions=True)
             self._release()
             self._pid_file.unlink(missing_ok=True)
-            self._say("absent")
+            self._say(BrokerState.ABSENT)
 
     async def _keep(self) -> None:
         clock = asyncio.get_running_loop().time
@@ -162,7 +163,7 @@ class Broker:
             wait = pause_s(len(self._deaths))
             said = _told(note, len(self._deaths), wait)
             log.warning("the nats-server is down: %s", said)
-            self._say("down", said, dying=wait > 0)
+            self._say(BrokerState.DOWN, said, dying=wait > 0)
             self._settled.set()
             self._hurry.clear()
             with contextlib.suppress(TimeoutError):
@@ -173,7 +174,7 @@ class Broker:
         try:
             self._take_ports()
             self._write()
-            self._say("starting")
+            self._say(BrokerState.STARTING)
             self._process = await self._spawn()
         except (OSError, FleetError) as error:
             return str(error)
@@ -184,7 +185,8 @@ class Broker:
             async for line in self._process.stderr:
                 self._hear(line.decode(errors="replace").strip())
             await self._process.wait()
-            return self._tail[-1] if self._tail and self.state == "starting" else f"exit {self._process.returncode}"
+            early = self.state is BrokerState.STARTING
+            return self._tail[-1] if self._tail and early else f"exit {self._process.returncode}"
         finally:
             await _end(self._process)
             self._process = None
@@ -220,13 +222,13 @@ class Broker:
     def _hear(self, line: str) -> None:
         self._tail.append(line)
         if READY[place(self._spec)] in line:
-            self._say("up")
+            self._say(BrokerState.UP)
             self._settled.set()
         elif self._reload and not self._reload.done() and (RELOADED in line or NOT_RELOADED in line):
             self._reload.set_result(RELOADED in line)
 
     async def _reloaded(self) -> bool:
-        if self._process is None or self.state != "up":
+        if self._process is None or self.state is not BrokerState.UP:
             return False
         self._reload = asyncio.get_running_loop().create_future()
         self._process.send_signal(signal.SIGHUP)
@@ -253,7 +255,7 @@ class Broker:
         write_private(Path(self._spec.files.authorities), authorities(self._spec).encode())
         write_private(self._config, render(self._spec).encode())
 
-    def _say(self, state: str, note: str = "", *, dying: bool = False) -> None:
+    def _say(self, state: BrokerState, note: str = "", *, dying: bool = False) -> None:
         self.state = state
         self._on_change(BrokerChanged(state, self.pid, self.url, note, dying))
 

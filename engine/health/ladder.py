@@ -22,7 +22,6 @@ from engine.errors import Fault, FleetError
 from engine.health import rungs
 from engine.health.remedies import (
     BROKEN,
-    RUNS,
     absent,
     askable,
     at_home,
@@ -36,6 +35,7 @@ from engine.health.remedies import (
     returned_at,
     unproved,
 )
+from engine.model.broker import RUNS, BrokerState
 from engine.model.channel import CHANNELS, DIRECT, Channel, ChannelState
 from engine.model.moment import Moment
 from engine.model.repair import Level, Repair, above
@@ -142,7 +142,7 @@ def _begins(fleet: Fleet, peer: str, channel: Channel, now: Moment) -> bool:
         return False
     if channel is Channel.NATS and (fleet.me.id, channel) in fleet.repairs:
         return False
-    if channel is Channel.NATS and fleet.broker.state == "starting":
+    if channel is Channel.NATS and fleet.broker.state is BrokerState.STARTING:
         return False  # a link that was never up is not broken
     return any(health.ok_at is not None for health in others(fleet, peer, channel))
 

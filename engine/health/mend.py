@@ -23,6 +23,7 @@ from engine.effects import Arm, Effect, Publish, Raise, Resolve, Save, Undertake
 from engine.errors import FleetError
 from engine.health.kept import record
 from engine.health.plan import prompt
+from engine.model.broker import FALLEN
 from engine.model.channel import Channel
 from engine.model.envelope import Kind
 from engine.model.event import RepairMoved
@@ -50,8 +51,6 @@ Step = tuple[Fleet, list[Effect]]
 
 # What ended well this recently is not begun again: whoever asks now has not seen its effect yet.
 SETTLED_S = 20.0
-# What was brought up is looked at before it is said to be done; an agent may have been asked to see to the same.
-FALLEN = ("silent", "down")
 # Each wish of a peer costs an answer; no ladder asks half as often.
 ASKS_A_MINUTE = 20
 # Askers of one action that are answered.
@@ -151,7 +150,8 @@ def _refusal(fleet: Fleet, wanted: str, channel: str, frm: str, now: Moment) -> 
 
 
 def _settled(fleet: Fleet, action: Action, channel: str, now: Moment) -> bool:
-    """Whether it was done a moment ago, and what it did has not come undone since."""
+    """Whether it was done a moment ago, and what it did has not come undone since: a broker that was brought up is
+    looked at, and an agent may have been asked to see to the same."""
     of_broker = action is Action.RESTART_NATS or (action is Action.AGENT and channel == Channel.NATS)
     if of_broker and fleet.broker.state in FALLEN:
         return False

@@ -8,6 +8,7 @@ is away, or they are.
 """
 
 from engine.health.table import USABLE
+from engine.model.broker import RUNS
 from engine.model.channel import CHANNELS, Cause, Channel, ChannelHealth, ChannelState
 from engine.model.moment import Moment
 from engine.model.peer import GONE, THERE, Standing
@@ -15,8 +16,6 @@ from engine.model.repair import Action, Repair
 from engine.state import Fleet
 
 BROKEN = frozenset({ChannelState.BROKEN, ChannelState.QUARANTINED})
-# The broker of this node runs, and its own client reaches it.
-RUNS = ("up", "external")
 # So long brokers are left to find each other again: an old link ends after three unanswered seconds (`broker.config`);
 # nats-server pauses for one second before it calls again and gives the call one, the handshake has two, and two that
 # call each other at once begin anew.

@@ -16,6 +16,7 @@ from engine.health.judge import SOON_S, TIMER, fail, succeed
 from engine.health.pairs import known, move, present, probe, put
 from engine.health.rounds import GRID_S, go_round, look_at, owed_s
 from engine.health.table import USABLE, Event
+from engine.model.broker import RUNS
 from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState, Verdict
 from engine.model.envelope import Kind
 from engine.model.event import ChannelMoved
@@ -298,7 +299,7 @@ def _soon(health: ChannelHealth, at: float) -> ChannelHealth:
 
 def _broker(fleet: Fleet, signal: BrokerChanged, now: Moment) -> Step:
     """Our own broker is back: look at P1 to everybody now instead of after the back-off."""
-    if signal.state not in ("up", "external"):
+    if signal.state not in RUNS:
         return fleet, []
     for peer in present(fleet):
         health = fleet.health(peer, Channel.NATS)

@@ -6,6 +6,7 @@ reads the heartbeat before `membership.beat` believes it.
 """
 
 from engine.errors import FleetError
+from engine.model.broker import BrokerState
 from engine.model.envelope import Kind
 from engine.model.mail import Parcel
 from engine.model.packets import Heartbeat, unpack
@@ -34,7 +35,7 @@ def has_other_ways(fleet: Fleet, parcel: Parcel) -> bool:
 def has_other_broker(fleet: Fleet, parcel: Parcel) -> bool:
     """Whether this is a heartbeat of a peer that has a broker now and had none, or the other way round."""
     beat = _told(parcel)
-    return beat is not None and (beat.broker == "absent") is not fleet.brokerless(parcel.envelope.src)
+    return beat is not None and (beat.broker == BrokerState.ABSENT) is not fleet.brokerless(parcel.envelope.src)
 
 
 def _told(parcel: Parcel) -> Heartbeat | None:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from engine.effects import Effect, Publish, Raise, Save
+from engine.model.broker import FALLEN, RUNS, BrokerState
 from engine.model.event import BrokerMoved, Noticed
 from engine.model.finding import Finding, Severity
 from engine.model.moment import Moment
@@ -58,17 +59,17 @@ def _broker(fleet: Fleet, signal: BrokerChanged, now: Moment) -> Step:
     broker = Broker(signal.state, signal.pid, signal.url, signal.note, now.wall_ms, signal.dying)
     if broker == msgspec.structs.replace(fleet.broker, since_ms=now.wall_ms):
         return fleet, []
-    gone = fleet.broker.pid if signal.state == "down" else 0
+    gone = fleet.broker.pid if signal.state is BrokerState.DOWN else 0
     fleet = msgspec.structs.replace(fleet, broker=broker)
     dying = msgspec.structs.replace(BROKER_DYING, detail=signal.note)
     told: list[Effect] = [Publish(BrokerMoved(signal.state, signal.note))]
     if gone:
         facts = {"pid": str(gone), "died": signal.note}
         told.insert(0, Save((AddEntry(now.wall_ms, fleet.me.id, "broker", fleet.me.id, facts),)))
-    if signal.state in ("silent", "down", "up", "external"):
+    if signal.state in (*RUNS, *FALLEN):
         step = BROKER_SILENT.next_step if signal.pid else "see to that server; mail goes over http meanwhile"
         silent = msgspec.structs.replace(BROKER_SILENT, detail=signal.note, next_step=step)
-        told.append(Raise(Found(silent, present=signal.state == "silent")))
+        told.append(Raise(Found(silent, present=signal.state is BrokerState.SILENT)))
         told.append(Raise(Found(dying, present=signal.dying)))
     return fleet, told
 

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from engine.model.broker import BrokerState
 from engine.model.channel import Channel, ChannelState
 from engine.model.envelope import Rung
 from engine.model.peer import Standing
@@ -61,7 +62,7 @@ class FrameRejected(msgspec.Struct, frozen=True, tag=True):
 class BrokerMoved(msgspec.Struct, frozen=True, tag=True):
     """The node's own broker changed state."""
 
-    state: str
+    state: BrokerState
     note: str = ""
 
 

@@ -3,6 +3,7 @@
 import msgspec
 from immutables import Map
 
+from engine.model.broker import BrokerState
 from engine.model.roster import Address
 from engine.model.ways import Ways
 
@@ -24,10 +25,10 @@ class LoopLagged(msgspec.Struct, frozen=True):
 
 
 class BrokerChanged(msgspec.Struct, frozen=True):
-    """The node's own broker is `state`: absent, starting, up, silent (it runs and does not answer us), down, external.
-    `pid` 0: none of ours. `dying`: down so often that its next start is held back."""
+    """The node's own broker is `state`. `pid` 0: none of ours. `dying`: down so often that its next start is held
+    back."""
 
-    state: str
+    state: BrokerState
     pid: int = 0
     url: str = ""
     note: str = ""

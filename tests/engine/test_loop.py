@@ -9,6 +9,7 @@ import pytest
 from engine import loop as module
 from engine.effects import Effect, Publish
 from engine.loop import QUEUE_LIMIT, SLICE, Loop
+from engine.model.broker import BrokerState
 from engine.model.event import BrokerMoved
 from engine.signals import BrokerChanged, Rang
 from engine.state import Fleet
@@ -30,7 +31,7 @@ class Taken:
 
 
 def changed(number: int) -> BrokerChanged:
-    return BrokerChanged("down", note=str(number))
+    return BrokerChanged(BrokerState.DOWN, note=str(number))
 
 
 def test_signals_are_turns_in_their_order() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from immutables import Map
 
 from engine.config import Config
+from engine.model.broker import BrokerState
 from engine.model.channel import SLOT_S, Change, Channel, ChannelHealth, ChannelState
 from engine.model.envelope import Envelope, Kind
 from engine.model.finding import Finding, Severity
@@ -90,7 +91,7 @@ def fleet(
         peers=Map({one.id: known for one, known, _ in others}),
         channels=Map(pairs),
         mail=mail or Mail(revision=1),
-        broker=broker or Broker("up", 4_711, "nats://127.0.0.1:4222"),
+        broker=broker or Broker(BrokerState.UP, 4_711, "nats://127.0.0.1:4222"),
         findings=Map({(one.code, one.subject): one for one in findings}),
     )
 
@@ -150,7 +151,7 @@ BROKEN = fleet(
                 "free some space in ~/.local/share/fleet", at_ms=ago(120)),
     ),
     mail=Mail(lanes=Map({"id-nas": Lane(WAITING, 10)}), waiting=3, dead=1, revision=1),
-    broker=Broker("down", 0, "", "exited with 1"),
+    broker=Broker(BrokerState.DOWN, 0, "", "exited with 1"),
 )  # fmt: skip
 
 

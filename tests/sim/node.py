@@ -15,6 +15,7 @@ from engine.core import Core
 from engine.effects import ApplyRoster, Dismiss, Look, Notify, SendDatagram, SendMagic, StartPeer, Undertake
 from engine.evidence.ledger import link
 from engine.first import first
+from engine.model.broker import BrokerState
 from engine.model.channel import Channel
 from engine.model.event import Event
 from engine.model.records import AddInbox, Record
@@ -194,7 +195,7 @@ class SimNode:
         self._net.listen_datagrams(self.port, self._came)
         self._spawn(self.core.loop.run())
         post = self.core.loop.post
-        post(BrokerChanged("up"))
+        post(BrokerChanged(BrokerState.UP))
         post(Listening((Address("127.0.0.1", self.port, self.port, 0, self.port),)))
         post(Started())
 

@@ -9,6 +9,7 @@ from engine.doctor.check import Check, Saw
 from engine.doctor.scene import Scene
 from engine.errors import FleetError
 from engine.home import BROKER, Shape, aside, misplaced
+from engine.model.broker import BrokerState
 from engine.model.exam import judged, unknown, unused, well
 from engine.model.finding import Finding, Severity
 from engine.state import Broker
@@ -23,7 +24,7 @@ def look(scene: Scene) -> Saw:
     broker = scene.config.broker
     now = scene.fleet.broker if scene.fleet else None
     if broker.url:
-        return _external(broker.url, now.note if now and now.state == "silent" else "")
+        return _external(broker.url, now.note if now and now.state is BrokerState.SILENT else "")
     if not broker.enabled:
         return unused("broker.enabled is false; mail goes by http")
     if not scene.broker:
@@ -31,11 +32,11 @@ def look(scene: Scene) -> Saw:
     if scene.fleet is None:
         return well(f"{scene.broker} is there; whether it runs shows with the node")
     state = scene.fleet.broker
-    if state.state == "up":
+    if state.state is BrokerState.UP:
         return well(f"up at {state.url}, pid {state.pid}")
-    if state.state == "silent":
+    if state.state is BrokerState.SILENT:
         return judged("it does not answer", [silent(state.note, "restart_nats" in scene.deeds)])
-    if state.state == "starting":
+    if state.state is BrokerState.STARTING:
         return unknown("it is just starting")
     fallen = down(state, "restart_nats" in scene.deeds)
     folder = scene.home / BROKER

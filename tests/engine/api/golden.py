@@ -5,6 +5,7 @@ from typing import Any
 from immutables import Map
 
 from engine.config import Config
+from engine.model.broker import BrokerState
 from engine.model.channel import Channel, ChannelHealth, ChannelState
 from engine.model.peer import Peer, Standing
 from engine.model.roster import Bundle, Member, Role, Roster
@@ -32,6 +33,6 @@ def fleet(**facts: Any) -> Fleet:
                 ("id-birch", Channel.HTTP): ChannelHealth(ChannelState.BROKEN, reason="refused", fails=(1.0, 2.0)),
             }
         ),
-        "broker": Broker("up", 8, "nats://127.0.0.1:4222"),
+        "broker": Broker(BrokerState.UP, 8, "nats://127.0.0.1:4222"),
     }
     return Fleet(**(given | facts))

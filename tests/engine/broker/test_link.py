@@ -6,14 +6,15 @@ import pytest
 
 from engine.broker import link as module
 from engine.broker.link import Link
+from engine.model.broker import RUNS, BrokerState
 from engine.signals import BrokerChanged
 from tests.engine.parts import virtual
 
-UP = BrokerChanged("up", 7, "nats://x")
+UP = BrokerChanged(BrokerState.UP, 7, "nats://x")
 
 
-@pytest.mark.parametrize("state", module.RUNS)
-def test_a_broker_that_does_not_answer_is_silent(state: str) -> None:
+@pytest.mark.parametrize("state", RUNS)
+def test_a_broker_that_does_not_answer_is_silent(state: BrokerState) -> None:
     """Not for a moment without a link, which each of its lives begins with; after three seconds it is, with its reason;
     reached again, it is what it was."""
 
@@ -43,7 +44,7 @@ def test_what_is_down_is_not_silent() -> None:
         told: list[BrokerChanged] = []
         link = Link(told.append)
         link.tell(UP)
-        link.tell(BrokerChanged("down", note="exit 1"))
+        link.tell(BrokerChanged(BrokerState.DOWN, note="exit 1"))
         await asyncio.sleep(60)
         link.tell(UP)
         link.stop()
@@ -60,7 +61,7 @@ def test_a_new_life_answers_when_it_has_let_the_client_in() -> None:
     async def story() -> None:
         link, clock = Link(lambda changed: None), asyncio.get_running_loop().time
         link.turned(True)
-        link.tell(BrokerChanged("starting"))
+        link.tell(BrokerChanged(BrokerState.STARTING))
         link.tell(UP)
         asyncio.get_running_loop().call_later(0.05, link.turned, True)
         began = clock()

@@ -31,6 +31,7 @@ from engine.doctor.checks import (
 from engine.doctor.scene import Scene
 from engine.errors import FleetError
 from engine.home import KEY, STORE, TABLE, Shape
+from engine.model.broker import BrokerState
 from engine.model.channel import Channel, ChannelState
 from engine.model.envelope import KINDS, Kind
 from engine.model.exam import Health
@@ -221,26 +222,26 @@ def test_a_real_port_held_by_this_process(home: Path) -> None:
 )
 def test_a_broker_that_is_down(dying: bool, code: str) -> None:
     """One that keeps dying has the name that the node itself gives it."""
-    assert broker.down(Broker("down", note="exit 1", dying=dying), True).code == code
+    assert broker.down(Broker(BrokerState.DOWN, note="exit 1", dying=dying), True).code == code
 
 
 def test_a_broker_that_does_not_answer(home: Path) -> None:
     """Its process runs and its port lets anybody in; the node's own client knows better, of ours and of another's."""
-    mute = replace(fleet("A", "B"), broker=Broker("silent", 7, "nats://x", "it has not answered"))
+    mute = replace(fleet("A", "B"), broker=Broker(BrokerState.SILENT, 7, "nats://x", "it has not answered"))
     (one,) = broker.look(scene(home, broker="/nats-server", fleet=mute, deeds={"restart_nats": lambda: None}))[2]
     assert (one.code, one.detail, one.fixable) == ("broker.silent", "it has not answered", True)
     with socket.create_server(("127.0.0.1", 0)) as open_port:
         url = f"nats://127.0.0.1:{open_port.getsockname()[1]}"
         away = resolve(f'[broker]\nurl = "{url}"\n', {}).config
         assert codes(broker.look(scene(home, config=away, fleet=mute))[2]) == ["broker.silent"]
-        up = replace(mute, broker=Broker("external", 0, url))
+        up = replace(mute, broker=Broker(BrokerState.EXTERNAL, 0, url))
         assert broker.look(scene(home, config=away, fleet=up))[0] is Health.WELL
 
 
 def test_a_file_where_the_broker_has_its_folder(home: Path) -> None:
     """Another start would end like this one: the step moves what is in the way, and the cause is said first."""
     (home / "broker").write_text("in the way")
-    down = replace(fleet("A", "B"), broker=Broker("down", 0, "", "not a folder"))
+    down = replace(fleet("A", "B"), broker=Broker(BrokerState.DOWN, 0, "", "not a folder"))
     (fallen,) = broker.look(scene(home, broker="/nats-server", fleet=down, deeds={"restart_nats": lambda: None}))[2]
     (cause,) = [one for one in keys.look(scene(home))[2] if one.code == "keys.kind"]
     assert [(at.finding.code, at.depth) for at in arranged([fallen, cause])] == [("keys.kind", 0), ("broker.down", 1)]

@@ -7,6 +7,7 @@ import msgspec
 from engine import effects as e
 from engine.config import Config, RepairConfig
 from engine.health.ladder import TIMER
+from engine.model.broker import BrokerState
 from engine.model.channel import Channel, ChannelState
 from engine.model.envelope import Kind
 from engine.model.packets import Mend, Mended, unpack
@@ -26,7 +27,7 @@ def config(**repair: Any) -> Config:
 def three(**repair: Any) -> Fleet:
     """A of A, B and C, with a broker of its own; P1 and P2 work to both."""
     value = fleet("A", "B", "C", config=config(**repair))
-    return msgspec.structs.replace(value, broker=Broker("up"))
+    return msgspec.structs.replace(value, broker=Broker(BrokerState.UP))
 
 
 def broken(value: Fleet, channel: Channel = N, peer: str = "B", state: ChannelState = B, **more: Any) -> Fleet:

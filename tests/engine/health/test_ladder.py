@@ -12,6 +12,7 @@ from engine.errors import FleetError
 from engine.health import kept
 from engine.health.ladder import TABLE, TIMER, Event, advance
 from engine.health.rungs import OURS_AN_HOUR
+from engine.model.broker import BrokerState
 from engine.model.channel import Cause, ChannelState, Verdict
 from engine.model.envelope import Kind
 from engine.model.finding import Severity
@@ -349,7 +350,7 @@ def test_what_is_broken_to_everybody_is_ours() -> None:
 @pytest.mark.parametrize(("barred", "ours"), [(False, False), (True, True)])
 def test_between_two_the_last_failure_tells_whose_it_is(barred: bool, ours: bool) -> None:
     """With one peer "to everybody" says little: what could not even leave is ours, what was not answered is theirs."""
-    value = msgspec.structs.replace(fleet("A", "B", config=config()), broker=Broker("up"))
+    value = msgspec.structs.replace(fleet("A", "B", config=config()), broker=Broker(BrokerState.UP))
     script = begun(broken(value))
     script.fleet = with_health(script.fleet, "B", N, barred=barred)
     rung(script, at=15)
@@ -397,7 +398,7 @@ def test_what_was_asked_of_others_counts_after_a_restart() -> None:
 def test_our_own_broker_is_not_left_standing_still() -> None:
     """What is silent here is ours to restart at once, with one peer too, and as often as it happens: the limit of an
     hour is for what disturbs others. Even so there is an end, and it says what a person can do."""
-    value = msgspec.structs.replace(fleet("A", "B", config=config()), broker=Broker("silent"))
+    value = msgspec.structs.replace(fleet("A", "B", config=config()), broker=Broker(BrokerState.SILENT))
     script, undertaken = Script(value), 0
     for turn in range(OURS_AN_HOUR + 1):
         at = turn * 60.0

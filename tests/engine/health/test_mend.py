@@ -10,6 +10,7 @@ from engine import effects as e
 from engine.config import Config, RepairConfig
 from engine.health import kept
 from engine.health.mend import ASKS_A_MINUTE, OVER_S, PESTERS
+from engine.model.broker import FALLEN, BrokerState
 from engine.model.channel import Channel
 from engine.model.envelope import Kind
 from engine.model.mail import Parcel
@@ -117,9 +118,9 @@ def test_what_was_done_a_moment_ago_is_not_done_again() -> None:
     assert undertaken(script) == [Action.RESTART_NATS]
 
 
-@pytest.mark.parametrize("state", ["silent", "down"])
+@pytest.mark.parametrize("state", FALLEN)
 @pytest.mark.parametrize("action", [Action.RESTART_NATS, Action.AGENT])
-def test_what_has_come_undone_is_done_again(state: str, action: Action) -> None:
+def test_what_has_come_undone_is_done_again(state: BrokerState, action: Action) -> None:
     """A broker that stands still now was not restarted a moment ago, whatever was, and whoever did it."""
     script = Script(home(agent=("true",)))
     script.hear(came(action))
@@ -134,7 +135,7 @@ def test_an_agent_that_was_here_for_another_channel_is_not_called_again_for_a_br
     script = Script(home(agent=("true",)))
     script.hear(came("agent"))
     script.hear(MendEnded(Action.AGENT, Ended.DONE, "looked"), at=2)
-    script.fleet = msgspec.structs.replace(script.fleet, broker=Broker("silent"))
+    script.fleet = msgspec.structs.replace(script.fleet, broker=Broker(BrokerState.SILENT))
     script.hear(MendCame("C", Mend("c1", "agent", "http", "no answer")), at=4)
     assert (undertaken(script), answers(script)) == ([], [("C", "c1", "already", "looked")])
 

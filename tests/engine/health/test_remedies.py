@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from engine.health.remedies import LINKS_S
+from engine.model.broker import FALLEN, BrokerState
 from engine.model.channel import ChannelState
 from engine.model.peer import Peer, Standing
 from engine.model.repair import Level
@@ -54,8 +55,8 @@ def test_who_is_in_doubt_is_no_witness() -> None:
     assert (done(script), [to for to, _ in mends(script)]) == ([], ["B"])
 
 
-@pytest.mark.parametrize("state", ["silent", "down"])
-def test_a_broker_that_is_down_is_ours_whoever_is_heard(state: str) -> None:
+@pytest.mark.parametrize("state", FALLEN)
+def test_a_broker_that_is_down_is_ours_whoever_is_heard(state: BrokerState) -> None:
     """This node's own client gets no answer from it: that is proof enough."""
     script = cut_off()
     script.fleet = msgspec.structs.replace(script.fleet, broker=Broker(state))

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from engine.effects import AskReady, Deliver, Publish, Raise, Save
 from engine.health import step as health
 from engine.health.cascade import choose
+from engine.model.broker import BrokerState
 from engine.model.channel import Channel, ChannelHealth, ChannelState, Verdict
 from engine.model.envelope import Kind
 from engine.model.event import ChannelMoved
@@ -329,8 +330,8 @@ def test_own_broker_back_is_a_reason_to_look() -> None:
     for peer in "BC":
         value = with_health(value, peer, NATS, state=S.BROKEN, retry_at=T0_MONO + 30, backoff_s=30.0)
     script = Script(value, health.step)
-    assert script.hear(BrokerChanged("down"), at=1.0) == []
-    assert f"ring {health.TIMER} at 2.000" in script.hear(BrokerChanged("up"), at=2.0)
+    assert script.hear(BrokerChanged(BrokerState.DOWN), at=1.0) == []
+    assert f"ring {health.TIMER} at 2.000" in script.hear(BrokerChanged(BrokerState.UP), at=2.0)
     assert script.asked(Deliver, ROUND, at=2.0) == [PING, "deliver ping to C over nats"]
     script.hear(lost(), at=2.1)
     assert pair(script).backoff_s == 0.25
@@ -477,7 +478,8 @@ def test_a_receipt_that_stays_owed(standing: Standing, state: ChannelState) -> N
 def test_same_input_same_output() -> None:
     """Steps are pure: the same value, signal and moment give the same result, and leave their input alone."""
     value = with_health(fleet("A", "B", "C"), "B", NATS, state=S.BROKEN, retry_at=T0_MONO)
-    signals: list[Signal] = [Started(), ROUND, lost(), ok(), Overtaken("B", NATS), BrokerChanged("up"), ProbeAsked("B")]
+    up = BrokerChanged(BrokerState.UP)
+    signals: list[Signal] = [Started(), ROUND, lost(), ok(), Overtaken("B", NATS), up, ProbeAsked("B")]
     for signal in signals:
         one, two = Script(value, health.step), Script(value, health.step)
         assert (one.hear(signal, at=1.0), one.fleet) == (two.hear(signal, at=1.0), two.fleet)

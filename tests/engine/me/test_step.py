@@ -5,6 +5,7 @@ from immutables import Map
 
 from engine.effects import Raise
 from engine.me import step as me
+from engine.model.broker import BrokerState
 from engine.model.finding import Finding, Severity
 from engine.model.roster import Address
 from engine.signals import (
@@ -47,7 +48,7 @@ def test_small_facts_are_kept_where_screens_look() -> None:
     """Broker, terminal, addresses, look, lag and pre-key, each in its place."""
     node = script()
     where = (Address("10.0.0.1", 1, 2, 0, 3),)
-    assert "tell BrokerMoved" in node.hear(BrokerChanged("up", 7, "nats://x", "fine"), at=2.0)
+    assert "tell BrokerMoved" in node.hear(BrokerChanged(BrokerState.UP, 7, "nats://x", "fine"), at=2.0)
     for signal in (
         TerminalChanged("attached"),
         Listening(where),
@@ -69,30 +70,30 @@ def test_small_facts_are_kept_where_screens_look() -> None:
 def test_a_silent_broker_is_a_finding_until_it_answers_or_dies() -> None:
     """With what a person can do about it; a broker that merely died is called otherwise."""
     node = script()
-    node.hear(BrokerChanged("up", 7, "nats://x"))
-    assert "tell found broker.silent" in _all(node, BrokerChanged("silent", 7, "nats://x", "it runs, and"))
+    node.hear(BrokerChanged(BrokerState.UP, 7, "nats://x"))
+    assert "tell found broker.silent" in _all(node, BrokerChanged(BrokerState.SILENT, 7, "nats://x", "it runs, and"))
     assert "restart_nats" in node.fleet.findings["broker.silent", ""].next_step
-    assert "tell gone broker.silent" in _all(node, BrokerChanged("up", 7, "nats://x"))
-    _all(node, BrokerChanged("silent", 7))
-    assert "tell gone broker.silent" in _all(node, BrokerChanged("down", note="exit 1"))
+    assert "tell gone broker.silent" in _all(node, BrokerChanged(BrokerState.UP, 7, "nats://x"))
+    _all(node, BrokerChanged(BrokerState.SILENT, 7))
+    assert "tell gone broker.silent" in _all(node, BrokerChanged(BrokerState.DOWN, note="exit 1"))
 
 
 def test_a_broker_s_death_is_written_down() -> None:
     """Each once, with its process; one that never ran has not died."""
     node = script()
-    node.hear(BrokerChanged("up", 7, "nats://x"))
-    assert "save entry broker A" in node.hear(BrokerChanged("down", note="exit -9"))
-    assert "save entry broker A" not in node.hear(BrokerChanged("starting"))
-    assert "save entry broker A" not in node.hear(BrokerChanged("down", note="no such file"))
+    node.hear(BrokerChanged(BrokerState.UP, 7, "nats://x"))
+    assert "save entry broker A" in node.hear(BrokerChanged(BrokerState.DOWN, note="exit -9"))
+    assert "save entry broker A" not in node.hear(BrokerChanged(BrokerState.STARTING))
+    assert "save entry broker A" not in node.hear(BrokerChanged(BrokerState.DOWN, note="no such file"))
 
 
 def test_a_broker_that_keeps_dying_is_found_until_it_is_up() -> None:
     """A death whose next start is held back is told; one that is mended at once is not."""
     node = script()
-    assert "tell found broker.dying" not in _all(node, BrokerChanged("down", note="exit 1"))
-    assert "tell found broker.dying" in _all(node, BrokerChanged("down", note="exit 1", dying=True))
-    assert "tell gone broker.dying" not in _all(node, BrokerChanged("starting"))
-    assert "tell gone broker.dying" in _all(node, BrokerChanged("up", 7, "nats://x"))
+    assert "tell found broker.dying" not in _all(node, BrokerChanged(BrokerState.DOWN, note="exit 1"))
+    assert "tell found broker.dying" in _all(node, BrokerChanged(BrokerState.DOWN, note="exit 1", dying=True))
+    assert "tell gone broker.dying" not in _all(node, BrokerChanged(BrokerState.STARTING))
+    assert "tell gone broker.dying" in _all(node, BrokerChanged(BrokerState.UP, 7, "nats://x"))
 
 
 def _all(node: Script, signal: BrokerChanged) -> list[str]:
