@@ -33,10 +33,10 @@ def first(restored: Restored, roster: Roster, me: Me, config: Config, now: Momen
     others = (member.id for member in roster.members if member.id != me.id)
     peers = Map({peer_id: _silent(known.get(peer_id, Peer(peer_id))) for peer_id in others})
     findings = Map(((one.code, one.subject), one) for one in restored.findings)
-    mending, escalations = kept.restore(restored.meta.get(kept.META, b""), now)
+    mending = kept.restore(restored.meta.get(kept.META, b""), now)
     names = former.restore(restored.meta.get(former.META, b""))
     value = Fleet(me, config, roster, peers=peers, mail=mail, findings=findings, former=names)
-    return msgspec.structs.replace(value, mending=mending, escalations=escalations)
+    return msgspec.structs.replace(value, mending=mending)
 
 
 def _taken_up(lane: Lane, now: Moment) -> Lane:

@@ -195,7 +195,6 @@ class Fleet(msgspec.Struct, frozen=True):
     findings: Map[tuple[str, str], Finding] = Map()
     checks: Map[str, Check] = Map()
     repairs: Map[tuple[str, Channel], Repair] = Map()
-    escalations: Map[str, tuple[float, ...]] = Map()
     breaks: Map[tuple[str, Channel], Breaks] = Map()
     mending: Mending = Mending()
     watch: Watch = Watch()

@@ -57,7 +57,7 @@ def unrepairable(fleet: Fleet, peer: str) -> str:
 def left(fleet: Fleet, peer: str, now: Moment) -> tuple[int, int]:
     """Escalations that remain for a peer in this hour, and how many an hour has."""
     limit = fleet.config.repair.per_hour
-    return remaining(fleet.escalations.get(peer, ()), now.mono, limit), limit
+    return remaining(fleet.mending.escalations.get(peer, ()), now.mono, limit), limit
 
 
 def ladder(fleet: Fleet, peer: str, channel: Channel, now: Moment, size: int) -> list[Spans]:

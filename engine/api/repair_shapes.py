@@ -119,7 +119,7 @@ def _left_over(fleet: Fleet, word: Approval, now: Moment) -> RepairView:
 
 
 def _left(fleet: Fleet, peer: str, now: Moment) -> int:
-    return left(fleet.escalations.get(peer, ()), now.mono, fleet.config.repair.per_hour)
+    return left(fleet.mending.escalations.get(peer, ()), now.mono, fleet.config.repair.per_hour)
 
 
 def approval(fleet: Fleet, word: Approval) -> ApprovalView:

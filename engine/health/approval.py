@@ -19,7 +19,8 @@ import msgspec
 
 from engine.effects import Arm, Effect, Publish, Raise, Resolve, Save
 from engine.errors import Fault, FleetError
-from engine.health import bulletin, kept, rungs
+from engine.health import bulletin, rungs
+from engine.health.kept import change, recorded
 from engine.model.channel import Channel
 from engine.model.event import RepairMoved
 from engine.model.finding import Finding, Severity
@@ -37,8 +38,9 @@ UNKNOWN = "unknown"
 SHOWN_S = 24 * 3_600.0
 
 
+@recorded
 def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
-    """Approved plans after one signal; what changed is durable before anything follows from it."""
+    """Approved plans after one signal."""
     return _HEARD[type(signal)](fleet, signal, now)
 
 
@@ -56,11 +58,11 @@ def _approved(fleet: Fleet, signal: PlanApproved, now: Moment) -> Step:
     word = Approval(
         repair.peer, repair.channel, signal.by, signal.digest, repair.plan, signal.ticket, at_ms=now.wall_ms
     )
-    fleet = _with(_seen_to(fleet, word.peer, word.channel), plans=(*fleet.mending.plans, word))
+    fleet = change(_seen_to(fleet, word.peer, word.channel), plans=(*fleet.mending.plans, word))
     repair = msgspec.structs.replace(rungs.stepped(repair, Level.PERSON, what, now), working=True)
     fleet = rungs.put(fleet, repair)
     found = [*_findings(fleet), Raise(Found(bulletin.finding(fleet, repair)))]
-    return fleet, [kept.record(fleet, now), *_told(fleet, word, what, "", now), Resolve(signal.ticket), *found]
+    return fleet, [*_told(fleet, word, what, "", now), Resolve(signal.ticket), *found]
 
 
 def _refusal(fleet: Fleet, repair: Repair | None, signal: PlanApproved) -> FleetError | None:
@@ -93,14 +95,14 @@ def _ran(fleet: Fleet, signal: PlanRan, now: Moment) -> Step:
     word = running(fleet.mending, *key)
     if word is None or word.ticket != signal.ticket:
         return fleet, []  # it was never approved
-    fleet = _with(fleet, plans=tuple(one for one in fleet.mending.plans if one is not word))
+    fleet = change(fleet, plans=tuple(one for one in fleet.mending.plans if one is not word))
     what = f"{signal.ran} of the commands went well"
     ended = UNKNOWN if signal.ok is None else Ended.DONE if signal.ok else Ended.FAILED
     said = ending(ended, signal.note)
     if signal.ok is None:
         word = msgspec.structs.replace(word, broken_ms=now.wall_ms, ran=signal.ran)
-        fleet = _with(fleet, plans_broken_off=(*fleet.mending.plans_broken_off, word))
-    effects = [kept.record(fleet, now), *_told(fleet, word, what, said, now), *_findings(fleet), *_timer(fleet, now)]
+        fleet = change(fleet, plans_broken_off=(*fleet.mending.plans_broken_off, word))
+    effects = [*_told(fleet, word, what, said, now), *_findings(fleet), *_timer(fleet, now)]
     repair = fleet.repairs.get(key)
     if repair is None or not repair.working:
         return fleet, effects
@@ -119,7 +121,7 @@ def _started(fleet: Fleet, signal: Started, now: Moment) -> Step:
         if not word.broken_ms:
             effects += _told(fleet, word, "broken off: its node ended meanwhile", UNKNOWN, now)
         words.append(msgspec.structs.replace(word, broken_ms=word.broken_ms or now.wall_ms))
-    fleet = _with(fleet, plans_broken_off=tuple(words))
+    fleet = change(fleet, plans_broken_off=tuple(words))
     return _faded(fleet, effects, now)
 
 
@@ -130,8 +132,8 @@ def _rang(fleet: Fleet, signal: Rang, now: Moment) -> Step:
 def _faded(fleet: Fleet, effects: list[Effect], now: Moment) -> Step:
     """What was shown for long enough is shown no more."""
     words = tuple(one for one in broken_off(fleet.mending) if _left_s(one, now) > 0)
-    fleet = _with(fleet, plans_broken_off=words)
-    return fleet, [kept.record(fleet, now), *effects, *_findings(fleet), *_timer(fleet, now)]
+    fleet = change(fleet, plans_broken_off=words)
+    return fleet, [*effects, *_findings(fleet), *_timer(fleet, now)]
 
 
 def _timer(fleet: Fleet, now: Moment) -> list[Effect]:
@@ -149,7 +151,7 @@ def _dismissed(fleet: Fleet, signal: PlanDismissed, now: Moment) -> Step:
     if not gone:
         return fleet, [Resolve(signal.ticket, error=UNBROKEN.facts())]
     fleet = _seen_to(fleet, signal.peer, signal.channel)
-    effects: list[Effect] = [kept.record(fleet, now)]
+    effects = list[Effect]()
     for word in gone:
         effects += _told(fleet, word, f"broken off before: dismissed by {signal.by}", "", now)
     return fleet, [*effects, *_findings(fleet), Resolve(signal.ticket)]
@@ -168,7 +170,7 @@ def _seen_to(fleet: Fleet, peer: str, channel: Channel | None) -> Fleet:
     """A person has seen to what was broken off of these."""
     gone = broken_off(fleet.mending, peer, channel)
     left = tuple(one for one in broken_off(fleet.mending) if one not in gone)
-    return _with(fleet, plans_broken_off=left) if gone else fleet
+    return change(fleet, plans_broken_off=left) if gone else fleet
 
 
 def _told(fleet: Fleet, word: Approval, what: str, outcome: str, now: Moment) -> list[Effect]:
@@ -224,10 +226,6 @@ def _reached(word: Approval) -> str:
 def _named(command: Command) -> str:
     """What a command does, without what is said of it besides."""
     return command.does.partition("; ")[0]
-
-
-def _with(fleet: Fleet, **changes: Any) -> Fleet:
-    return msgspec.structs.replace(fleet, mending=msgspec.structs.replace(fleet.mending, **changes))
 
 
 _HEARD: dict[type, Callable[[Fleet, Any, Moment], Step]] = {

@@ -1,33 +1,36 @@
 """What of repairs outlives a restart: what was under way, how often each was done, who asked how often, and which
 commands a person had approved that run, or were broken off.
 
-    Fleet --record, with each change--> meta "mending" --restore, at a start--> Fleet
+    Mending --recorded, with each change--> meta "mending" --restore, at a start--> Mending
 
 The limits of an hour hold over restarts; otherwise a repair that restarts this node would lift its own limit. Moments
 are written on the wall clock, because the monotonic one begins anew. One that lies ahead of a clock that was set back
 counts as just now: a limit may hold longer for it, and never shorter than an hour on that clock.
 """
 
-from typing import TypeVar
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
 
 import msgspec
 from immutables import Map
 
-from engine.effects import Save
+from engine.effects import Effect, Save
 from engine.model.moment import Moment
 from engine.model.records import PutMeta
 from engine.model.repair import Action, Approval, Asker, Ended, Mending, spent
+from engine.signals import Signal
 from engine.state import Fleet
 
 META = "mending"
 
-Escalations = Map[str, tuple[float, ...]]
+Step = Callable[[Fleet, Signal, Moment], tuple[Fleet, list[Effect]]]
 _Times = tuple[int, ...]
 Key = TypeVar("Key", bound=str)
 
 
 class _Kept(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Of `Mending` and `Fleet.escalations`, in wall milliseconds."""
+    """Of `Mending`, in wall milliseconds."""
 
     underway: tuple[tuple[Action, Asker], ...] = ()
     begun: dict[Action, _Times] = {}
@@ -41,35 +44,50 @@ class _Kept(msgspec.Struct, frozen=True, omit_defaults=True):
 _encode, _decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(_Kept).decode
 
 
-def record(fleet: Fleet, now: Moment) -> Save:
-    """All of it as it is now, to be durable before anything follows from it."""
-    mending = fleet.mending
+def recorded(step: Step) -> Step:
+    """The same step; what it changed is durable before anything follows from it."""
+
+    @wraps(step)
+    def stepped(fleet: Fleet, signal: Signal, now: Moment) -> tuple[Fleet, list[Effect]]:
+        after, effects = step(fleet, signal, now)
+        return after, effects if after.mending is fleet.mending else [record(after.mending, now), *effects]
+
+    return stepped
+
+
+def change(fleet: Fleet, **changes: Any) -> Fleet:
+    """The fleet with some of it otherwise."""
+    return msgspec.structs.replace(fleet, mending=msgspec.structs.replace(fleet.mending, **changes))
+
+
+def record(mending: Mending, now: Moment) -> Save:
+    """All of it as it is now."""
     kept = _Kept(
         tuple((action, one) for action, askers in sorted(mending.underway.items()) for one in askers),
         _written(mending.begun, now),
         {action: (_wall_ms(at, now), ended, note) for action, (at, ended, note) in sorted(mending.last.items())},
         _written(mending.asked, now),
-        _written(fleet.escalations, now),
+        _written(mending.escalations, now),
         mending.plans,
         mending.plans_broken_off,
     )
     return Save((PutMeta(META, _encode(kept)),))
 
 
-def restore(data: bytes, now: Moment) -> tuple[Mending, Escalations]:
+def restore(data: bytes, now: Moment) -> Mending:
     """What the last process knew when it ended; what it was at then was broken off."""
     try:
         kept = _decode(data) if data else _Kept()
     except (msgspec.DecodeError, UnicodeDecodeError):
         kept = _Kept()
-    mending = Mending(
+    return Mending(
         begun=_read(kept.begun, now),
         last=Map({action: (_mono(at_ms, now), ended, note) for action, (at_ms, ended, note) in kept.last.items()}),
         broken_off=kept.underway,
         asked=_read(kept.asked, now),
         plans_broken_off=(*kept.broken_off, *kept.plans),
+        escalations=_read(kept.escalations, now),
     )
-    return mending, _read(kept.escalations, now)
 
 
 def _written(found: Map[Key, tuple[float, ...]], now: Moment) -> dict[Key, _Times]:

@@ -20,6 +20,7 @@ import msgspec
 from engine.effects import Arm, Effect, Raise
 from engine.errors import Fault, FleetError
 from engine.health import rungs
+from engine.health.kept import recorded
 from engine.health.remedies import (
     BROKEN,
     absent,
@@ -97,6 +98,7 @@ def advance(level: Level, event: Event) -> Level:
     return new
 
 
+@recorded
 def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
     """The ladders after one signal."""
     return _HEARD[type(signal)](fleet, signal, now)

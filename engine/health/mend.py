@@ -17,11 +17,9 @@ from math import ceil
 from typing import Any
 from zlib import crc32
 
-import msgspec
-
 from engine.effects import Arm, Effect, Publish, Raise, Resolve, Save, Undertake
 from engine.errors import FleetError
-from engine.health.kept import record
+from engine.health.kept import change, recorded
 from engine.health.plan import prompt
 from engine.model.broker import FALLEN
 from engine.model.channel import Channel
@@ -61,10 +59,10 @@ PESTERS, TIMER = "mend.pesters", "mend.pesters"
 OVER_S = 600.0
 
 
+@recorded
 def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:
-    """Repairs of this node after one signal; what changed is durable before anything follows from it."""
-    after, effects = _HEARD[type(signal)](fleet, signal, now)
-    return after, effects if after.mending is fleet.mending else [record(after, now), *effects]
+    """Repairs of this node after one signal."""
+    return _HEARD[type(signal)](fleet, signal, now)
 
 
 def _came(fleet: Fleet, signal: MendCame, now: Moment) -> Step:
@@ -73,7 +71,7 @@ def _came(fleet: Fleet, signal: MendCame, now: Moment) -> Step:
     if len(asked) == ASKS_A_MINUTE and now.mono - asked[0] < MINUTE_S:
         return fleet, [Raise(Rejected(UNKNOWN, None, frm)), *_pesters(fleet, frm, now)]
     asked = (*asked, now.mono)[-ASKS_A_MINUTE:]
-    fleet = _with(fleet, asked=fleet.mending.asked.set(frm, asked))
+    fleet = change(fleet, asked=fleet.mending.asked.set(frm, asked))
     asker, (why_not, after_s) = Asker(frm, mend.ask), _refusal(fleet, mend.action, mend.channel, frm, now)
     if not why_not:
         return _taken(fleet, Action(mend.action), asker, mend, now)
@@ -163,7 +161,7 @@ def _taken(fleet: Fleet, action: Action, asker: Asker, mend: Mend, now: Moment) 
     mending = fleet.mending
     if action in mending.underway:
         askers = (*mending.underway[action], asker)[:ASKERS]
-        return _with(fleet, underway=mending.underway.set(action, askers)), []
+        return change(fleet, underway=mending.underway.set(action, askers)), []
     if asker.frm and _settled(fleet, action, mend.channel, now):
         # That it was done is written down already.
         note = mending.last[action][2]
@@ -171,7 +169,7 @@ def _taken(fleet: Fleet, action: Action, asker: Asker, mend: Mend, now: Moment) 
     begun = mending.begun
     if asker.frm:
         begun = begun.set(action, (*spent(begun.get(action, ()), now.mono), now.mono))
-    fleet = _with(fleet, underway=mending.underway.set(action, (asker,)), begun=begun)
+    fleet = change(fleet, underway=mending.underway.set(action, (asker,)), begun=begun)
     told = prompt(fleet, asker.frm, mend) if action is Action.AGENT else ""
     what = f"{action} for {fleet.name_of(asker.frm) if asker.frm else 'this node'}"
     return fleet, [
@@ -188,7 +186,7 @@ def _ended(fleet: Fleet, signal: MendEnded, now: Moment) -> Step:
     underway = mending.underway.delete(action) if askers else mending.underway
     last = mending.last.set(action, (now.mono, signal.outcome, signal.note))
     last_for = mending.last_for.set(action, askers[0] if askers else Asker("", ""))
-    fleet = _with(fleet, underway=underway, last=last, last_for=last_for)
+    fleet = change(fleet, underway=underway, last=last, last_for=last_for)
     return fleet, _told(fleet, askers, action, signal.outcome, signal.note, now)
 
 
@@ -199,17 +197,13 @@ def _started(fleet: Fleet, signal: Started, now: Moment) -> Step:
         left[action] = (*left.get(action, ()), asker)
     if not left:
         return fleet, []
-    fleet, effects = _with(fleet, broken_off=()), list[Effect]()
+    fleet, effects = change(fleet, broken_off=()), list[Effect]()
     for action, askers in left.items():
         again = action is Action.RESTART_DAEMON
         outcome, note = (Ended.DONE, "it has started again") if again else (Ended.FAILED, "its node ended meanwhile")
-        fleet = _with(fleet, last=fleet.mending.last.set(action, (now.mono, outcome, note)))
+        fleet = change(fleet, last=fleet.mending.last.set(action, (now.mono, outcome, note)))
         effects += _told(fleet, askers, action, outcome, note, now)
     return fleet, effects
-
-
-def _with(fleet: Fleet, **changes: Any) -> Fleet:
-    return msgspec.structs.replace(fleet, mending=msgspec.structs.replace(fleet.mending, **changes))
 
 
 def _told(

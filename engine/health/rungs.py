@@ -15,7 +15,8 @@ from collections.abc import Callable
 import msgspec
 
 from engine.effects import Effect, Publish, Raise, Save, StartPeer
-from engine.health import bulletin, kept, plan
+from engine.health import bulletin, plan
+from engine.health.kept import change
 from engine.health.mend import SETTLED_S
 from engine.health.remedies import LINKS_S, absent, answered, left_alone_s, remedy, was_cut_off
 from engine.model.channel import CHANNELS, Channel, ChannelState
@@ -154,12 +155,12 @@ def _escalated(fleet: Fleet, repair: Repair, level: Level, action: Action, wait_
         return unheard
     if not repair.ours and not _may_ask(fleet):
         return _skipped(fleet, repair, level, "an observer asks nobody", now)
-    noes = spent(fleet.escalations.get(_noes(repair, action), ()), now.mono)
+    noes = spent(fleet.mending.escalations.get(_noes(repair, action), ()), now.mono)
     if noes and not repair.by and not stopped:
         what = f"{action} is not asked for: refused, for {_told_s(noes[-1] + HOUR_S - now.mono)} more"
         return _skipped(fleet, repair, level, what, now)
     whose, limit = _allowance(fleet, repair, action)
-    times = fleet.escalations.get(whose, ())
+    times = fleet.mending.escalations.get(whose, ())
     opens = opens_at(times, now.mono, limit)
     if opens:
         return _held(fleet, repair, level, opens, limit, now)
@@ -169,12 +170,8 @@ def _escalated(fleet: Fleet, repair: Repair, level: Level, action: Action, wait_
     repair = _rested(fleet, repair, level, now.mono + wait_s)
     repair = msgspec.structs.replace(repair, ask=ask, charged=now.mono, held_until=0.0, quiet=False)
     repair, told = _said(fleet, repair, level, _wish(fleet, repair, action, stopped), now, strict=True)
-    fleet = msgspec.structs.replace(
-        put(fleet, repair),
-        mending=msgspec.structs.replace(fleet.mending, serial=serial),
-        escalations=fleet.escalations.set(whose, (*spent(times, now.mono), now.mono)),
-    )
-    told.append(kept.record(fleet, now))
+    escalations = fleet.mending.escalations.set(whose, (*spent(times, now.mono), now.mono))
+    fleet = change(put(fleet, repair), serial=serial, escalations=escalations)
     if stopped:
         return fleet, [*told, StartPeer(repair.peer, ask), Raise(Found(bulletin.finding(fleet, repair)))]
     sent = MendWanted(action, repair.channel, mend.why, ask) if repair.ours else _posted(fleet, repair, mend, now)
@@ -259,7 +256,6 @@ def told(fleet: Fleet, repair: Repair, said: Mended, now: Moment) -> tuple[Fleet
     fleet = put(fleet, repair)
     if said.outcome in (Ended.ALREADY, Ended.REFUSED) and not absent(fleet, repair):
         fleet = _uncharged(fleet, repair, said, now)
-        effects.append(kept.record(fleet, now))
     return fleet, repair, effects
 
 
@@ -267,7 +263,7 @@ def _uncharged(fleet: Fleet, repair: Repair, said: Mended, now: Moment) -> Fleet
     """The hour has room again for what helps. An action that was refused is remembered instead: except by a person it
     is not asked for again before the asked machine would do it, or in this hour where it names no end."""
     action = Action.AGENT if repair.level is Level.AGENT else repair.action
-    accounts = fleet.escalations
+    accounts = fleet.mending.escalations
     if action is not None:
         whose, _ = _allowance(fleet, repair, action)
         times = list(accounts.get(whose, ()))
@@ -278,7 +274,7 @@ def _uncharged(fleet: Fleet, repair: Repair, said: Mended, now: Moment) -> Fleet
             # An account forgets after an hour: what holds for less is written down as if it were as much older.
             age_s = HOUR_S - min(said.after_s or HOUR_S, HOUR_S)
             accounts = accounts.set(_noes(repair, action), (now.mono - age_s,))
-    return msgspec.structs.replace(fleet, escalations=accounts)
+    return change(fleet, escalations=accounts)
 
 
 def _noes(repair: Repair, action: Action) -> str:

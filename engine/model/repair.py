@@ -205,7 +205,8 @@ class Mending(msgspec.Struct, frozen=True):
     """What this node was asked to do to itself. `serial`: requests of ours so far. `underway`: action -> who waits for
     it. `begun`: action -> when peers had it begun, within the last hour. `last`: action -> when it ended, how, and the
     line about it; `last_for`: action -> who had asked for that first. `broken_off`: (action, asker) of what the last
-    process did not live to finish. `asked`: peer -> when it asked for something, the last times within the last hour.
+    process did not live to finish. `asked`: peer -> when it asked for something, the last times within the last hour;
+    `escalations`: peer, or what else has an account of its own -> when it was asked for something, within that hour.
     `plans`: approved commands that run now;
     `plans_broken_off`: those of which nobody knows how far they came, until a person has seen to it."""
 
@@ -216,6 +217,7 @@ class Mending(msgspec.Struct, frozen=True):
     last_for: Map[Action, Asker] = Map()
     broken_off: tuple[tuple[Action, Asker], ...] = ()
     asked: Map[str, tuple[float, ...]] = Map()
+    escalations: Map[str, tuple[float, ...]] = Map()
     plans: tuple[Approval, ...] = ()
     plans_broken_off: tuple[Approval, ...] = ()
 

@@ -79,7 +79,7 @@ class Workbench:
 
     def _check_limit(self, fleet: Fleet, node: str) -> None:
         now, limit = asyncio.get_running_loop().time(), fleet.config.repair.per_hour
-        opens = opens_at(fleet.escalations.get(node, ()), now, limit)
+        opens = opens_at(fleet.mending.escalations.get(node, ()), now, limit)
         if opens:
             why = f"{limit} in this hour already; the next may follow in {(opens - now) / 60:.0f} min"
             step = "level 1 notes it, level 4 shows the commands; repair.per_hour is the limit"

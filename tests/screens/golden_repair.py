@@ -4,7 +4,7 @@ import msgspec
 from immutables import Map
 
 from engine.model.channel import Change, Channel
-from engine.model.repair import Action, Command, Level, Repair, Step
+from engine.model.repair import Action, Command, Level, Mending, Repair, Step
 from engine.state import Fleet
 from tests.screens.golden import BROKEN, HEALING, NOW, B, H, ago, health
 
@@ -63,5 +63,5 @@ def repairing(repair: Repair, spent: int = 1) -> Fleet:
         BROKEN,
         channels=BROKEN.channels.set(("id-linux1", Channel.NATS), ill),
         repairs=Map({(repair.peer, repair.channel): repair}),
-        escalations=Map({repair.peer: tuple(NOW.mono - 48 + at for at in range(spent))}),
+        mending=Mending(escalations=Map({repair.peer: tuple(NOW.mono - 48 + at for at in range(spent))})),
     )

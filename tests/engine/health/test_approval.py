@@ -37,7 +37,7 @@ def facts(script: Script) -> list[dict[str, str]]:
 def next_life(script: Script) -> Script:
     """The node's next life, with what its last turn made durable."""
     metas = [one for s in script.effects if isinstance(s, e.Save) for one in s.records if isinstance(one, PutMeta)]
-    mending, _ = kept.restore(metas[-1].value, moment(script.at_s))
+    mending = kept.restore(metas[-1].value, moment(script.at_s))
     return Script(msgspec.structs.replace(fleet("A", "B"), mending=mending))
 
 

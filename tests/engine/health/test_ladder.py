@@ -271,7 +271,7 @@ def test_nobody_is_asked_before_something_is_proven() -> None:
     rung(script, at=18)
     assert "deliver ping to B over nats" in lines(script)
     rung(script, at=22.9)
-    assert (repair(script).level, script.fleet.escalations.get("B", ())) == (Level.NOTED, ())
+    assert (repair(script).level, script.fleet.mending.escalations.get("B", ())) == (Level.NOTED, ())
     rung(script, at=23)
     assert repair(script).level is Level.ASKED
 
@@ -389,8 +389,7 @@ def test_what_was_asked_of_others_counts_after_a_restart() -> None:
     script = begun(three(per_hour=1))
     rung(script, at=15)
     (meta,) = [one for s in script.effects if isinstance(s, e.Save) for one in s.records if isinstance(one, PutMeta)]
-    _, escalations = kept.restore(meta.value, moment(60))
-    again = begun(msgspec.structs.replace(three(per_hour=1), escalations=escalations))
+    again = begun(msgspec.structs.replace(three(per_hour=1), mending=kept.restore(meta.value, moment(60))))
     rung(again, at=70)
     assert (mends(again), repair(again).held_until) == ([], T0_MONO + 15 + 3_600)
 
@@ -453,7 +452,7 @@ def test_a_person_starts_at_any_rung() -> None:
     script = Script(broken(three(levels=(1,))))
     script.hear(RepairAsked("B", N, 3, by="anna"), at=10)
     assert (repair(script).level, mends(script)[0][1].action) == (Level.AGENT, "agent")
-    assert len(script.fleet.escalations["B"]) == 1
+    assert len(script.fleet.mending.escalations["B"]) == 1
     entries = [one for s in script.effects if isinstance(s, e.Save) for one in s.records if isinstance(one, AddEntry)]
     assert {one.facts["by"] for one in entries if one.verb == "repair"} == {"anna"}
 
@@ -540,7 +539,7 @@ def test_who_was_stopped_on_purpose_stays_so() -> None:
         rung(script, at=at)
         script.hear(tried(S, Verdict.LOST, cause=Cause.NOBODY_IN, hard=True), at=at + 1)
     assert repair(script, channel=S).level is Level.ASKED
-    assert len(script.fleet.escalations["B"]) == 1
+    assert len(script.fleet.mending.escalations["B"]) == 1
 
 
 def test_a_node_that_cannot_be_started_is_a_persons() -> None:

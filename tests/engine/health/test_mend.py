@@ -56,7 +56,7 @@ def test_mail_becomes_a_repair_in_one_transaction() -> None:
     (first, *_) = [one for one in script.effects if isinstance(one, e.Save)]
     assert any("stream B" in line for line in said[:1])
     metas = [one for s in script.effects if isinstance(s, e.Save) for one in s.records if isinstance(one, PutMeta)]
-    assert kept.restore(metas[0].value, moment())[0].broken_off == ((Action.RESTART_NATS, Asker("B", "q1")),)
+    assert kept.restore(metas[0].value, moment()).broken_off == ((Action.RESTART_NATS, Asker("B", "q1")),)
     assert not first.lazy
 
 
@@ -194,7 +194,7 @@ def test_a_node_that_did_not_live_to_finish_says_so() -> None:
 
 def test_a_damaged_memory_of_repairs_is_none() -> None:
     """What cannot be read keeps no node from starting."""
-    assert kept.restore(b"\xc1\xff", moment()) == kept.restore(b"", moment()) == (Mending(), Map())
+    assert kept.restore(b"\xc1\xff", moment()) == kept.restore(b"", moment()) == Mending()
 
 
 def test_a_member_that_floods_writes_no_history() -> None:
@@ -216,8 +216,7 @@ def test_a_member_that_floods_writes_no_history() -> None:
 def restarted(script: Script, now: Moment) -> Script:
     """The node's next life, at this moment, with what its last turn made durable."""
     metas = [one for s in script.effects if isinstance(s, e.Save) for one in s.records if isinstance(one, PutMeta)]
-    mending, escalations = kept.restore(metas[-1].value, now)
-    return Script(msgspec.structs.replace(home(), mending=mending, escalations=escalations))
+    return Script(msgspec.structs.replace(home(), mending=kept.restore(metas[-1].value, now)))
 
 
 def test_a_restart_lifts_no_limit() -> None:
@@ -261,7 +260,7 @@ def test_the_hour_of_a_limit_is_told_by_the_wall_clock() -> None:
         now = Moment(T0_MS + wall_s * 1_000, mono)
         (at,) = restarted(script, now).fleet.mending.begun[Action.RESTART_DAEMON]
         assert at + 3_600 - now.mono == left
-    assert kept.restore(b"", Moment(0, T0_MONO))[0].begun == Map()
+    assert kept.restore(b"", Moment(0, T0_MONO)).begun == Map()
 
 
 def test_many_who_wait_for_one_run_are_one_line_of_history() -> None:

@@ -38,7 +38,7 @@ def test_a_rung_that_did_nothing_heals_nothing() -> None:
     rung(script, at=15)
     answer(script, "already", "its broker is up again")
     assert "deliver ping to B over nats" in lines(script)
-    assert (repair(script).level, script.fleet.escalations["B"]) == (Level.ASKED, ())
+    assert (repair(script).level, script.fleet.mending.escalations["B"]) == (Level.ASKED, ())
     assert healed(script, 18) == "healed by itself, while at L2, in 8 s"
 
 
@@ -54,7 +54,7 @@ def test_what_was_done_already_and_did_not_help_is_asked_for_again(levels: tuple
     assert [mend.action for _, mend in mends(script)] == [action]
     answer(script, "done", "its broker is up again")
     rung(script, at=15 + 3 * SETTLED_S)
-    assert (mends(script), len(script.fleet.escalations["B"])) == ([], 1)
+    assert (mends(script), len(script.fleet.mending.escalations["B"])) == ([], 1)
 
 
 def test_a_rung_that_follows_before_is_not_put_off() -> None:
@@ -143,7 +143,7 @@ def test_a_no_is_not_counted_and_not_asked_for_again() -> None:
     rung(script, at=15)
     answer(script, "failed", "not up")
     answer(script, "refused", "no repair agent is configured there")
-    assert (repair(script).level, len(script.fleet.escalations["B"])) == (Level.PERSON, 1)
+    assert (repair(script).level, len(script.fleet.mending.escalations["B"])) == (Level.PERSON, 1)
     healed(script, 20)
     script.fleet = with_health(broken(script.fleet), "B", H, ok_at=T0_MONO + 35)
     script.hear(ChannelTurned("B", N, usable=False), at=30)
@@ -163,9 +163,10 @@ def test_a_full_hour_is_remembered_for_as_long_as_it_is_full() -> None:
         rung(script, at=15)
         asked = Mended(repair(script).ask, "restart_nats", "refused", "done 3 times in this hour already", after_s)
         script.hear(MendAnswered("B", asked), at=16)
-        (saved,) = record(script.fleet, moment(16)).records
+        (saved,) = record(script.fleet.mending, moment(16)).records
         assert isinstance(saved, PutMeta)
-        assert restore(saved.value, moment(16))[1]["B restart_nats"] == script.fleet.escalations["B restart_nats"]
+        known = script.fleet.mending.escalations
+        assert restore(saved.value, moment(16)).escalations["B restart_nats"] == known["B restart_nats"]
         for at, asks in ((held_s, 0), (held_s + 60, 1)):
             healed(script, at)
             script.fleet = with_health(broken(script.fleet), "B", H, ok_at=T0_MONO + at + 12)
@@ -189,4 +190,4 @@ def test_of_who_is_away_nothing_is_asked() -> None:
     away = Peer("B", Standing.UNREACHABLE)
     script = Script(msgspec.structs.replace(value, peers=value.peers.set("B", away)))
     assert script.hear(RepairAsked("B", N, 2, by="anna"), at=10) == []
-    assert (len(script.fleet.repairs), len(script.fleet.escalations)) == (0, 0)
+    assert (len(script.fleet.repairs), len(script.fleet.mending.escalations)) == (0, 0)

@@ -137,7 +137,7 @@ async def test_of_who_is_away_nothing_is_asked() -> None:
         with pytest.raises(FleetError, match="Nobody hears it") as caught:
             await Workbench(loop, hands).repair("B", level=level)
         assert caught.value.detail == "B is away 24 s; nothing can be asked of it"
-    assert (loop.fleet.repairs, loop.fleet.escalations) == (value.repairs, value.escalations)
+    assert (loop.fleet.repairs, loop.fleet.mending.escalations) == (value.repairs, value.mending.escalations)
 
 
 async def test_a_line_of_ssh_ends_as_a_line() -> None:
