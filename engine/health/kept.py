@@ -18,7 +18,7 @@ from immutables import Map
 from engine.effects import Effect, Save
 from engine.model.moment import Moment
 from engine.model.records import PutMeta
-from engine.model.repair import Action, Approval, Asker, Ended, Mending, spent
+from engine.model.repair import Action, Approval, Asker, Ended, Last, Mending, spent
 from engine.signals import Signal
 from engine.state import Fleet
 
@@ -65,7 +65,7 @@ def record(mending: Mending, now: Moment) -> Save:
     kept = _Kept(
         tuple((action, one) for action, askers in sorted(mending.underway.items()) for one in askers),
         _written(mending.begun, now),
-        {action: (_wall_ms(at, now), ended, note) for action, (at, ended, note) in sorted(mending.last.items())},
+        {action: (_wall_ms(one.at, now), one.outcome, one.note) for action, one in sorted(mending.last.items())},
         _written(mending.asked, now),
         _written(mending.escalations, now),
         mending.plans,
@@ -82,7 +82,7 @@ def restore(data: bytes, now: Moment) -> Mending:
         kept = _Kept()
     return Mending(
         begun=_read(kept.begun, now),
-        last=Map({action: (_mono(at_ms, now), ended, note) for action, (at_ms, ended, note) in kept.last.items()}),
+        last=Map({action: Last(_mono(at_ms, now), ended, note) for action, (at_ms, ended, note) in kept.last.items()}),
         broken_off=kept.underway,
         asked=_read(kept.asked, now),
         plans_broken_off=(*kept.broken_off, *kept.plans),

@@ -29,7 +29,7 @@ from engine.model.finding import Finding, Severity
 from engine.model.moment import MINUTE_S, Moment
 from engine.model.packets import Mend, Mended, pack
 from engine.model.records import AddEntry
-from engine.model.repair import Action, Asker, Ended, opens_at, spent
+from engine.model.repair import Action, Asker, Ended, Last, opens_at, spent
 from engine.security.role import may_send
 from engine.signals import (
     Found,
@@ -154,7 +154,7 @@ def _settled(fleet: Fleet, action: Action, channel: str, now: Moment) -> bool:
     if of_broker and fleet.broker.state in FALLEN:
         return False
     last = fleet.mending.last.get(action)
-    return last is not None and last[1] is Ended.DONE and now.mono - last[0] < SETTLED_S
+    return last is not None and last.outcome is Ended.DONE and now.mono - last.at < SETTLED_S
 
 
 def _taken(fleet: Fleet, action: Action, asker: Asker, mend: Mend, now: Moment) -> Step:
@@ -164,7 +164,7 @@ def _taken(fleet: Fleet, action: Action, asker: Asker, mend: Mend, now: Moment) 
         return change(fleet, underway=mending.underway.set(action, askers)), []
     if asker.frm and _settled(fleet, action, mend.channel, now):
         # That it was done is written down already.
-        note = mending.last[action][2]
+        note = mending.last[action].note
         return fleet, [_word(fleet, asker, Mended(asker.ask, action, Ended.ALREADY, note), now)]
     begun = mending.begun
     if asker.frm:
@@ -184,9 +184,8 @@ def _ended(fleet: Fleet, signal: MendEnded, now: Moment) -> Step:
     mending, action = fleet.mending, signal.action
     askers = mending.underway.get(action, ())
     underway = mending.underway.delete(action) if askers else mending.underway
-    last = mending.last.set(action, (now.mono, signal.outcome, signal.note))
-    last_for = mending.last_for.set(action, askers[0] if askers else Asker("", ""))
-    fleet = change(fleet, underway=underway, last=last, last_for=last_for)
+    last = Last(now.mono, signal.outcome, signal.note, next(iter(askers), None))
+    fleet = change(fleet, underway=underway, last=mending.last.set(action, last))
     return fleet, _told(fleet, askers, action, signal.outcome, signal.note, now)
 
 
@@ -201,7 +200,7 @@ def _started(fleet: Fleet, signal: Started, now: Moment) -> Step:
     for action, askers in left.items():
         again = action is Action.RESTART_DAEMON
         outcome, note = (Ended.DONE, "it has started again") if again else (Ended.FAILED, "its node ended meanwhile")
-        fleet = change(fleet, last=fleet.mending.last.set(action, (now.mono, outcome, note)))
+        fleet = change(fleet, last=fleet.mending.last.set(action, Last(now.mono, outcome, note)))
         effects += _told(fleet, askers, action, outcome, note, now)
     return fleet, effects
 

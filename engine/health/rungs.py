@@ -321,13 +321,12 @@ def _credited(fleet: Fleet, repair: Repair, now: Moment) -> str:
 
 def _eased(fleet: Fleet, repair: Repair, now: Moment) -> str:
     """What this node was asked to do to itself, and did, between the break and the round trip, a moment before that."""
-    since, mending = max(repair.broke, now.mono - PROOF_S), fleet.mending
-    for action, (at, ended, _) in sorted(mending.last.items(), key=lambda one: one[1][0], reverse=True):
-        asker = mending.last_for.get(action)
-        if ended is not Ended.DONE or at < since or repair.channel not in _EASES.get(action, ()):
+    since = max(repair.broke, now.mono - PROOF_S)
+    for action, last in sorted(fleet.mending.last.items(), key=lambda one: one[1].at, reverse=True):
+        if last.outcome is not Ended.DONE or last.at < since or repair.channel not in _EASES.get(action, ()):
             continue
-        if asker is not None and (asker.frm or asker.ticket):
-            who = fleet.name_of(asker.frm) if asker.frm else "a command here"
+        if last.asker is not None and (last.asker.frm or last.asker.ticket):
+            who = fleet.name_of(last.asker.frm) if last.asker.frm else "a command here"
             return f"after {who} had this node {DOES[action]},"
     return ""
 

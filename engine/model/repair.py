@@ -201,20 +201,28 @@ class Asker(msgspec.Struct, frozen=True):
     ticket: int = 0
 
 
+class Last(msgspec.Struct, frozen=True):
+    """The last time an action ended here: when (monotonic seconds), how, the line about it, and who had asked for it
+    first (None: that was before this start)."""
+
+    at: float
+    outcome: Ended
+    note: str = ""
+    asker: Asker | None = None
+
+
 class Mending(msgspec.Struct, frozen=True):
-    """What this node was asked to do to itself. `serial`: requests of ours so far. `underway`: action -> who waits for
-    it. `begun`: action -> when peers had it begun, within the last hour. `last`: action -> when it ended, how, and the
-    line about it; `last_for`: action -> who had asked for that first. `broken_off`: (action, asker) of what the last
-    process did not live to finish. `asked`: peer -> when it asked for something, the last times within the last hour;
-    `escalations`: peer, or what else has an account of its own -> when it was asked for something, within that hour.
-    `plans`: approved commands that run now;
+    """What this node was asked to do to itself, and has asked of others. `serial`: requests of ours so far. `underway`:
+    action -> who waits for it. `begun`: action -> when peers had it begun, within the last hour. `last`: action -> how
+    it ended. `broken_off`: (action, asker) of what the last process did not live to finish. `asked`: peer -> when it
+    asked for something, the last times within the last hour; `escalations`: peer, or what else has an account of its
+    own -> when it was asked for something, within that hour. `plans`: approved commands that run now;
     `plans_broken_off`: those of which nobody knows how far they came, until a person has seen to it."""
 
     serial: int = 0
     underway: Map[Action, tuple[Asker, ...]] = Map()
     begun: Map[Action, tuple[float, ...]] = Map()
-    last: Map[Action, tuple[float, Ended, str]] = Map()
-    last_for: Map[Action, Asker] = Map()
+    last: Map[Action, Last] = Map()
     broken_off: tuple[tuple[Action, Asker], ...] = ()
     asked: Map[str, tuple[float, ...]] = Map()
     escalations: Map[str, tuple[float, ...]] = Map()

@@ -8,7 +8,7 @@ from engine.health.kept import change, record, recorded, restore
 from engine.model.channel import Channel
 from engine.model.moment import Moment
 from engine.model.records import PutMeta
-from engine.model.repair import Action, Approval, Asker
+from engine.model.repair import Action, Approval, Asker, Ended, Last
 from engine.signals import Rang, Signal
 from engine.state import Fleet
 from tests.engine.script import T0_MS, fleet, moment
@@ -31,6 +31,7 @@ def test_what_a_version_before_wrote_is_read() -> None:
     found = restore(msgspec.msgpack.encode(WRITTEN), moment(0))
     assert found.broken_off == ((Action.FREE_PORT, Asker("B", "q1")),)
     assert found.plans_broken_off == (Approval("B", Channel.NATS, "ann", "d", at_ms=1),)
+    assert found.last[Action.FREE_PORT] == Last(moment(-60).mono, Ended.DONE, "8857")
     assert set(found.escalations) == {"B", "B restart_nats"}
     assert set(found.begun[Action.FREE_PORT]) == set(found.asked["B"]) == set(found.escalations["B"])
 
