@@ -3,8 +3,8 @@
     head within PATIENCE_S -> handler -> answer, each write within PATIENCE_S -> the next request, or the end
 
 h11 knows the protocol; here bytes are moved and clients are held to limits. A client that is slow to say what it wants,
-does not read what it asked for, or sends more than was read of it is cut off; nobody else waits for it. Why not a
-framework: `docs/decisions/0032-http-by-h11.md`.
+does not read what it asked for, or sends more than was read of it is cut off, once it could hear why; nobody else waits
+for it. Why not a framework: `docs/decisions/0032-http-by-h11.md`.
 """
 
 import asyncio
@@ -22,6 +22,8 @@ PATIENCE_S = 10.0
 CONNECTIONS, OF_ALL = 256, 4
 HEAD_LIMIT = 16_384
 PIECE = 65_536
+# What is still coming when the last answer goes out is read so long, and so much of it, before the line is cut.
+PARTING_S, PARTING_BYTES = 2.0, 16 << 20
 
 
 class Gone(Exception):
@@ -49,6 +51,11 @@ class Request:
         """The first header of that name, or None."""
         wanted = name.lower().encode()
         return next((value.decode("latin-1") for key, value in self.headers if key == wanted), None)
+
+    @property
+    def length(self) -> int:
+        """The bytes its body is said to have; 0 where that is not said."""
+        return int(self.header("content-length") or 0)
 
     def route(self) -> tuple[str, str]:
         """The path, and the path with its last part as `*`, which becomes the tail."""
@@ -89,6 +96,7 @@ class Connection:
         try:
             while await self._one(busy):
                 self._http.start_next_cycle()
+            await self._part()
         except (h11.RemoteProtocolError, Garbled) as error:
             if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
                 with suppress(Gone, ConnectionError, TimeoutError):
@@ -117,6 +125,18 @@ class Connection:
         if response.after:
             response.after()
         return not response.close and response.pieces is None and self._at_rest()
+
+    async def _part(self) -> None:
+        """Hang up so that the last answer is read: closing upon what nobody read resets the line, and takes the answer
+        with it (RFC 9112, section 9.6)."""
+        if self._http.their_state is not h11.SEND_BODY:
+            return
+        self._writer.write_eof()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PARTING_S):
+                unread = PARTING_BYTES
+                while unread > 0 and (data := await self._reader.read(PIECE)):
+                    unread -= len(data)
 
     def _at_rest(self) -> bool:
         """Whether both sides are done with this request: what nobody read of a body is not waited for."""
@@ -183,7 +203,7 @@ class Connection:
         if self._http.their_state is h11.SEND_BODY:
             await asyncio.Event().wait()
         while await self._reader.read(PIECE):
-            pass
+            await self._part()
 
     async def _send(self, event: Any) -> None:
         data = self._http.send(event)

@@ -8,16 +8,15 @@ A handler reads what was asked, calls one verb of the engine and shows what came
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from math import ceil
 from typing import Any
 
 import msgspec
 
 from engine.api import asks, clinic, metrics, repair_shapes, sessions, shapes, sse, stream
-from engine.api.faults import http_status
+from engine.api.faults import trouble
 from engine.api.http import Gone, Handler, Request, Response
 from engine.api.node import Node
-from engine.api.views import ConfigView, Departed, DoorsView, PeerView, Reach, Status, Trouble
+from engine.api.views import ConfigView, Departed, DoorsView, PeerView, Reach, Status
 from engine.clock import SystemClock
 from engine.errors import Fault, FleetError
 from engine.model.channel import Channel
@@ -64,35 +63,24 @@ def _verb(request: Request) -> Verb:
     return methods[request.method]
 
 
-def trouble(error: FleetError) -> Response:
-    """An error as JSON. The connection closes where the request was not read to its end."""
-    status = http_status(error.code, error.fault)
-    wait, facts = error.retry_after_s, msgspec.json.encode(Trouble(error.facts()))
-    return Response(status, body=facts, close=status in (408, 413), retry_after_s=None if wait is None else ceil(wait))
-
-
-def not_http(status: int, title: str, detail: str) -> Response:
-    """What was asked is no request that could be answered."""
-    code, fault = ("bad.request", Fault.THEIRS) if status == 400 else ("busy.connections", Fault.WORLD)
-    error = FleetError(code, title, detail, "docs/api.md tells how it is asked", fault)
-    return Response(status, body=msgspec.json.encode(Trouble(error.facts())), close=True)
-
-
 def answer(what: Any, status: int = 200) -> Response:
     """A value as JSON."""
     return Response(status, body=msgspec.json.encode(what))
 
 
 async def body_of(request: Request) -> bytes:
-    """The whole body. Raises `FleetError`: `size.request` past the limit, `slow.request` when it takes too long."""
-    found = bytearray()
+    """The whole body. Raises `FleetError`: `size.request` past the limit, as soon as that is known, `slow.request` when
+    it takes too long."""
+    found, said = bytearray(), f"at most {asks.REQUEST_LIMIT} bytes"
+    large = FleetError("size.request", "The request is too large", said, "send a link or a path instead")
+    if request.length > asks.REQUEST_LIMIT:
+        raise large
     try:
         async with asyncio.timeout(BODY_S):
             async for chunk in request.body:
                 found += chunk
                 if len(found) > asks.REQUEST_LIMIT:
-                    said = f"at most {asks.REQUEST_LIMIT} bytes"
-                    raise FleetError("size.request", "The request is too large", said, "send a link or a path instead")
+                    raise large
     except TimeoutError:
         said = f"more than {BODY_S:g} s"
         raise FleetError("slow.request", "The request came too slowly", said, "send it in one piece") from None

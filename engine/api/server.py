@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from engine import descriptors
 from engine.api import gate
+from engine.api.faults import not_http, trouble
 from engine.api.http import CONNECTIONS, OF_ALL, Connection, Handler, Request, Response
 from engine.api.node import Node
-from engine.api.routes import app, not_http, trouble
+from engine.api.routes import app
 from engine.errors import Fault, FleetError
 from engine.home import API_PORT
 from engine.security import peercred

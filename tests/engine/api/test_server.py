@@ -144,6 +144,23 @@ def test_tcp_takes_the_bearer_token(tcp: Stage) -> None:
     assert (code, answer["error"]["code"]) == (404, "unknown.recipient")
 
 
+@pytest.mark.parametrize(
+    "head", [f"Content-Length: {REQUEST_LIMIT + 1}\r\nExpect: 100-continue", "Transfer-Encoding: chunked"]
+)
+def test_a_client_on_tcp_hears_why_its_body_was_too_large(tcp: Stage, head: str) -> None:
+    """Who asks first is not told to go on; who does not ask has the answer although more is on its way, which would
+    reset a line that is closed upon it."""
+    allowed = f"Host: localhost:{tcp.server.port}\r\nAuthorization: Bearer {tcp.engine.token}"
+    head = f"POST /message HTTP/1.1\r\n{allowed}\r\n{head}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", tcp.server.port), timeout=10) as door:
+        door.sendall(head.encode())
+        if "chunked" in head:
+            door.sendall((b"%x\r\n" % (1 << 20) + b"x" * (1 << 20) + b"\r\n") * 8)
+        answer = all_of(door)
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "size.request"
+
+
 def test_tcp_without_the_token_is_refused(tcp: Stage) -> None:
     """Nothing is answered to it, not even the status, and the error says how to get in."""
     code, answer = over_tcp(tcp, "GET", "/status", {})
