@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from textual.app import ComposeResult
+from textual.containers import Vertical
 
 from engine.model.channel import CHANNELS, Channel, ChannelState
 from engine.model.repair import Ran, Repair, digest
@@ -22,7 +23,6 @@ from screens.sheet import Sheet
 from screens.spans import Spans
 from screens.widgets.line_grid import LineGrid
 from screens.widgets.lines import TextLines
-from screens.widgets.still import Down
 
 NAMES = tuple(CHANNELS)
 # Why what is not ill has nothing to repair.
@@ -55,7 +55,7 @@ class Channels(Room):
         self.wanted_column = CHANNELS[Channel.NATS].number
 
     def body(self) -> ComposeResult:
-        with Down(id="body"):
+        with Vertical(id="body"):
             yield LineGrid(id="grid")
             yield TextLines(id="empty")
             yield TextLines(id="panel")

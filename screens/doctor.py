@@ -1,6 +1,7 @@
 """Room 8: what is wrong with this machine and this node, why, and the command or key that mends it."""
 
 from textual.app import ComposeResult
+from textual.containers import Vertical
 from textual.widget import Widget
 
 from engine.model.finding import Placed
@@ -14,7 +15,6 @@ from screens.sheet import Sheet
 from screens.spans import Spans
 from screens.widgets.line_grid import LineGrid
 from screens.widgets.lines import TextLines
-from screens.widgets.still import Down
 
 # Entering the room looks again only if nobody has for so long.
 OLD_S = 60.0
@@ -34,7 +34,7 @@ class Doctor(Room):
         self.looking = False
 
     def body(self) -> ComposeResult:
-        with Down(id="body"):
+        with Vertical(id="body"):
             yield LineGrid(id="findings")
             yield TextLines(id="well")
         yield TextLines(id="panel")

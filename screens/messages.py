@@ -7,6 +7,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 from textual import on
 from textual.app import ComposeResult
+from textual.containers import Vertical
 from textual.timer import Timer
 
 from engine.model.envelope import FAILED, Rung
@@ -23,7 +24,6 @@ from screens.sheet import Sheet
 from screens.spans import Span, Spans, wrap
 from screens.widgets.line_grid import LineGrid
 from screens.widgets.lines import TextLines
-from screens.widgets.still import Down
 
 # How long the cursor rests on a line before its body and story are read: a held arrow key reads nothing.
 REST_S = 0.12
@@ -55,7 +55,7 @@ class Messages(Room):
         self.held_at = ""
 
     def body(self) -> ComposeResult:
-        with Down(id="body"):
+        with Vertical(id="body"):
             yield LineGrid(id="log")
             yield TextLines(id="empty")
         yield TextLines(id="panel")

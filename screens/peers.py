@@ -4,6 +4,7 @@ from typing import Any
 
 from textual import on
 from textual.app import ComposeResult
+from textual.containers import Vertical
 from textual.widget import Widget
 
 from engine.model.peer import Peer, Standing
@@ -26,7 +27,6 @@ from screens.spans import Spans
 from screens.widgets.chart_view import ChartView
 from screens.widgets.line_grid import LineGrid
 from screens.widgets.lines import TextLines
-from screens.widgets.still import Down
 
 
 class Peers(Room):
@@ -42,7 +42,7 @@ class Peers(Room):
         self.wanted = ""
 
     def body(self) -> ComposeResult:
-        with Down(id="body"):
+        with Vertical(id="body"):
             yield ChartView(id="map")
             yield LineGrid(id="table")
         yield TextLines(id="panel")

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from textual import events, on
 from textual.app import ComposeResult
+from textual.containers import Horizontal
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
@@ -29,14 +30,13 @@ from screens.spans import Spans
 from screens.widgets.line_grid import LineGrid
 from screens.widgets.lines import Lines, TextLines
 from screens.widgets.one_line import OneLine
-from screens.widgets.still import Across, Still
 
 # From this width on the panel stands beside the body; below it opens with enter.
 PANEL_FROM = 100
 READONLY = "this control room is read-only; start it without --readonly"
 
 
-class Room(Screen[None], Still, inherit_bindings=False):
+class Room(Screen[None], inherit_bindings=False):
     """One screen with its frame."""
 
     BINDINGS = bindings("panes", PANES, "pane")
@@ -76,7 +76,7 @@ class Room(Screen[None], Still, inherit_bindings=False):
         yield OneLine(id="head")
         yield OneLine(id="tabs")
         yield OneLine(id="banner")
-        with Across(id="floor"):
+        with Horizontal(id="floor"):
             yield from self.body()
         yield Input(id="filter", placeholder=self.filter_hint, compact=True)
         yield OneLine(id="rule")

@@ -12,9 +12,9 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
 from textual.strip import Strip
+from textual.widget import Widget
 
 from screens.spans import Spans
-from screens.widgets.still import Still
 
 
 class Ink(NamedTuple):
@@ -59,7 +59,7 @@ class Inks(dict[str, Style]):
         return found
 
 
-class Painted(Still):
+class Painted(Widget):
     """A widget that draws spans."""
 
     _inks: Inks | None = None
