@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from engine.model.broker import BrokerState
-from engine.model.channel import KEPT_FAILS, Channel, ChannelState
+from engine.model.channel import HOT, KEPT_FAILS, Channel, ChannelState
 from engine.model.envelope import Rung
 from engine.model.finding import Severity
 from engine.model.peer import Standing
@@ -24,8 +24,6 @@ ALONE = "No peers yet. Run the line that `fleet invite` prints on the other mach
 INDENT = "  "
 # Tries of one message that stand in a line.
 MOST_TRIES = 4
-# The columns that every list of peers has; the other channels have one where they are in use.
-SPOKEN = ("nats", "http", "relay")
 
 
 def table(rows: Iterable[Sequence[str]], head: Sequence[str] = (), width: int = 0) -> Iterator[str]:
@@ -130,7 +128,7 @@ def peers(listed: Sequence[dict[str, Any]], width: int = 0) -> Iterator[str]:
     if not listed:
         yield ALONE
         return
-    channels = [name for name in listed[0]["channels"] if name in SPOKEN or any(_usable(one, name) for one in listed)]
+    channels = [name for name in listed[0]["channels"] if name in HOT or any(_usable(one, name) for one in listed)]
     head = ("peer", "role", "standing", "seen", "best", *channels)
     yield from table((_peer(one, channels) for one in listed), head, width)
     yield from _released(

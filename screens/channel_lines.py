@@ -11,7 +11,7 @@ from screens import format as say
 from screens.glyphs import CHANNEL, OUTCOME
 from screens.peer_lines import flow
 from screens.repair_lines import ladder
-from screens.roll import Plan, health_of, no_plan, reading
+from screens.roll import Plan, no_plan, reading
 from screens.spans import Span, Spans, cells, fit, sides, wrap
 
 # The way through the machine, with the words on its arrows for where there is room.
@@ -56,7 +56,7 @@ def _way(state: ChannelState, told: bool) -> Spans:
 
 def title(fleet: Fleet, peer: str, channel: Channel, now: Moment, size: int) -> Spans:
     """Whose channel it is, its state and since when."""
-    health = health_of(fleet, peer, channel)
+    health = fleet.health(peer, channel)
     look = CHANNEL[health.shown]
     reason = _reason(health)
     name: Spans = (
@@ -85,7 +85,7 @@ def panel(fleet: Fleet, peer: str, channel: Channel, now: Moment, size: int, zon
     """State machine, facts and the last changes."""
     if not peer:
         return []
-    health = health_of(fleet, peer, channel)
+    health = fleet.health(peer, channel)
     lines = [title(fleet, peer, channel, now, size), machine(health.shown, size)]
     if health.held:
         lines += wrap("held back by you: the cascade passes it over; x lets it back in", size, "warn")
@@ -98,7 +98,7 @@ def panel(fleet: Fleet, peer: str, channel: Channel, now: Moment, size: int, zon
 
 def facts(fleet: Fleet, peer: str, channel: Channel, now: Moment) -> list[str]:
     """The numbers behind the state."""
-    health = health_of(fleet, peer, channel)
+    health = fleet.health(peer, channel)
     window = fleet.config.health.window_s
     recent = sum(now.mono - at <= window for at in health.fails)
     spec = CHANNELS[channel]
@@ -140,7 +140,7 @@ def _change(one: Change, zone: tzinfo | None) -> Spans:
 
 def why(fleet: Fleet, peer: str, channel: Channel, now: Moment, size: int, plan: Plan = no_plan) -> list[Spans]:
     """Why the channel is in its state, and whether the next message would take it."""
-    health = health_of(fleet, peer, channel)
+    health = fleet.health(peer, channel)
     look = CHANNEL[health.shown]
     order = plan(peer)
     lines: list[Spans] = [((f"{look.glyph} {channel} to {fleet.name_of(peer)} is {_word(health)}", look.ink),), ()]

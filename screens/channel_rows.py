@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import NamedTuple
 
-from engine.model.channel import CHANNELS, Channel, ChannelHealth, ChannelState
+from engine.model.channel import CHANNELS, HOT, Channel, ChannelHealth, ChannelState
 from engine.model.moment import Moment
 from engine.state import Fleet
 from screens import format as say
@@ -24,12 +24,10 @@ from screens.roll import (
     Condition,
     Plan,
     best,
-    health_of,
     members,
     natural,
     no_plan,
     reading,
-    spoken,
 )
 from screens.spans import Span, Spans, cell, cells, clip, fit
 from screens.widgets.line_grid import Rows
@@ -74,7 +72,6 @@ class ChannelRows(Rows):
         self.columns = len(CHANNELS)
         self.asked = (query, sort)
         like = before if before and _alike(before.fleet, fleet) else None
-        self.spoken: frozenset[Channel] = like.spoken if like else spoken(fleet)
         self.drawn: dict[str, Drawn] = like.drawn if like else {}
         self.keys = like.keys if like and self._same_order(like) else self._order(query, sort)
 
@@ -169,7 +166,7 @@ class ChannelRows(Rows):
 
     def says(self, peer: str, channel: Channel, wide: int) -> tuple[str, str, str]:
         """Glyph, value and ink of a cell `wide` cells wide."""
-        health = health_of(self.fleet, peer, channel, self.spoken)
+        health = self.fleet.health(peer, channel)
         look = CHANNEL[health.shown]
         if health.held:
             return "–", f" {HELD}", "dim"
@@ -208,10 +205,10 @@ def _alike(old: Fleet, new: Fleet) -> bool:
 
 
 def used(fleet: Fleet) -> list[Channel]:
-    """The channels that someone has, tried or not, or that are under repair; the first three always."""
+    """The channels that someone has, tried or not, or that are under repair; those that are hot always."""
     set_up = {channel for (_, channel), health in fleet.channels.items() if health.state is not ChannelState.ABSENT}
     set_up |= {channel for _, channel in fleet.repairs}
-    return [one for one in CHANNELS if one in set_up or one in (Channel.NATS, Channel.HTTP, Channel.RELAY)]
+    return [one for one in CHANNELS if one in set_up or one in HOT]
 
 
 def _tone(ink: str) -> str:

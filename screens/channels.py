@@ -16,7 +16,6 @@ from screens.confirm import Confirm
 from screens.keymap import ROOMS, bindings
 from screens.message_rows import brief
 from screens.repair_lines import ILL, outputs, plan_text, repair_of, steps, unaskable
-from screens.roll import NOT_SPOKEN, health_of
 from screens.room import Room
 from screens.rungs import Rungs
 from screens.sheet import Sheet
@@ -31,8 +30,7 @@ UNILL = {
     ChannelState.UNKNOWN: "{channel} to it is not known to be broken: there is nothing to repair",
     ChannelState.ABSENT: "{channel} cannot be used to it, which no repair changes: {why}",
 }
-FOR_A_CHANNEL = ("probe", "hold", "repair", "rung", "approve")
-FOR_A_PEER = ("open", *FOR_A_CHANNEL, "why", "mark", "copy", "message")
+FOR_A_PEER = ("open", "probe", "hold", "repair", "rung", "approve", "why", "mark", "copy", "message")
 # Nobody is woken, billed or typed at by a look.
 UNPROBED = {
     Channel.CLOUD: "a try would pull the trigger: only a message does",
@@ -124,13 +122,11 @@ class Channels(Room):
             return asked
         if not self.peer():
             return "no peer matches; esc shows all again" if self.query_text else "no peers yet; i prints an invite"
-        if verb in FOR_A_CHANNEL and health_of(self.fleet, self.peer(), self.channel) is NOT_SPOKEN:
-            return f"{self.channel} is {NOT_SPOKEN.reason}"
         return {"probe": self._unprobed, "hold": self._unheld}.get(verb, lambda: self._unrepairable(verb))()
 
     def _unprobed(self) -> str:
         """Why a probe of the channel under the cursor would find nothing out, or do more than that."""
-        health = health_of(self.fleet, self.peer(), self.channel)
+        health = self.fleet.health(self.peer(), self.channel)
         if health.state is ChannelState.ABSENT:
             return f"{self.channel} cannot be used to it: {health.reason}"
         return "" if CHANNELS[self.channel].probed else UNPROBED[self.channel]
@@ -147,7 +143,7 @@ class Channels(Room):
             if found is not None and found.working:
                 return "its commands run already"
             return "" if found is not None and found.plan else "no commands wait for you here"
-        health = health_of(self.fleet, self.peer(), self.channel)
+        health = self.fleet.health(self.peer(), self.channel)
         if verb in ("repair", "rung") and health.state not in ILL:
             return UNILL[health.state].format(channel=self.channel, why=health.reason or "it is not set up")
         return unaskable(self.fleet, self.peer(), self.channel) if verb in ("repair", "rung") else ""

@@ -12,7 +12,7 @@ from engine.state import Fleet
 from screens import format as say
 from screens.glyphs import CHANNEL, SEVERITY
 from screens.needs import subject_peer, told
-from screens.roll import NOT_SPOKEN, Condition, Link, Plan, condition, links, no_plan, peer_of
+from screens.roll import Condition, Link, Plan, condition, links, no_plan, peer_of
 from screens.spans import Span, Spans, cell, cells, fit, sides, wrap
 
 MEANING = {
@@ -227,9 +227,9 @@ def why(fleet: Fleet, node_id: str, now: Moment, size: int, plan: Plan = no_plan
 
 
 def _unused(found: list[Link], size: int, ink: str) -> list[Spans]:
-    """The channels that carry nothing, those with one reason together; what nobody can change comes last."""
+    """The channels that carry nothing, those with one reason together."""
     reasons: dict[tuple[str, str], list[str]] = {}
-    for one in sorted(found, key=lambda one: one.why == NOT_SPOKEN.reason):
+    for one in found:
         reasons.setdefault((CHANNEL[one.state].glyph, _said(one)), []).append(one.channel)
     told = [f"{glyph} {' '.join(names)}: {why}" for (glyph, why), names in reasons.items()]
     return [line for text in told for line in wrap(text, size, ink)]

@@ -25,9 +25,6 @@ DEGRADED = Look("◐", "degraded", "warn")
 LOST = (ChannelState.QUARANTINED, ChannelState.BROKEN)
 WORKS = (ChannelState.HEALTHY, ChannelState.DEGRADED)
 NINE = tuple(CHANNELS)
-# What this version speaks before it knows any peer; another channel counts as soon as this node says anything of it.
-SPOKEN = frozenset((Channel.NATS, Channel.HTTP, Channel.RELAY))
-NOT_SPOKEN = ChannelHealth(ChannelState.ABSENT, reason="not in this version")
 ALIVE = STANDING[Standing.ALIVE]
 RANKS = {Role.CHIEF: 0, Role.CAPTAIN: 1, Role.WORKER: 2, Role.OBSERVER: 3}
 PIECES = re.compile(r"(\D*)(\d*)")
@@ -81,19 +78,6 @@ def reading(health: ChannelHealth) -> float | None:
     return last[len(last) // 2] if last else None
 
 
-def spoken(fleet: Fleet) -> frozenset[Channel]:
-    """The channels that this version has."""
-    return SPOKEN.union(channel for _, channel in fleet.channels)
-
-
-def health_of(fleet: Fleet, node_id: str, channel: Channel, ours: frozenset[Channel] | None = None) -> ChannelHealth:
-    """What rooms show of a pair: what this version lacks is absent, not unknown. `ours`: `spoken`, asked for once."""
-    known = fleet.channels.get((node_id, channel))
-    if known is not None:
-        return known
-    return ChannelHealth() if channel in (spoken(fleet) if ours is None else ours) else NOT_SPOKEN
-
-
 def link(channel: Channel, health: ChannelHealth) -> Link:
     """One (peer, channel) pair as the rooms show it."""
     why = health.trouble if health.retried else health.reason
@@ -102,8 +86,7 @@ def link(channel: Channel, health: ChannelHealth) -> Link:
 
 def links(fleet: Fleet, node_id: str) -> list[Link]:
     """All nine, in the order of their numbers."""
-    ours = spoken(fleet)
-    return [link(channel, health_of(fleet, node_id, channel, ours)) for channel in NINE]
+    return [link(channel, fleet.health(node_id, channel)) for channel in NINE]
 
 
 def _known(fleet: Fleet, node_id: str) -> list[Link]:

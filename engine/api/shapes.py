@@ -5,7 +5,7 @@ graded by the age of its last stored word, and never ALIVE, because that was not
 message would take is the cascade's to say, and comes in as an argument.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
 import msgspec
@@ -35,8 +35,6 @@ from engine.model.story import Letters
 from engine.security.identity import fingerprint
 from engine.state import Fleet
 
-# Shown wherever there are peers; the others where this node has them set up for anybody.
-ALWAYS = (Channel.NATS, Channel.HTTP, Channel.RELAY)
 LOUD = (Severity.CRITICAL, Severity.HIGH)
 
 
@@ -63,15 +61,13 @@ def peers(fleet: Fleet, now: Moment, best: Best) -> list[PeerView]:
     has their name now."""
     others = (one for one in fleet.roster.members if one.id != fleet.me.id)
     ordered = sorted(others, key=lambda one: (one.name, not one.present))
-    shown = built(fleet)
-    return [_peer(fleet, member, now, best.get(member.name), shown) for member in ordered]
+    return [_peer(fleet, member, now, best.get(member.name)) for member in ordered]
 
 
 def channels(fleet: Fleet, now: Moment, only: str = "") -> dict[str, dict[Channel, ChannelView]]:
     """`GET /channels`: peer name -> channel -> health, for the present members, or for one of them by name or id."""
-    shown = built(fleet)
     return {
-        member.name: {channel: _channel(fleet, fleet.health(member.id, channel), now) for channel in shown}
+        member.name: {channel: _channel(fleet, fleet.health(member.id, channel), now) for channel in Channel}
         for member in sorted(fleet.others(), key=lambda one: one.name)
         if only in ("", member.name, member.id)
     }
@@ -159,13 +155,7 @@ def _uptime(fleet: Fleet, now: Moment) -> float:
     return round(now.mono - fleet.me.started_mono, 3)
 
 
-def built(fleet: Fleet) -> list[Channel]:
-    """The channels that there are, by their P."""
-    known = {channel for _, channel in fleet.channels}
-    return [channel for channel in Channel if channel in known or channel in ALWAYS]
-
-
-def _peer(fleet: Fleet, member: Member, now: Moment, best: Channel | None, shown: Sequence[Channel]) -> PeerView:
+def _peer(fleet: Fleet, member: Member, now: Moment, best: Channel | None) -> PeerView:
     peer = fleet.peers.get(member.id)
     beat = peer.beat if peer else None
     return PeerView(
@@ -175,15 +165,15 @@ def _peer(fleet: Fleet, member: Member, now: Moment, best: Channel | None, shown
         standing(peer, member, fleet.config.membership, now),
         seen_s(peer, now),
         best if member.present else None,
-        {channel: fleet.health(member.id, channel).state for channel in shown},
+        {channel: fleet.health(member.id, channel).state for channel in Channel},
         bool(member.revoked_ms),
         beat.version if beat else "",
         beat.branch if beat else "",
         beat.head if beat else "",
         beat.load if beat else None,
         peer.offset_ms if peer else None,
-        tuple(channel for channel in shown if fleet.health(member.id, channel).held),
-        tuple(channel for channel in shown if fleet.health(member.id, channel).retried),
+        tuple(channel for channel in Channel if fleet.health(member.id, channel).held),
+        tuple(channel for channel in Channel if fleet.health(member.id, channel).retried),
     )
 
 

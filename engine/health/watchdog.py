@@ -18,7 +18,7 @@ from engine.effects import Effect, Raise
 from engine.health import spurned
 from engine.health.cascade import held_back
 from engine.model import vitals as judge
-from engine.model.channel import CHANNELS, DIRECT, Channel, ChannelState, Class, kept_out
+from engine.model.channel import DIRECT, HOT, Channel, ChannelState, kept_out
 from engine.model.envelope import KINDS
 from engine.model.finding import Finding, Severity
 from engine.model.mail import Waiting
@@ -33,7 +33,6 @@ GLANCE = 64
 # Stalls of the loop are counted over this long.
 STALLS_S = 60.0
 KEPT_STALLS = 32
-HOT = tuple(spec.channel for spec in CHANNELS.values() if spec.speed is Class.HOT)
 
 
 def step(fleet: Fleet, signal: Signal, now: Moment) -> Step:

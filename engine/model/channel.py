@@ -70,6 +70,8 @@ CHANNELS: dict[Channel, ChannelSpec] = {
         ChannelSpec(Channel.TEXT, 8, Class.LAST, 2.0, hedged=False, carries=False, probed=0),
     )
 }
+# Those that answer while somebody waits: P1 to P3. Wherever peers are listed they have a column.
+HOT = tuple(spec.channel for spec in CHANNELS.values() if spec.speed is Class.HOT)
 # Hot, and no other machine is between: P1 and P2.
 DIRECT = (Channel.NATS, Channel.HTTP)
 

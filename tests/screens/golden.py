@@ -22,7 +22,16 @@ KEYS = Bundle(b"", b"", b"", "", b"")
 
 H, D, B = ChannelState.HEALTHY, ChannelState.DEGRADED, ChannelState.BROKEN
 HEALING, UNKNOWN, ABSENT = ChannelState.HEALING, ChannelState.UNKNOWN, ChannelState.ABSENT
-NO_RELAY = "no peer reaches both"
+# What a node says of a channel that neither of the two has set up.
+UNSET = {
+    Channel.CLOUD: "no trigger configured",
+    Channel.RELAY: "no peer reaches both",
+    Channel.SEED: "it told of no sshd",
+    Channel.SSH: "it told of no sshd",
+    Channel.WOL: "no MAC known",
+    Channel.GIT: "no hub configured",
+    Channel.TEXT: "no session opted in",
+}
 
 
 def ago(seconds: float) -> int:
@@ -61,9 +70,10 @@ def health(
 
 
 def ways(**known: ChannelHealth) -> dict[Channel, ChannelHealth]:
-    """What a node keeps of one peer: a pair for each channel that this version has, and for no other."""
-    blank = {Channel.NATS: health(UNKNOWN), Channel.HTTP: health(UNKNOWN), Channel.RELAY: health(ABSENT, (), NO_RELAY)}
-    return {one: known.get(one, state) for one, state in blank.items()}
+    """What a node keeps of one peer: a pair for each channel; where nothing is set up, with what a node says of it."""
+    direct = {Channel.NATS: health(UNKNOWN), Channel.HTTP: health(UNKNOWN)}
+    unset = {channel: health(ABSENT, (), why) for channel, why in UNSET.items()}
+    return {one: known.get(one, state) for one, state in (direct | unset).items()}
 
 
 def fleet(

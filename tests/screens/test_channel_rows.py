@@ -82,17 +82,14 @@ def test_rows_fit(size: int) -> None:
     assert grid.column_at(x, size) == CHANNELS[Channel.HTTP].number
 
 
-def test_a_channel_this_version_lacks_is_absent() -> None:
-    """Where nothing is known of a channel for anyone it is absent with its reason; of one peer only, unknown."""
-    for value in (SMALL, LONELY):
-        grid = ChannelRows(value, NOW, "", "name")
-        assert grid.says("id-mac2", Channel.GIT, 9)[0] == "–"
-        assert grid.says("id-mac2", Channel.HTTP, 9)[0] == ("●" if value is SMALL else "·")
-        assert "not in this version" in told(channel_lines.why(value, "id-mac2", Channel.GIT, NOW, 80))
-        assert "– cloud seed ssh wol git text: not in this version" in told(peer_lines.panel(value, "id-mac2", NOW, 80))
-    one = replace(SMALL, channels=SMALL.channels.set(("id-studio", Channel.GIT), health()))
-    assert ChannelRows(one, NOW, "", "name").says("id-mac2", Channel.GIT, 9)[0] == "·"
-    assert "· git: never tried" in told(peer_lines.panel(one, "id-mac2", NOW, 80))
+def test_what_is_not_set_up_says_why_and_what_nobody_tried_is_unknown() -> None:
+    """A dash and its reason, those with one reason together; a peer of whom nothing is known yet has dots."""
+    assert ChannelRows(SMALL, NOW, "", "name").says("id-mac2", Channel.GIT, 9)[0] == "–"
+    assert "no hub configured" in told(channel_lines.why(SMALL, "id-mac2", Channel.GIT, NOW, 80))
+    assert "– seed ssh: it told of no sshd" in told(peer_lines.panel(SMALL, "id-mac2", NOW, 80))
+    grid = ChannelRows(LONELY, NOW, "", "name")
+    assert {grid.says("id-mac2", one, 9)[0] for one in CHANNELS} == {"·"}
+    assert "git text: never tried" in told(peer_lines.panel(LONELY, "id-mac2", NOW, 80))
 
 
 def test_order_is_numbered_under_the_cursor_only() -> None:

@@ -174,23 +174,12 @@ async def test_hold_and_let_go() -> None:
         assert asked(app, "hold")[-1] == ("id-mac2", Channel.HTTP, True)
 
 
-async def test_a_channel_this_version_lacks_is_neither_probed_nor_held() -> None:
-    """On a channel that is not in this version, `p` and `x` say so, and the engine is not asked."""
-    app = control_room("small")
-    async with app.run_test(size=WIDE) as pilot:
-        await settle(pilot)
-        await press(pilot, "2", "left")
-        for key in ("p", "x"):
-            await press(pilot, key)
-            assert "cloud is not in this version" in said(app)
-        assert not asked(app, "check") + asked(app, "hold")
-
-
 async def test_what_a_look_would_wake_or_cannot_reach_is_not_probed() -> None:
     """`p` switches no machine on and types at nobody; on what cannot be used it says why, and `x` where nothing is."""
     app = control_room("broken")
     added = {Channel.WOL: health(UNKNOWN), Channel.TEXT: health(UNKNOWN), Channel.GIT: health(ABSENT, (), "no hub")}
     channels = BROKEN.channels.update({("id-mac2", one): known for one, known in added.items()})
+    channels = channels.delete(("id-studio", Channel.WOL))
     async with app.run_test(size=WIDE) as pilot:
         await settle(pilot)
         script(app).become(replace(BROKEN, channels=channels))
