@@ -15,7 +15,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from engine.errors import FleetError
+from engine.errors import Fault, FleetError
 from engine.model.roster import Address, Member, Role, Roster, name_from, unfit
 from engine.security.ancestry import ROSTER, body, check_successor, digest, verify
 from engine.security.identity import Identity, base32, verify_bundle
@@ -70,7 +70,7 @@ def admit(roster: Roster, identity: Identity, member: Member, now_ms: int) -> Ro
 def revoke(roster: Roster, identity: Identity, name: str, now_ms: int, new_key: bytes) -> Roster:
     """Without trust in the member `name`, and with `new_key` as the only gossip key.
 
-    Raises `FleetError`: `usage.name`, `usage.self` (use leave), `refused.not_admin`.
+    Raises `FleetError`: `unknown.peer`, `usage.self` (use leave), `refused.not_admin`.
     """
     member = present(roster, name)
     if member.id == identity.id:
@@ -111,7 +111,7 @@ def readdress(
     nothing is new."""
     member = roster.member(node_id)
     if member is None or not member.present:
-        raise _no_member(node_id)
+        raise _no_member(roster, node_id)
     moved = replace(member, addresses=addresses, mac=mac or member.mac)
     return roster if moved == member else _next(roster, identity, now_ms, members=_with(roster, moved))
 
@@ -123,10 +123,10 @@ def check_name(name: str) -> None:
 
 
 def present(roster: Roster, name: str) -> Member:
-    """The present member of this name. Raises `FleetError` `usage.name`."""
+    """The present member of this name. Raises `FleetError` `unknown.peer`."""
     member = roster.named(name)
     if member is None:
-        raise _no_member(name)
+        raise _no_member(roster, name)
     return member
 
 
@@ -141,8 +141,12 @@ def _check_free(roster: Roster, name: str, owner: str) -> None:
         )
 
 
-def _no_member(name: str) -> FleetError:
-    return FleetError("usage.name", "No such member", name, "see `fleet peers` for who is in the fleet")
+def _no_member(roster: Roster, name: str) -> FleetError:
+    former = next((one for one in roster.members if name in (one.name, one.id)), None)
+    why = f"{name} {'was revoked' if former.revoked_ms else 'left'}" if former else f"{name} is no member"
+    return FleetError(
+        "unknown.peer", "Nobody of that name", why, "`fleet peers` shows who is in the fleet", Fault.THEIRS
+    )
 
 
 def _with(roster: Roster, member: Member) -> tuple[Member, ...]:

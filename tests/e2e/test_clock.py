@@ -41,8 +41,8 @@ def test_mail_does_not_care(trio: list[Node]) -> None:
             here.send(there.name, f"{here.name} to {there.name}, briefly", ttl=30)
     for node in trio:
         assert sum(node.bodies().values()) == len(node.bodies()) == 4
-        # That the clocks differ is told; nothing else is wrong because of it.
-        assert node.findings().keys() <= {"clock.off", "clock.differs"}
+        # That the clocks differ is told, and that the machine is busy may be; nothing else is wrong because of it.
+        assert node.findings().keys() <= {"clock.off", "clock.differs", "loop.lag"}
         assert {peer["standing"] for peer in node.status()["peers"]} == {"ALIVE"}
 
 

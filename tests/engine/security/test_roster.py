@@ -152,7 +152,7 @@ def test_addresses_change_only_when_they_do() -> None:
     moved = readdress(PAIR, A, B.id, HERE, NOW, mac="02:00:00:00:00:01")
     assert moved.members[1].mac == "02:00:00:00:00:01"
     assert readdress(moved, A, B.id, HERE, NOW) is moved
-    refused("usage.name", lambda: readdress(PAIR, A, C.id, HERE, NOW))
+    refused("unknown.peer", lambda: readdress(PAIR, A, C.id, HERE, NOW))
 
 
 @pytest.mark.parametrize("name", ["a", "mac2", "0-0", "a" * 32])
@@ -183,7 +183,9 @@ def test_a_name_is_recognisable() -> None:
 def test_names_are_unique() -> None:
     """A name that a present member has is taken, and the error says by whom."""
     assert B.id in refused("usage.name", lambda: admit(PAIR, A, member(C, "b"), NOW)).detail
-    refused("usage.name", lambda: present(PAIR, "nobody"))
+    refused("unknown.peer", lambda: present(PAIR, "nobody"))
+    once = revoke(PAIR, A, "b", NOW, NEW_KEY)
+    assert refused("unknown.peer", lambda: revoke(once, A, "b", NOW, NEW_KEY)).detail == "b was revoked"
     assert present(PAIR, "b").id == B.id
 
 
