@@ -49,6 +49,8 @@ _READY_S = 5.0
 _RELOAD_S = 2.0
 _STOP_S = 2.0
 _LINE_LIMIT = 1 << 20
+# Lines that it said last, for the log of the node.
+_LAST_WORDS = 5
 
 # Clients are let in before routes are: a broker of the mesh is up when it can hear both.
 READY = {
@@ -162,7 +164,9 @@ class Broker:
             self._deaths = recent((*self._deaths, clock()), clock())
             wait = pause_s(len(self._deaths))
             said = _told(note, len(self._deaths), wait)
-            log.warning("the nats-server is down: %s", said)
+            log.warning(
+                "the nats-server is down: %s; its last words: %s", said, " | ".join([*self._tail][-_LAST_WORDS:])
+            )
             self._say(BrokerState.DOWN, said, dying=wait > 0)
             self._settled.set()
             self._hurry.clear()
@@ -220,7 +224,8 @@ class Broker:
         )
 
     def _hear(self, line: str) -> None:
-        self._tail.append(line)
+        if line:
+            self._tail.append(line)
         if READY[place(self._spec)] in line:
             self._say(BrokerState.UP)
             self._settled.set()

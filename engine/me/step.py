@@ -67,7 +67,7 @@ def _broker(fleet: Fleet, signal: BrokerChanged, now: Moment) -> Step:
         facts = {"pid": str(gone), "died": signal.note}
         told.insert(0, Save((AddEntry(now.wall_ms, fleet.me.id, "broker", fleet.me.id, facts),)))
     if signal.state in (*RUNS, *FALLEN):
-        step = BROKER_SILENT.next_step if signal.pid else "see to that server; mail goes over http meanwhile"
+        step = BROKER_SILENT.next_step if signal.pid else "see to that server; mail goes over other channels meanwhile"
         silent = msgspec.structs.replace(BROKER_SILENT, detail=signal.note, next_step=step)
         told.append(Raise(Found(silent, present=signal.state is BrokerState.SILENT)))
         told.append(Raise(Found(dying, present=signal.dying)))
@@ -78,13 +78,13 @@ BROKER_SILENT = Finding(
     "broker.silent",
     "This node's broker does not answer",
     Severity.HIGH,
-    next_step="`fleet repair --local restart_nats` gives it another life now; mail goes over http meanwhile",
+    next_step="`fleet repair --local restart_nats` gives it another life now; mail goes over other channels meanwhile",
 )
 BROKER_DYING = Finding(
     "broker.dying",
     "This node's broker keeps dying",
     Severity.HIGH,
-    next_step="mail goes over http meanwhile; the log in the home's broker folder says why it dies",
+    next_step="`fleet log` has its last words; mail goes over other channels meanwhile",
 )
 
 

@@ -58,8 +58,8 @@ def down(broker: Broker, able: bool) -> Finding:
     code, title = kept if broker.dying else ("broker.down", "No broker runs")
     step = "fleet doctor --fix" if able else "fleet restart"
     what = broker.note or f"it is {broker.state}"
-    log = "the log in the home's broker folder says why"
-    return Finding(code, title, Severity.HIGH, what, "", f"{step}; {log}", ("disk",), fixable=able)
+    step = f"{step}; `fleet log` has its last words"
+    return Finding(code, title, Severity.HIGH, what, "", step, ("disk",), fixable=able)
 
 
 def silent(note: str, able: bool) -> Finding:
