@@ -113,7 +113,7 @@ class MembershipConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class SshConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """P5, and P4 over the same connection. `enabled`: tell peers of this machine's sshd, and use theirs. `port`, `user`
-    (empty: the one this node runs as), `host_keys` (public key files; empty: those in /etc/ssh): ours, as told.
+    (empty: the one this node runs as), `host_keys` (public key files; empty: what sshd shows): ours, as told.
     `keys`: private keys to sign in with (empty: those in ~/.ssh and the agent's). `keepalive_s`: how soon a connection
     that went silent is noticed."""
 

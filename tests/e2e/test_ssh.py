@@ -34,8 +34,9 @@ def door() -> Iterator[Sshd]:
 
 @pytest.fixture(scope="module")
 def pair(door: Sshd) -> Iterator[tuple[Node, Node]]:
-    """Two members that have told each other of it."""
-    with living(*(Node(name, door.environ) for name in ("atlas", "birch"))) as (atlas, birch):
+    """Two members that have told each other of it, with the host key that it shows and no file names."""
+    settings = {key: value for key, value in door.environ.items() if key != "FLEET_SSH_HOST_KEYS"}
+    with living(*(Node(name, settings) for name in ("atlas", "birch"))) as (atlas, birch):
         until(lambda: atlas.sees(birch, channels=("seed", "ssh")), "P4 and P5 to be well")
         until(lambda: birch.sees(atlas, channels=("seed", "ssh")), "P4 and P5 to be well")
         yield atlas, birch

@@ -17,6 +17,7 @@ from engine.errors import FleetError
 from engine.model.channel import Channel
 from engine.model.exam import judged, unused
 from engine.model.finding import Finding, Severity
+from engine.model.ways import SshWay
 
 CONNECT_S = 3.0
 START = {"linux": "sudo systemctl start ssh   (sshd on some systems)", "darwin": "sudo systemsetup -setremotelogin on"}
@@ -25,8 +26,8 @@ LOG = {"linux": "sudo journalctl -u ssh -n 20", "darwin": "log show --last 10m -
 
 class Seen(msgspec.Struct, frozen=True):
     """`answer`: its banner, or empty. `error`: why there is none ("closed": it hung up without a word). `host_keys`:
-    how many can be read. `loose`: what sshd's strict modes would refuse us for. `keys`: whether anybody may sign in, as
-    far as the usual file or a peer that came this way tells."""
+    how many are announced, or can be read. `loose`: what sshd's strict modes would refuse us for. `keys`: whether
+    anybody may sign in, as far as the usual file or a peer that came this way tells."""
 
     port: int
     wanted: bool
@@ -49,7 +50,7 @@ def look(scene: Scene) -> Saw:
         return unused(f"nothing answers on port {port}; peers reach this machine without ssh")
     home = Path(scene.environ.get("HOME") or Path.home())
     keys = _authorized(home) or came(scene)
-    seen = Seen(port, wanted, answer, error, _host_keys(scene), _loose(home), keys)
+    seen = Seen(port, wanted, answer, error, _host_keys(scene, announced), _loose(home), keys)
     return judged(_said(seen, announced is not None), judge(seen, scene.platform) if wanted else [])
 
 
@@ -98,7 +99,9 @@ def knock(port: int, host: str = "127.0.0.1") -> tuple[str, str]:
     return (said, "") if said.startswith("SSH-") else ("", "something else than sshd answers")
 
 
-def _host_keys(scene: Scene) -> int:
+def _host_keys(scene: Scene, announced: SshWay | None) -> int:
+    if announced:
+        return len(announced.host_keys)
     named = [Path(one) for one in scene.config.ssh.host_keys] or list(Path("/etc/ssh").glob("ssh_host_*_key.pub"))
     return sum(os.access(one, os.R_OK) for one in named)
 

@@ -1,12 +1,11 @@
 """What this machine tells of its own sshd: user, port, host keys, letter slot, seed folder, start command (edge).
 
-Only what was found true is told: an sshd greets on that port here, the key files can be read, the socket and the folder
+Only what was found true is told: an sshd greets on that port here and shows this host key, the socket and the folder
 are there. It is looked at again every minute; an sshd that went away is told of no longer. A start command is told only
 where this node could be started by it. Before it is told, our voucher for it lies in our seed folder.
 """
 
 import asyncio
-import glob
 import logging
 import os
 import pwd
@@ -19,9 +18,9 @@ import msgspec
 
 from engine.config import SshConfig
 from engine.model.ways import SshWay
-from engine.security.plainfile import opened
 from engine.signals import Reachable, Signal
 from engine.state import Fleet
+from engine.transports.ssh.hostkeys import filed, shown
 from engine.transports.ssh.voucher import Sign, leave, made
 
 log = logging.getLogger(__name__)
@@ -31,8 +30,6 @@ LOOK_S = 60.0
 AGAIN_S = 1.0
 GREETING_S = 2.0
 GREETING = b"SSH-2.0-"
-_HOST_KEYS = "/etc/ssh/ssh_host_*_key.pub"
-_KEYS_LIMIT, _KEY_LIMIT = 8, 65_536
 _LOOPBACK = "127.0.0.1"
 
 Holds = Callable[[Fleet], bool]
@@ -56,6 +53,7 @@ class SshHerald:
     ):
         self._config, self._slot, self._seeds, self._start = config, slot, seeds, start
         self._sign, self._fleet, self._post, self._until = sign, fleet, post, until
+        self._shown: tuple[str, ...] = ()
 
     async def run(self) -> None:
         """Look and tell, until cancelled."""
@@ -71,8 +69,9 @@ class SshHerald:
         config = self._config
         if not config.enabled or not config.port:
             return None
-        keys = await asyncio.to_thread(host_keys, config.host_keys)
-        if not keys or not await self._greeted():
+        host = await self._greeting()
+        keys = await self._keys(host) if host else ()
+        if not keys:
             return None
         way = SshWay(
             user=config.user or pwd.getpwuid(os.getuid()).pw_name,
@@ -103,13 +102,21 @@ class SshHerald:
             self._post(Reachable(msgspec.structs.replace(self._fleet().me.ways, ssh=way)))
             await asyncio.sleep(AGAIN_S)
 
-    async def _greeted(self) -> bool:
-        """Whether an sshd answers here: on loopback, or where else this machine is reached."""
+    async def _keys(self, host: str) -> tuple[str, ...]:
+        """The configured ones, or what sshd shows: now, or the last time it could be asked; or else those in the files
+        of this machine, which may be another sshd's."""
+        if self._config.host_keys:
+            return await asyncio.to_thread(filed, self._config.host_keys)
+        self._shown = await shown(host, self._config.port) or self._shown
+        return self._shown or await asyncio.to_thread(filed, ())
+
+    async def _greeting(self) -> str:
+        """Where an sshd answers here: on loopback, or where else this machine is reached; empty for nowhere."""
         own = [at.host for at in self._fleet().me.addresses if at.host]
         for host in dict.fromkeys((_LOOPBACK, *own)):
             if await _greets(host, self._config.port):
-                return True
-        return False
+                return host
+        return ""
 
 
 async def _greets(host: str, port: int) -> bool:
@@ -123,18 +130,6 @@ async def _greets(host: str, port: int) -> bool:
     finally:
         if writer is not None:
             writer.close()
-
-
-def host_keys(files: tuple[str, ...]) -> tuple[str, ...]:
-    """The public host keys in these files, or in those of this machine, as `known_hosts` has them; what cannot be read
-    is passed over."""
-    found = []
-    for name in files or tuple(sorted(glob.glob(_HOST_KEYS))):
-        with suppress(OSError, UnicodeDecodeError), opened(name) as file:
-            words = file.read(_KEY_LIMIT).decode("ascii").split()
-            if len(words) > 1:
-                found.append(f"{words[0]} {words[1]}")
-    return tuple(dict.fromkeys(found))[:_KEYS_LIMIT]
 
 
 def _is(path: Path, kind: Callable[[int], bool]) -> bool:

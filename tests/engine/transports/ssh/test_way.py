@@ -18,9 +18,11 @@ from engine.model.ways import SshWay
 from engine.signals import Reachable
 from engine.state import Fleet
 from engine.transports.ssh import voucher
-from engine.transports.ssh.way import SshHerald, host_keys
+from engine.transports.ssh.hostkeys import filed
+from engine.transports.ssh.way import SshHerald
 from tests.engine.script import fleet
 from tests.nodes import SIGNER, Target
+from tests.sshd import sshd
 
 FOREVER_S = 20.0
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJx0"
@@ -119,10 +121,19 @@ async def test_it_is_said_again_when_somebody_spoke_over_it(machine: Machine) ->
     await asyncio.gather(herald, runner, return_exceptions=True)
 
 
-def test_keys_are_read_as_they_are(home: Path) -> None:
-    """Type and key of each file, without its comment; what is no key file is passed over."""
-    (home / "a.pub").write_text(f"{KEY} a comment\n")
-    (home / "b.pub").write_bytes(b"\xff\xfe")
-    (home / "c.pub").write_text("")
-    files = tuple(str(home / name) for name in ("a.pub", "b.pub", "c.pub", "missing.pub", "a.pub"))
-    assert host_keys(files) == (KEY,)
+@pytest.mark.slow
+@pytest.mark.needs("sshd")
+async def test_the_key_that_sshd_shows_is_told(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not those in `/etc/ssh`, which may be another's, and again when it has another; what is configured holds without
+    asking. What was shown holds while nobody can ask; if it never was, the files do."""
+    with sshd() as made:
+        herald = machine.herald(port=made.port, host_keys=())
+        assert (await herald.look()).host_keys == made.announced  # type: ignore[union-attr]
+        made.rekey("ecdsa")
+        made.restart()
+        assert (await herald.look()).host_keys == made.announced  # type: ignore[union-attr]
+        assert (await machine.herald(port=made.port).look()).host_keys == (KEY,)  # type: ignore[union-attr]
+        monkeypatch.setenv("PATH", "")
+        assert (await herald.look()).host_keys == made.announced  # type: ignore[union-attr]
+        unasked = await machine.herald(port=made.port, host_keys=()).look()
+    assert (unasked.host_keys if unasked else ()) == filed(())
