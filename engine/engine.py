@@ -205,6 +205,9 @@ class Engine:
         """The store opened, and the value it gives; the first roster is founded and durable before anything else."""
         now, loop = self._clock.now(), asyncio.get_running_loop()
         restored = await asyncio.to_thread(self._store.open, now.wall_ms)
+        if restored.roster and not restored.roster.member(identity.id):
+            self._store.close()
+            raise keyfile.foreign(self.home, self._key_file)
         self._store.start(
             Alarms(
                 on_full=lambda free_mb: _from_thread(loop, self._alarmed, StoreFilled(free_mb)),

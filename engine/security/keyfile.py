@@ -4,14 +4,16 @@
       device.key (0600)   one line: `fleet-device-key-1 <seed> <checksum>`, both base32
       tls.crt, tls.key    derived from the seed for programs that want files; written anew when they differ
 
-Whoever reads the seed is this node, so looser modes refuse to start and say the `chmod`. A key that cannot be read is
-an error and never a reason to make another: a new key is a new node that no fleet knows. The file appears whole or not
+Whoever reads the seed is this node, so looser modes refuse to start and say the `chmod`. A key that cannot be read, or
+is gone from a home that has a store, is an error and never a reason to make another: a new key is a new node that no
+fleet knows, and least of all the one in that store. The file appears whole or not
 at all: written aside, fsynced, then linked to its name, which fails where another process was faster; then that one's
 key is taken.
 """
 
 import contextlib
 import os
+import shlex
 import stat
 from base64 import b32decode
 from binascii import Error
@@ -19,7 +21,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from engine.errors import Fault, FleetError
-from engine.home import KEY, TLS_CERT, TLS_KEY, draft, sync_folder, write_private
+from engine.home import KEY, STORE, TLS_CERT, TLS_KEY, draft, sync_folder, write_private
 from engine.security.identity import SEED_SIZE, Identity, base32
 
 _FORM = "fleet-device-key-1"
@@ -33,21 +35,23 @@ def load(home: Path, key_file: Path | None = None) -> bytes:
     `node.home`, `node.key_mode`, `node.key`.
     """
     _prepare(home)
-    if key_file is not None:
-        return _read(key_file)
-    path = home / KEY
-    if not os.path.lexists(path):
-        _create(path, os.urandom(SEED_SIZE))
-    return _read(path)
+    if key_file is None and _is_fresh(home):
+        _create(home / KEY, os.urandom(SEED_SIZE))
+    return _read(home, key_file)
 
 
 def check(home: Path, key_file: Path | None = None) -> None:
     """Whether `load` would have a key; nothing is made. Raises what it would raise."""
-    path = home / KEY if key_file is None else key_file
     if home.exists():
         _check_private(home, home.stat(), "700")
-    if key_file is not None or os.path.lexists(path):
-        _read(path)
+    if key_file is not None or not _is_fresh(home):
+        _read(home, key_file)
+
+
+def foreign(home: Path, key_file: Path | None) -> FleetError:
+    """What is to be said of a key that can be read where the store in `home` is another node's."""
+    why = f"the fleet in {home / STORE} has no member with this key"
+    return _unfit("The device key is another node's", home, key_file, why)
 
 
 def write_tls(home: Path, identity: Identity) -> tuple[Path, Path]:
@@ -107,30 +111,37 @@ def _replace(path: Path, data: bytes) -> None:
         raise _no_home(path.parent, error) from None
 
 
-def _read(path: Path) -> bytes:
+def _is_fresh(home: Path) -> bool:
+    """Whether no node has lived there. The store is looked for first: whoever starts beside us makes the key first."""
+    return not os.path.lexists(home / STORE) and not os.path.lexists(home / KEY)
+
+
+def _read(home: Path, key_file: Path | None) -> bytes:
+    path = key_file or home / KEY
     try:
         # Not blocking: a pipe in the key's place must be an error, not a node that never starts.
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(handle, "rb") as file:
             found = os.fstat(handle)
             if not stat.S_ISREG(found.st_mode):
-                raise _damaged(path, "it is not a file")
+                raise ValueError("it is not a file")
             _check_private(path, found, "600")
-            return _parsed(path, file.read(_SIZE_LIMIT))
-    except OSError as error:
-        raise _damaged(path, error.strerror or str(error)) from None
+            return _parsed(file.read(_SIZE_LIMIT))
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise _unfit("The device key cannot be read", home, key_file, why) from None
 
 
-def _parsed(path: Path, data: bytes) -> bytes:
+def _parsed(data: bytes) -> bytes:
     words = data.decode("ascii", "replace").split()
     if not words or words[0] != _FORM:
-        raise _damaged(path, "it is empty" if not words else "it is not a key of this version of Fleet")
+        raise ValueError("it is empty" if not words else "it is not a key of this version of Fleet")
     try:
         seed = b32decode(words[1].upper() + "=" * (-len(words[1]) % 8))
     except (IndexError, Error, ValueError):
-        raise _damaged(path, "it was cut short or changed") from None
+        raise ValueError("it was cut short or changed") from None
     if len(seed) != SEED_SIZE or words[1:] != [base32(seed), _checksum(seed)]:
-        raise _damaged(path, "it was cut short or changed")
+        raise ValueError("it was cut short or changed")
     return seed
 
 
@@ -138,14 +149,12 @@ def _checksum(seed: bytes) -> str:
     return base32(sha256(f"{_FORM} ".encode() + seed).digest()[:5])
 
 
-def _damaged(path: Path, why: str) -> FleetError:
-    return FleetError(
-        "node.key",
-        "The device key cannot be read",
-        f"{path}: {why}",
-        f"restore {path.name} from a backup; to become a new node instead, move it away and join the fleet again",
-        Fault.WORLD,
-    )
+def _unfit(title: str, home: Path, key_file: Path | None, why: str) -> FleetError:
+    aside = f"`mv {shlex.quote(str(home))} {shlex.quote(f'{home}.aside')}`"
+    start = "start it without FLEET_KEY_FILE" if key_file else "start it"
+    back = "put this node's own key back from a backup, or name it in FLEET_KEY_FILE"
+    step = f"{back}; to become a new node instead, {aside}, {start}, and `fleet join` with a new invite"
+    return FleetError("node.key", title, f"{key_file or home / KEY}: {why}", step, Fault.WORLD)
 
 
 def _no_home(home: Path, error: OSError) -> FleetError:

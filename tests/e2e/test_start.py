@@ -2,6 +2,7 @@
 leaves the home as it was."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.security import keyfile
 from tests.e2e.node import Node
 from tests.e2e.until import until
 
@@ -86,6 +88,29 @@ def test_a_key_that_cannot_be_read(lone: Node, spoil: Callable[[Path], None]) ->
     if spoil is loosen:
         key.chmod(0o600)
         lone.up()
+
+
+def test_a_key_of_another_node(lone: Node, home: Path) -> None:
+    """Another's in its place, or none: the node does not start as a stranger in its own fleet, and makes no key. With
+    the home put aside, as the error says, it is a new node."""
+    me = lone.up()["node"]["id"]
+    lone.down()
+    key = lone.home / "device.key"
+    keyfile.load(home)
+    (home / "device.key").replace(key)
+    ran = lone.fleet("up")
+    assert (ran.status, ran.error["code"], ran.error["title"]) == (1, "node.key", "The device key is another node's")
+    key.unlink()
+    ran = lone.fleet("up")
+    assert (ran.status, ran.error["code"]) == (1, "node.key")
+    assert not key.exists()
+    assert lone.pid is None
+    aside = next(part for part in ran.error["next_step"].split("`") if part.startswith("mv "))
+    subprocess.run(aside, shell=True, check=True)
+    try:
+        assert lone.up()["node"]["id"] != me
+    finally:
+        shutil.rmtree(f"{lone.home}.aside")
 
 
 @pytest.fixture

@@ -116,6 +116,8 @@ def test_a_real_key_is_closed_again(home: Path) -> None:
 @pytest.mark.parametrize("name", [entry.pattern for entry in TABLE if entry.shape and "*" not in entry.pattern])
 def test_what_lies_where_something_else_belongs(home: Path, name: str) -> None:
     """A folder in the place of a file, or a file in the place of a folder, is named as such; no mode makes it right."""
+    if name != KEY:
+        keyfile.load(home)
     folder = next(entry.shape for entry in TABLE if entry.pattern == name) is Shape.FOLDER
     (home / name).touch() if folder else (home / name).mkdir(mode=0o755)
     (exam,) = examine([keys.CHECK], scene(home))

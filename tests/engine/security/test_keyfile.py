@@ -12,10 +12,10 @@ from threading import Barrier
 import pytest
 
 from engine.errors import FleetError
-from engine.home import KEY
+from engine.home import KEY, STORE
 from engine.security import keyfile
 from engine.security.identity import Identity
-from engine.security.keyfile import load, write_tls
+from engine.security.keyfile import check, load, write_tls
 
 NOBODY = 65_534
 
@@ -114,6 +114,20 @@ def test_a_damaged_key_is_said_and_kept(home: Path, damage: Callable[[bytes], by
     error = refused("node.key", home)
     assert str(key) in error.detail
     assert key.read_bytes() == spoilt
+
+
+def test_a_key_that_is_gone_is_not_made_again(home: Path) -> None:
+    """Where a store lies a node has lived; only its own key may open it, wherever that is now."""
+    seed = load(home)
+    (home / STORE).write_bytes(b"")
+    (home / KEY).rename(home / "moved")
+    for start in (load, check):
+        with pytest.raises(FleetError) as caught:
+            start(home)
+        assert caught.value.code == "node.key"
+        assert f"mv {home} {home}.aside" in caught.value.next_step
+    assert sorted(os.listdir(home)) == [STORE, "moved"]
+    assert load(home, home / "moved") == seed
 
 
 def test_every_letter_of_a_key_counts(home: Path) -> None:
