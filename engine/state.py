@@ -9,7 +9,7 @@ from immutables import Map
 
 from engine.config import Config
 from engine.model.broker import BrokerState
-from engine.model.channel import CHANNELS, TROUBLE, Channel, ChannelHealth, Check
+from engine.model.channel import BY_USE, TROUBLE, Channel, ChannelHealth, Check
 from engine.model.envelope import KINDS, Envelope, Kind, Urgency
 from engine.model.exam import Exam, Tick
 from engine.model.finding import Finding
@@ -297,10 +297,10 @@ class Fleet(msgspec.Struct, frozen=True):
         return peer is not None and peer.beat is not None and peer.beat.broker == BrokerState.ABSENT
 
     def worst(self, node_id: str) -> Channel | None:
-        """The channel to a peer in the gravest trouble; of several the first by its number. Asked of every peer at
-        every change, so it builds nothing."""
+        """The channel to a peer in the gravest trouble; of several the first by its use. Asked of every peer at every
+        change, so it builds nothing."""
         found, gravity = None, len(TROUBLE)
-        for channel in CHANNELS:
+        for channel in BY_USE:
             health = self.channels.get((node_id, channel))
             if health is not None and not health.held and TROUBLE.get(health.state, gravity) < gravity:
                 found, gravity = channel, TROUBLE[health.state]

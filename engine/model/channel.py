@@ -72,6 +72,8 @@ CHANNELS: dict[Channel, ChannelSpec] = {
 }
 # Those that answer while somebody waits: P1 to P3. Wherever peers are listed they have a column.
 HOT = tuple(spec.channel for spec in CHANNELS.values() if spec.speed is Class.HOT)
+# What carries mail by itself before what is tried only when all else failed, each by its number.
+BY_USE = tuple(sorted(CHANNELS, key=lambda channel: CHANNELS[channel].resort))
 # Hot, and no other machine is between: P1 and P2.
 DIRECT = (Channel.NATS, Channel.HTTP)
 

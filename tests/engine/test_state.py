@@ -33,11 +33,11 @@ def test_what_this_node_sends_is_as_its_kind_says() -> None:
 
 
 def test_the_worst_channel_is_the_gravest_and_not_held() -> None:
-    """Of two alike the first by its number; what a person holds back is no trouble, and neither is what works."""
+    """Of two alike the first by its number, a last resort after all others; what a person holds back is no trouble, and neither is what works."""
     value = fleet("A", "B")
     assert value.worst("B") is None
     value = with_health(value, "B", Channel.NATS, state=ChannelState.DEGRADED)
-    for channel in (Channel.RELAY, Channel.HTTP):
+    for channel in (Channel.CLOUD, Channel.RELAY, Channel.HTTP):
         value = with_health(value, "B", channel, state=ChannelState.BROKEN)
     assert value.worst("B") is Channel.HTTP
     assert with_health(value, "B", Channel.HTTP, held=True).worst("B") is Channel.RELAY
