@@ -33,7 +33,8 @@ def test_what_this_node_sends_is_as_its_kind_says() -> None:
 
 
 def test_the_worst_channel_is_the_gravest_and_not_held() -> None:
-    """Of two alike the first by its number, a last resort after all others; what a person holds back is no trouble, and neither is what works."""
+    """Of two alike the first by its number, a last resort after all others; what a person holds back is no trouble, and
+    neither is what works."""
     value = fleet("A", "B")
     assert value.worst("B") is None
     value = with_health(value, "B", Channel.NATS, state=ChannelState.DEGRADED)
