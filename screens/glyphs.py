@@ -8,7 +8,7 @@ from engine.model.channel import ChannelState, Verdict
 from engine.model.envelope import Rung
 from engine.model.finding import Severity
 from engine.model.peer import Standing
-from engine.model.story import FLYING
+from engine.model.story import FLYING, OVERTAKEN
 
 
 class Look(NamedTuple):
@@ -59,6 +59,7 @@ OUTCOME: dict[str, Look] = {
     Verdict.BARRED: Look("–", "barred", "dim"),
     "untried": Look("–", "not tried", "dim"),
     FLYING: Look("▸", "on its way", "heal"),
+    OVERTAKEN: Look("▸", "overtaken", "dim"),
 }
 
 SEVERITY: dict[Severity, Look] = {

@@ -25,7 +25,7 @@ from engine.model.mail import AckLine, Lane, Parcel, Waiting
 from engine.model.moment import Moment
 from engine.model.packets import BUSY, CLOSED, Note
 from engine.model.records import AddTry, MoveRung, OpenNumber, Record
-from engine.model.story import FLYING
+from engine.model.story import OVERTAKEN
 from engine.signals import Arrived, Overtaken
 from engine.state import Fleet
 
@@ -83,7 +83,7 @@ def _acknowledged(fleet: Fleet, peer: str, acks: tuple[AckLine, ...], via: Chann
         channel = brought.get(number) or _proved_by(waiting, via)
         records.append(MoveRung(waiting.envelope.msg_id, Rung.ON_HOST, now.wall_ms, channel))
         effects.append(Publish(MessageMoved(waiting.envelope.msg_id, peer, Rung.ON_HOST, channel)))
-        records += _still_flying(waiting, channel, now)
+        records += _unended(waiting, channel, via, now)
         effects += _overtaken(fleet, waiting, via, now)
         fleet = _settled(fleet, waiting)
     closed = open_.finish()
@@ -102,13 +102,14 @@ def _settled(fleet: Fleet, waiting: Waiting) -> Fleet:
     return counted(uncarried(fleet, waiting.envelope), waiting.envelope, waiting=-1)
 
 
-def _still_flying(waiting: Waiting, channel: Channel, now: Moment) -> list[Record]:
-    """The receipt may be faster than the end of the try that earned it, which is told when it comes."""
+def _unended(waiting: Waiting, channel: Channel, via: Channel, now: Moment) -> list[Record]:
+    """The receipt may be faster than the end of the try that earned it, which is told when it comes. It may never: what
+    had not left yet never does, and either node may die first. So what is written now is true without it."""
     since = dict(waiting.flying).get(channel)
     if since is None:
         return []
     ms = round((now.mono - since) * 1000, 3)
-    return [AddTry(waiting.envelope.msg_id, channel, FLYING, ms, now.wall_ms - round(ms))]
+    return [AddTry(waiting.envelope.msg_id, channel, OVERTAKEN, ms, now.wall_ms, f"its receipt came over {via}")]
 
 
 def _proved_by(waiting: Waiting, via: Channel) -> Channel:

@@ -5,7 +5,7 @@ from itertools import groupby, pairwise
 
 from engine.model.channel import CHANNELS, NAMED, Channel, Verdict
 from engine.model.envelope import FAILED, HEIGHT, Rung
-from engine.model.story import FLYING, Story, TryLine, beside
+from engine.model.story import FLYING, OVERTAKEN, Story, TryLine, beside
 
 _ENDED = {
     "confirmed": "answered in {took}",
@@ -14,6 +14,7 @@ _ENDED = {
     "lost": "gave no answer in {took}",
     "barred": "could not be tried",
     FLYING: "had not ended after {took}",
+    OVERTAKEN: "had not ended after {took}",
 }
 
 _REACHED = {
@@ -46,14 +47,25 @@ def tell(story: Story, waits: str) -> str:
     typed = tuple(one for one in story.tries if one.outcome in _TYPED)
     told = [_attempts(carried)] if carried else []
     told += [_hop(typed, story.session)] if typed else []
-    proved = f", proved over {_named(story.channel)}" if story.channel and story.rung in _CARRIED else ""
     reached = _REACHED[story.rung].format(to=story.to, session=story.session or "its session")
-    told.append(f"{reached}{proved}")
+    told.append(f"{reached}{_proof(story)}")
     if story.rung is Rung.ACCEPTED:
         told[-1] += f"; {waits}" if waits else ""
     elif story.reason:
         told[-1] += f": {story.reason}"
     return ". ".join(told) + "."
+
+
+def _proof(story: Story) -> str:
+    """What proved it. A try without an answer did not, whatever came over its channel; where there was none, only the
+    receipt went that way."""
+    channel = story.channel
+    if channel is None or story.rung not in _CARRIED:
+        return ""
+    over = [one.outcome for one in story.tries if one.channel is channel]
+    if CHANNELS[channel].stores or Verdict.CONFIRMED in over:
+        return f", proved over {_named(channel)}"
+    return ", as its receipt says" if over else f", as its receipt over {_named(channel)} says"
 
 
 def summed(stories: Sequence[Story]) -> str:

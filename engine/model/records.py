@@ -47,7 +47,7 @@ class MoveRung(msgspec.Struct, frozen=True):
 
 
 class AddTry(msgspec.Struct, frozen=True):
-    """One try of one message over one channel ended: the rows `fleet why` reads."""
+    """One try of one message over one channel ended, or was overtaken: the rows `fleet why` reads."""
 
     msg_id: str
     channel: Channel

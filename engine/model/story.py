@@ -15,8 +15,8 @@ from engine.model.mail import Number
 
 
 class TryLine(msgspec.Struct, frozen=True):
-    """One try of a message: the channel, how it ended (`Verdict`, or `flying`), the milliseconds it took, and why.
-    `at`: when it ended, or began if it still flies (wall milliseconds; 0: unknown)."""
+    """One try of a message: the channel, how it ended (`Verdict`, `overtaken`, or `flying`), the milliseconds it took,
+    and why. `at`: when it ended, or began if it still flies (wall milliseconds; 0: unknown)."""
 
     channel: Channel
     outcome: str
@@ -52,8 +52,8 @@ def relayed(relay: str, word: str) -> str:
     return f"{_BY_RELAY}{relay}: {word}"
 
 
-# How a try that is under way is told.
-FLYING = "flying"
+# How a try that is under way is told; and one during which its message was proved, whose own end nobody heard.
+FLYING, OVERTAKEN = "flying", "overtaken"
 # Moments are kept in whole milliseconds: what is closer together than this has no order of its own.
 ROUNDED_MS = 1.0
 
@@ -82,19 +82,26 @@ def in_order(tries: Iterable[TryLine]) -> tuple[TryLine, ...]:
 
 
 def as_ended(tries: Iterable[TryLine]) -> tuple[TryLine, ...]:
-    """Tries in order, without those that were told while they were under way and again when they had ended."""
+    """Tries as they are kept, in order; without those that were overtaken and of which the end was heard after all."""
     found: list[TryLine] = []
-    for one in tries:
-        told = next((line for line in found if line.outcome == FLYING and line.channel is one.channel), None)
-        if told and one.outcome != FLYING:
+    for one in map(_closed, tries):
+        told = next((line for line in found if line.outcome == OVERTAKEN and line.channel is one.channel), None)
+        if told and one.outcome != OVERTAKEN:
             found.remove(told)
         found.append(one)
     carried = [one for one in found if one.channel is not Channel.TEXT]
     # Words on what was typed are the peer's, by its clock, and come as they come.
     typed = sorted((one for one in found if one.channel is Channel.TEXT), key=lambda one: one.ms)
-    ends = [one.at for one in carried if one.outcome != FLYING]
+    ends = [one.at for one in carried]
     # They came in the order of their ends: where the clock has them otherwise it was set meanwhile, and proves nothing.
     return (*(in_order(carried) if ends == sorted(ends) else carried), *typed)
+
+
+def _closed(one: TryLine) -> TryLine:
+    """What older stores hold as flying was overtaken: it was written when the receipt came, with its beginning."""
+    if one.outcome != FLYING:
+        return one
+    return msgspec.structs.replace(one, outcome=OVERTAKEN, at=one.at and one.at + round(one.ms))
 
 
 class Story(msgspec.Struct, frozen=True):

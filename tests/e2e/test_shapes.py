@@ -17,7 +17,7 @@ STANDINGS = {"ALIVE", "SUSPECT", "UNREACHABLE", "STALE", "OFFLINE", "LEFT"}
 STATES = {"HEALTHY", "DEGRADED", "BROKEN", "HEALING", "UNKNOWN", "ABSENT", "QUARANTINED"}
 RUNGS = {"accepted", "on_host", "posted", "held", "queued", "seen", "answered", "expired", "refused", "dead"}
 CHANNELS = {"cloud", "nats", "http", "relay", "seed", "ssh", "wol", "git", "text"}
-OUTCOMES = {"confirmed", "landed", "refused", "lost", "barred", "flying"}
+OUTCOMES = {"confirmed", "landed", "refused", "lost", "barred", "flying", "overtaken"}
 
 TRY = {"channel": CHANNELS, "outcome": OUTCOMES, "ms": NUMBER}
 SENT = {"id": TEXT, "to": TEXT, "kind": TEXT, "rung": RUNGS, "channel": CHANNELS | {None}, "tries": [TRY]}

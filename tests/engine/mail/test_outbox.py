@@ -263,7 +263,7 @@ def test_only_the_peers_own_word_moves_the_ladder() -> None:
     """A receipt line that covers the number settles it: on its host, over the channel that brought the proof."""
     script = sent(2)
     assert script.hear(receipt((EPOCH, 1), seq=1), at=0.002)[:2] == [
-        "save lazily m1 on_host, try of m1 nats flying",
+        "save lazily m1 on_host, try of m1 nats overtaken",
         "tell m1 on_host over nats",
     ]
     assert set(lane(script).open) == {(EPOCH, 2)}

@@ -4,15 +4,17 @@ import msgspec
 import pytest
 from immutables import Map
 
+from engine.effects import Save
 from engine.mail.story import summed, tell
 from engine.mail.waits import foretold, under_way, waits
 from engine.model.channel import Channel, ChannelState
 from engine.model.envelope import Envelope, Kind, Rung
 from engine.model.mail import Lane, Waiting
 from engine.model.peer import Standing
+from engine.model.records import AddTry
 from engine.model.story import Story, TryLine, as_ended, beside, relayed
 from engine.signals import Posted
-from tests.engine.script import T0_MS, Script, fleet, letter, moment, with_health
+from tests.engine.script import EPOCH, T0_MS, Script, fleet, letter, moment, receipt, with_health
 
 P1, P2, P3, P8 = Channel.NATS, Channel.HTTP, Channel.RELAY, Channel.TEXT
 
@@ -77,7 +79,7 @@ def story(rung: Rung, *tries: TryLine, channel: Channel | None = None, reason: s
         (
             story(Rung.ON_HOST, *[TryLine(P2, "lost", 5_003.0, "no answer in 5 s")] * 2, channel=P1),
             Standing.ALIVE,
-            "P2 http gave no answer in 5.0 s, 2 times. It is on berlin's disk, proved over P1 nats.",
+            "P2 http gave no answer in 5.0 s, 2 times. It is on berlin's disk, as its receipt over P1 nats says.",
         ),
         (
             story(Rung.HELD, TryLine(P1, "confirmed", 3.25), reason="the session is busy", session="work"),
@@ -205,12 +207,39 @@ def test_a_group_in_a_sentence() -> None:
     assert summed(copies) == "2 of 4 on host; waiting for berlin; not delivered to berlin"
 
 
-def test_a_try_is_told_while_it_is_under_way_and_once_when_it_ended() -> None:
+def test_a_try_is_told_when_it_was_overtaken_and_once_when_it_ended() -> None:
     """The end replaces what was told before; another try of the same channel is another line."""
-    flying, ended = TryLine(P1, "flying", 2.0), TryLine(P1, "confirmed", 3.0)
-    assert as_ended((flying,)) == (flying,)
-    assert as_ended((TryLine(P2, "lost", 1.0), flying, ended)) == (TryLine(P2, "lost", 1.0), ended)
-    assert as_ended((ended, flying)) == (ended, flying)
+    overtaken, ended = TryLine(P1, "overtaken", 2.0), TryLine(P1, "confirmed", 3.0)
+    assert as_ended((overtaken,)) == (overtaken,)
+    assert as_ended((TryLine(P2, "lost", 1.0), overtaken, ended)) == (TryLine(P2, "lost", 1.0), ended)
+    assert as_ended((ended, overtaken)) == (ended, overtaken)
+
+
+def test_what_an_older_store_has_flying_was_overtaken() -> None:
+    """It was written when the receipt came; its end, where one was heard, replaces it as well."""
+    flying, ended = TryLine(P1, "flying", 2.0, at=1_000), TryLine(P1, "lost", 3.0, at=1_003)
+    assert as_ended((flying,)) == (TryLine(P1, "overtaken", 2.0, at=1_002),)
+    assert as_ended((flying, ended)) == (ended,)
+
+
+def test_a_try_without_an_answer_proved_nothing() -> None:
+    """Where a receipt came over the channel of a try that was not answered, the story says so, and no more."""
+    took = TryLine(P3, "landed", 12.0, "relay C: has it")
+    overtaken = TryLine(P2, "overtaken", 200.0, "its receipt came over http")
+    assert tell(story(Rung.ON_HOST, took, overtaken, channel=P2), "") == (
+        "P3 relay took it in 12.0 ms, the peer's own receipt was still owed (relay C: has it), then P2 http had not "
+        "ended after 0.2 s (its receipt came over http). It is on berlin's disk, as its receipt says."
+    )
+    assert tell(story(Rung.ON_HOST, took, overtaken, channel=P3), "").endswith("disk, proved over P3 relay.")
+
+
+def test_what_never_ends_is_closed_by_its_receipt() -> None:
+    """A try that is dropped, or broken off by a death, leaves no open end in the store once its message is proved."""
+    script = Script(fleet("A", "B"))
+    script.hear(Posted(letter("m1"), ticket=1))
+    script.hear(receipt((EPOCH, 1), seq=1, via=P2), at=0.2)
+    saved = [record for effect in script.effects if isinstance(effect, Save) for record in effect.records]
+    assert AddTry("m1", P1, "overtaken", 200.0, T0_MS + 200, "its receipt came over http") in saved
 
 
 def test_tries_stand_by_their_beginnings() -> None:
