@@ -142,6 +142,16 @@ class Node:
         assert story["rung"] == "on_host", story
         return story
 
+    def ended(self, msg_id: str) -> Any:
+        """The story of a message once each of its tries has its own end, which a receipt may be ahead of."""
+
+        def story() -> Any:
+            told = self.api.why(msg_id)
+            over = told["tries"] and not {one["outcome"] for one in told["tries"]} & {"flying", "overtaken"}
+            return told if over else None
+
+        return until(story, f"every try of {msg_id} to have ended")
+
     def bulk(self, to: str, bodies: Iterable[str]) -> list[Any]:
         """Accept many, as `send --stdin` does; their stories in order."""
         return list(self.api.stream({"to": to, "payload": {"body": body}} for body in bodies))

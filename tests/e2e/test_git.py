@@ -48,7 +48,7 @@ def proved_by_git(here: Node, there: Node) -> bool:
     proves whatever it finds."""
     sent = here.must("send", there.name, f"by git from {here.name}", "--via", "git", "--wait", "on_host")
     assert sent["rung"] == "on_host"
-    story = here.api.why(sent["id"])
+    story = here.ended(sent["id"])
     assert ("git", "landed") in [(one["channel"], one["outcome"]) for one in story["tries"]]
     return f"It is on {there.name}'s disk, proved over P7 git." in story["story"]
 

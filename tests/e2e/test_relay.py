@@ -31,6 +31,7 @@ def test_a_third_node_carries(trio: list[Node]) -> None:
     for here, there in ((atlas, birch), (birch, atlas)):
         story = here.send(there.name, f"around from {here.name}")
         assert story["channel"] == "relay"
+        story = here.ended(story["id"])
         assert [(one["channel"], one["outcome"]) for one in story["tries"]] == [("relay", "landed")]
         assert "P3 relay took it" in story["story"]
         assert "cedar" in story["story"]

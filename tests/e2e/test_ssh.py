@@ -47,7 +47,7 @@ def test_a_message_over_ssh(pair: tuple[Node, Node]) -> None:
     atlas, birch = pair
     story = atlas.send("birch", "over ssh", via="ssh")
     assert story["channel"] == "ssh"
-    told = atlas.must("why", story["id"])
+    told = atlas.ended(story["id"])
     assert [(one["channel"], one["outcome"]) for one in told["tries"]] == [("ssh", "confirmed")]
     assert "proved over P5 ssh" in told["story"]
     assert birch.bodies()["over ssh"] == 1
@@ -58,7 +58,7 @@ def test_a_message_as_a_seed(pair: tuple[Node, Node]) -> None:
     atlas, birch = pair
     story = atlas.send("birch", "as a seed", via="seed")
     assert story["channel"] == "seed"
-    told = atlas.must("why", story["id"])
+    told = atlas.ended(story["id"])
     assert [(one["channel"], one["outcome"]) for one in told["tries"]] == [("seed", "landed")]
     assert "P4 seed took it" in told["story"]
     assert "proved over P4 seed" in told["story"]
