@@ -203,7 +203,7 @@ class Connection:
         if self._http.their_state is h11.SEND_BODY:
             await asyncio.Event().wait()
         while await self._reader.read(PIECE):
-            await self._part()
+            pass
 
     async def _send(self, event: Any) -> None:
         data = self._http.send(event)

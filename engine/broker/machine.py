@@ -27,8 +27,12 @@ _ORPHAN_S = 3.0
 def program() -> str:
     """The path of nats-server: the one installed beside this Python, else one on the PATH. Raises `FleetError`
     `node.broker`."""
-    # As `sysconfig` says, which would first read all that this Python was built with.
     ours = Path(sys.prefix, "bin", PROGRAM)
+    if not os.access(ours, os.X_OK):
+        # Outside a virtual environment the system decides where programs go.
+        from sysconfig import get_path
+
+        ours = Path(get_path("scripts"), PROGRAM)
     found = str(ours) if os.access(ours, os.X_OK) else shutil.which(PROGRAM)
     if found is None:
         raise FleetError(

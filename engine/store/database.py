@@ -19,13 +19,11 @@ from engine.home import sync_folder
 
 CHECKED_BYTES = 128 << 20
 LOCK_WAIT_S = 5.0
-# Carried over when it has so many pages; its file keeps that size.
-LOG_PAGES, LOG_BYTES = 4_096, 16 << 20
 
 PRAGMAS = (
     "synchronous = FULL",
-    f"wal_autocheckpoint = {LOG_PAGES}",
-    f"journal_size_limit = {LOG_BYTES}",
+    "wal_autocheckpoint = 4096",
+    "journal_size_limit = 16777216",
     "cache_size = -4096",
     "temp_store = MEMORY",
 )

@@ -80,13 +80,12 @@ class Log(msgspec.Struct, frozen=True):
 
 
 def read(log: Path, store: Path) -> Log | None:
-    """The log beside a store that is not open; None where there is none, or nothing but zeros in it. Raises
-    `OSError`."""
+    """The log beside a store that is not open; None where there is none, or nothing in it. Raises `OSError`."""
     try:
         data = log.read_bytes()
     except FileNotFoundError:
         return None
-    return parsed(data, _page_of(store)) if len(data) > HEADER and data.strip(b"\0") else None
+    return parsed(data, _page_of(store)) if len(data) > HEADER else None
 
 
 def parsed(data: bytes, page: int) -> Log:

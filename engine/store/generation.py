@@ -37,26 +37,14 @@ def write(path: Path, generation: Generation) -> None:
     write_private(path, msgspec.json.encode({"boots": generation.boots, "epoch": generation.epoch}))
 
 
-class Counter:
-    """How many transactions there were, in a file that stays open, because to open it costs more than to write it. It
-    only detects: where it cannot be written, it detects less."""
-
-    def __init__(self, path: Path):
-        self._path = _count_of(path)
-        self._handle: int | None = None
-
-    def told(self, commits: int) -> None:
-        """There were so many."""
-        with suppress(OSError):
-            if self._handle is None:
-                self._handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            os.pwrite(self._handle, _COUNT.pack(commits, commits ^ _ALL), 0)
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+def count(path: Path, commits: int) -> None:
+    """There were so many transactions. The file only detects: where it cannot be written, it detects less."""
+    with suppress(OSError):
+        handle = os.open(_count_of(path), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            os.pwrite(handle, _COUNT.pack(commits, commits ^ _ALL), 0)
+        finally:
+            os.close(handle)
 
 
 def _count_of(path: Path) -> Path:

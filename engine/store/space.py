@@ -6,7 +6,6 @@ nothing); giving it back lets mail under way be settled while new mail is refuse
 """
 
 import errno
-import logging
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,12 +13,8 @@ from pathlib import Path
 
 from engine.model import vitals
 
-log = logging.getLogger(__name__)
-
 MB = 1 << 20
-# What a disk that would not miss another 16 MB has free.
-PLENTY_MB = 1_024
-# So many bytes are written at a time: the megabyte that was asked of the allocator at once was never given back.
+# The ballast is written so many bytes at a time: what is asked of the allocator at once, a process never gives back.
 PIECE = 1 << 16
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -83,36 +78,6 @@ class Ballast:
             view = view[os.write(target, view) :]
 
 
-class Log:
-    """SQLite's log, which `lengthen` writes out to the size it may have: a commit that makes the file longer costs ext4
-    a second write, of its own journal (0.22 ms against 0.11). Behind what is committed the log is then zeros, which are
-    no frames. Belongs to the store's thread. `short`: there is more to write."""
-
-    def __init__(self, path: Path, size: int):
-        self._path, self._size = path, size
-        self.short = True
-
-    def lengthen(self, free_mb: int) -> None:
-        """One more megabyte, as long as the disk has plenty. Nothing depends on it, so it ends where it does not go."""
-        try:
-            long = self._path.stat().st_size
-            if 0 < long < self._size and free_mb >= PLENTY_MB:
-                self._add(long, min(MB, self._size - long))
-                return
-        except OSError as error:
-            log.debug("the store's log is not lengthened: %s", error)
-        self.short = False
-
-    def _add(self, long: int, more: int) -> None:
-        target = os.open(self._path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            for start in range(0, more, PIECE):
-                os.pwrite(target, bytes(min(PIECE, more - start)), long + start)
-            os.fdatasync(target)
-        finally:
-            os.close(target)
-
-
 class Room:
     """Whether there is room, and the ballast that goes with it. Belongs to the store's thread; `full` may be read by
     any. `on_full` is told the megabytes that were free, before the ballast was given back."""
@@ -144,11 +109,6 @@ class Room:
         if not self.full:
             self.full = True
             self._on_full(free_mb)
-
-    @property
-    def free_mb(self) -> int:
-        """Megabytes that are free."""
-        return self._ballast.free_mb()
 
     def look(self) -> None:
         """Whether there is room again: for the ballast, and as much as new mail should find."""

@@ -23,12 +23,12 @@ from engine.config import StoreConfig
 from engine.errors import FleetError
 from engine.home import BALLAST, GENERATION, STORE
 from engine.model.records import PutMeta, PutRoster, Record
-from engine.store import database, generation, trouble
+from engine.store import generation, trouble
 from engine.store.batch import Link
 from engine.store.opening import open_store
 from engine.store.restored import Generation, Restored
 from engine.store.rows import EPOCH, number_of
-from engine.store.space import Ballast, Log, Room, fitting_mb
+from engine.store.space import Ballast, Room, fitting_mb
 from engine.store.submission import Pruning, Submission
 from engine.store.worker import Worker
 from engine.store.writer import Writer
@@ -58,7 +58,7 @@ class Store:
         """Find or make the store, mint the epoch of this start, read it all. Raises `FleetError` (`store.*`)."""
         self._ballast = Ballast(self._home / BALLAST, fitting_mb(self._home, self._config.ballast_mb))
         connection, restored = open_store(self.path, self._beside, self._ballast, wall_ms)
-        self._writer = Writer(connection, self._link, generation.Counter(self._beside))
+        self._writer = Writer(connection, self._link, partial(generation.count, self._beside))
         self._boots = restored.birth.boots
         return restored
 
@@ -66,8 +66,7 @@ class Store:
         """Begin to write; after `open`, once."""
         resume_mb = fitting_mb(self._home, self._config.resume_mb)
         room = Room(self._ballast, resume_mb, alarms.on_full, alarms.on_freed)
-        log = Log(database.log_of(self.path), database.LOG_BYTES)
-        self._worker = Worker(self._writer, room, log, alarms.on_fatal)
+        self._worker = Worker(self._writer, room, alarms.on_fatal)
         self._worker.start()
 
     def submit(self, records: Sequence[Record]) -> asyncio.Future[None]:

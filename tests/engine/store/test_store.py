@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,10 +14,8 @@ from engine.model.channel import Channel
 from engine.model.envelope import Rung
 from engine.model.records import AddEntry, AddOutbox, AddTry, MoveRung, PutMeta
 from engine.store import generation, worker
-from engine.store.database import LOG_BYTES
 from engine.store.restored import Generation, Restored
 from engine.store.rows import EPOCH as EPOCH_KEY
-from engine.store.space import Log
 from engine.store.store import Store
 from tests.engine.store.conftest import LIGHT, NOW_MS, Ears
 from tests.engine.store.records import letter
@@ -162,25 +159,6 @@ async def test_closing_keeps_what_was_submitted(opened: Opened) -> None:
         store.submit((AddOutbox(letter(300)),))
     assert len(kept_ids(store.path)) == 299
     assert not store.path.with_name("fleet.db-wal").exists()
-
-
-async def test_in_a_quiet_moment_the_log_gets_its_length(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And mail goes on meanwhile and afterwards."""
-    lengthened, lengthen = threading.Event(), Log.lengthen
-
-    def watched(log: Log, free_mb: int) -> None:
-        lengthen(log, free_mb)
-        if not log.short:
-            lengthened.set()
-
-    monkeypatch.setattr(worker, "LOOK_S", 0.001)
-    monkeypatch.setattr(Log, "lengthen", watched)
-    store, _ = opened()
-    await store.submit((AddOutbox(letter(1)),))
-    assert await asyncio.to_thread(lengthened.wait)
-    assert store.path.with_name("fleet.db-wal").stat().st_size == LOG_BYTES
-    await store.submit((AddOutbox(letter(2)),))
-    assert kept_ids(store.path) == ["ID00000001", "ID00000002"]
 
 
 def test_nothing_is_taken_before_the_start(home: Path) -> None:

@@ -15,7 +15,7 @@ from engine.model.roster import Roster
 from engine.store.frames import HEAD as FRAME
 from engine.store.frames import parsed
 from engine.store.opening import open_store
-from engine.store.space import MB, PLENTY_MB, Ballast, Log
+from engine.store.space import Ballast
 from engine.store.store import Store
 from engine.store.writer import Writer
 from tests.engine.store.conftest import Ears
@@ -154,21 +154,6 @@ def test_what_an_older_log_left_is_no_damage(written: Path, home: Path) -> None:
         torn[cut + 500 : cut + 900] = bytes(400)
         torn[cut + 900 : cut + 901] = b"\xff"
         assert parsed(bytes(torn), 4096).flaw() == ""
-
-
-def test_a_log_that_is_longer_than_what_it_holds_is_no_damage(written: Path) -> None:
-    """It was written out to its whole length, once and only where there is plenty of room; a crash finds in it what it
-    found before, and one of nothing but zeros was not begun."""
-    path = written / "fleet.db-wal"
-    before = path.stat().st_size
-    short, long = Log(path, 4 * MB), Log(path, 4 * MB)
-    short.lengthen(PLENTY_MB - 1)
-    assert (path.stat().st_size, short.short) == (before, False)
-    while long.short:
-        long.lengthen(PLENTY_MB)
-    assert path.stat().st_size == 4 * MB
-    assert recovered(written, path.read_bytes(), written / "cut") == TURNS
-    assert recovered(written, bytes(4 * MB), written / "cut") == 0
 
 
 def test_an_old_copy_of_this_very_start_is_noticed(home: Path) -> None:
