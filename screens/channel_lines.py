@@ -11,7 +11,7 @@ from screens import format as say
 from screens.glyphs import CHANNEL, OUTCOME
 from screens.peer_lines import flow
 from screens.repair_lines import ladder
-from screens.roll import Plan, no_plan, reading
+from screens.roll import Plan, no_plan
 from screens.spans import Span, Spans, cells, fit, sides, wrap
 
 # The way through the machine, with the words on its arrows for where there is room.
@@ -112,7 +112,7 @@ def facts(fleet: Fleet, peer: str, channel: Channel, now: Moment) -> list[str]:
         said.append(f"tries again in {say.countdown(health.retry_at - now.mono)}")
     if health.ok_at is not None:
         said.append(f"worked {say.age(now.mono - health.ok_at)} ago")
-    ms = reading(health)
+    ms = health.latency_ms
     if ms is not None:
         said.append(f"{say.latency(ms)} {say.spark(health.latencies, 16)}")
     return said

@@ -27,7 +27,6 @@ from screens.roll import (
     members,
     natural,
     no_plan,
-    reading,
 )
 from screens.spans import Span, Spans, cell, cells, clip, fit
 from screens.widgets.line_grid import Rows
@@ -170,7 +169,7 @@ class ChannelRows(Rows):
         look = CHANNEL[health.shown]
         if health.held:
             return "–", f" {HELD}", "dim"
-        ms = reading(health)
+        ms = health.latency_ms
         gap = " " if wide > 7 else ""
         value = ""
         if health.state in (ChannelState.HEALTHY, ChannelState.DEGRADED) and ms is not None:

@@ -72,16 +72,10 @@ def peer_of(fleet: Fleet, node_id: str) -> Peer:
     return fleet.peers.get(node_id) or Peer(node_id)
 
 
-def reading(health: ChannelHealth) -> float | None:
-    """The middle of the last five round trips in ms: one slow answer is not news."""
-    last = sorted(health.latencies[-5:])
-    return last[len(last) // 2] if last else None
-
-
 def link(channel: Channel, health: ChannelHealth) -> Link:
     """One (peer, channel) pair as the rooms show it."""
     why = health.trouble if health.retried else health.reason
-    return Link(channel, health.shown, reading(health), why, health.held)
+    return Link(channel, health.shown, health.latency_ms, why, health.held)
 
 
 def links(fleet: Fleet, node_id: str) -> list[Link]:

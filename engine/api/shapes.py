@@ -24,7 +24,6 @@ from engine.api.views import (
     Status,
 )
 from engine.config import MembershipConfig
-from engine.model import vitals
 from engine.model.broker import FALLEN
 from engine.model.channel import Channel, ChannelHealth
 from engine.model.finding import Finding, Severity, arranged, lasted
@@ -130,11 +129,6 @@ def seen_s(peer: Peer | None, now: Moment) -> float | None:
     return round(max(0, now.wall_ms - peer.heard_ms) / 1000, 3) if peer.heard_ms else None
 
 
-def latency_ms(found: ChannelHealth) -> float | None:
-    """The median of the last round trips in milliseconds; None when there were none."""
-    return round(vitals.middle(found.latencies), 3) if found.latencies else None
-
-
 def _node(fleet: Fleet, now: Moment) -> NodeView:
     me = fleet.me
     mine = fleet.mine
@@ -179,7 +173,7 @@ def _peer(fleet: Fleet, member: Member, now: Moment, best: Channel | None) -> Pe
 
 def _channel(fleet: Fleet, found: ChannelHealth, now: Moment) -> ChannelView:
     recent = sum(now.mono - at < fleet.config.health.window_s for at in found.fails)
-    latency = latency_ms(found)
+    latency = None if found.latency_ms is None else round(found.latency_ms, 3)
     return ChannelView(found.state, latency, recent, found.reason, found.held, found.since_ms, found.retried)
 
 

@@ -103,7 +103,7 @@ class Departed(Status, frozen=True):
 
 
 class ChannelView(msgspec.Struct, frozen=True):
-    """One (peer, channel). `latency_ms`: the median of the last round trips. `fails`: in the last five minutes;
+    """One (peer, channel). `latency_ms`: the median of the last five round trips. `fails`: in the last five minutes;
     16 are 16 or more. `retried`: HEALING, and no answer yet since it broke."""
 
     state: ChannelState

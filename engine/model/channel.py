@@ -187,6 +187,13 @@ class ChannelHealth(msgspec.Struct, frozen=True):
         return ChannelState.BROKEN if self.retried else self.state
 
     @property
+    def latency_ms(self) -> float | None:
+        """The middle of the last five round trips: one slow answer is not news. Everybody who is shown a latency is
+        shown this one."""
+        last = sorted(self.latencies[-5:])
+        return last[len(last) // 2] if last else None
+
+    @property
     def answers(self) -> bool:
         """It works, or nobody has tried it yet."""
         return self.shown in _ANSWERING or (self.state is ChannelState.UNKNOWN and not self.streak)

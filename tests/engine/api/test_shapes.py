@@ -11,6 +11,7 @@ from engine.model.channel import Channel
 from engine.model.finding import Finding, Severity
 from engine.model.moment import Moment
 from engine.model.peer import Peer, Standing
+from screens.roll import link
 from tests.engine.api.golden import fleet, member
 
 NOW = Moment(1_000_000, 120.0)
@@ -77,6 +78,16 @@ def test_channels_show_state_latency_failures_and_reason() -> None:
     assert (http.state, http.latency_ms, http.fails, http.reason) == ("BROKEN", None, 2, "refused")
     assert list(shapes.channels(fleet(), Moment(0, 0.0), "id-birch")) == ["birch"]
     assert shapes.channels(fleet(), Moment(0, 0.0), "id-cedar") == {}
+
+
+def test_a_latency_is_one_number_wherever_it_is_shown() -> None:
+    """API, commands and screens say the same: the middle of the last five, so what was slow is forgotten."""
+    value = fleet()
+    was = value.health("id-birch", Channel.NATS)
+    pair = msgspec.structs.replace(was, latencies=(*[148.0] * 9, 30.0, 35.0, 34.0, 900.0, 36.0))
+    value = msgspec.structs.replace(value, channels=value.channels.set(("id-birch", Channel.NATS), pair))
+    assert shapes.channels(value, NOW)["birch"][Channel.NATS].latency_ms == 35.0
+    assert link(Channel.NATS, pair).ms == 35.0
 
 
 def test_causes_come_before_symptoms() -> None:
