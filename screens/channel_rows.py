@@ -40,8 +40,9 @@ LEAST, MOST = 6, 11
 HELD = "held"
 
 
-# What a row says: the peer's condition and its nine pairs, for which width, column under the cursor, order and second.
-Facts = tuple[Condition, tuple[ChannelHealth | None, ...], int, int, tuple[Channel, ...], int, tuple[Channel, ...]]
+# What a row says: the peer's condition and its nine pairs, for which width, column under the cursor, the rung there,
+# order and second.
+Facts = tuple[Condition, tuple[ChannelHealth | None, ...], int, int, int, tuple[Channel, ...], int, tuple[Channel, ...]]
 
 
 class Drawn(NamedTuple):
@@ -129,7 +130,8 @@ class ChannelRows(Rows):
         second = 0 if how.look is ALIVE else int(self.now.mono)
         known = self.fleet.channels.get
         pairs = tuple([known((peer, channel)) for channel in NINE])
-        drawn, facts = self.drawn.get(peer), (how, pairs, size, column, order, second, self.shown(size))
+        rung = level_of(self.fleet, peer, NINE[column]) if column >= 0 else 0
+        drawn, facts = self.drawn.get(peer), (how, pairs, size, column, rung, order, second, self.shown(size))
         if drawn is None or drawn.facts != facts:
             drawn = self.drawn[peer] = Drawn(facts, self._row(peer, how, order, size, column))
         return drawn.spans

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from engine.model.channel import CHANNELS, Change, Channel, ChannelState
 from engine.model.moment import Moment
 from engine.model.peer import Peer
+from engine.model.repair import Level
 from screens import channel_lines, peer_lines
 from screens.census import Census
 from screens.channel_rows import ChannelRows
@@ -167,3 +168,12 @@ def test_rows_taken_over_say_what_rows_made_anew_say() -> None:
             assert [before.row(at, size, column) for at in range(len(fresh))] == [
                 fresh.row(at, size, column) for at in range(len(fresh))
             ]
+
+
+def test_a_rung_that_climbs_is_said_anew() -> None:
+    """The repair goes on while the pair, the peer and the second stay as they are."""
+    before = None
+    for level in Level:
+        value = repairing(replace(WAITS, level=level))
+        before = ChannelRows(value, NOW, "", "name", partial(plan, value), Census()(value), before)
+        assert f"L{level:d}" in said(before, "linux1", column=1)
