@@ -54,5 +54,5 @@ def _next_step(fleet: Fleet, repair: Repair) -> str:
     if repair.ours:
         return f"`fleet repair --local {repair.action or Action.RESTART_NATS}` does it now"
     if not plan.commands(fleet, repair):
-        return plan.instead(fleet, repair)
+        return plan.instead(fleet, repair.peer, repair.channel)
     return f"`fleet repair{target} --level 4` shows commands that you can run"

@@ -6,9 +6,9 @@
 
 It begins when P1 or P2 to a peer breaks while another channel reaches it. Each rung is given its time; a rung that is
 switched off, or answered with no, is not waited for. A repair ends by a measured round trip of its own channel and by
-nothing else, unless the peer left or is away altogether, and of this node's own broker they all are, or it was found
-not to be set up any more. What is sent and said on a rung is `rungs`; which action fits is `remedies`. An absent key of
-the table is the illegal step.
+nothing else, unless the peer left or is away altogether, or the channel cannot be used any more, whoever asked; that of
+this node's own broker, unless this holds of all. What is sent and said on a rung is `rungs`; which action fits is
+`remedies`. An absent key of the table is the illegal step.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,6 @@ from engine.health.kept import recorded
 from engine.health.remedies import (
     BROKEN,
     absent,
-    askable,
     at_home,
     ended_node,
     is_away,
@@ -33,8 +32,10 @@ from engine.health.remedies import (
     left_alone_s,
     others,
     remedy,
+    repairable,
     returned_at,
     unproved,
+    unset,
 )
 from engine.model.broker import RUNS, BrokerState
 from engine.model.channel import CHANNELS, DIRECT, Channel, ChannelState
@@ -190,7 +191,7 @@ def _asked(fleet: Fleet, signal: RepairAsked, now: Moment) -> Step:
     """A person, or another part of this node, wants a repair from some rung on."""
     key = (signal.peer, signal.channel)
     ours = signal.peer == fleet.me.id
-    if not ours and (fleet.health(*key).state is ChannelState.HEALTHY or not askable(fleet, *key)):
+    if not ours and not repairable(fleet, *key):
         return fleet, []
     effects: list[Effect] = []
     if key not in fleet.repairs:
@@ -306,17 +307,17 @@ def _over(fleet: Fleet, repair: Repair, now: Moment) -> Callable[[Fleet, Repair,
         pairs = [fleet.health(peer, repair.channel) for peer in fleet.peers]
         if any(_proven(one, repair) for one in pairs):
             return rungs.healed
-        unheard = fleet.broker.state in RUNS and not any(is_there(fleet, peer) for peer in fleet.peers)
-        return rungs.gone if unheard else None
+        there = [peer for peer in fleet.peers if is_there(fleet, peer)]
+        nobody = fleet.broker.state in RUNS and all(unset(fleet, peer, repair.channel) for peer in there)
+        return rungs.gone if nobody else None
     # A node that had ended is there again when it answers, on whatever channel.
     channels = list(CHANNELS) if ended_node(repair) else [repair.channel]
     if any(_proven(fleet.health(repair.peer, one), repair) for one in channels):
         return rungs.healed
     if absent(fleet, repair):
         return None
-    # To a person who asked is said what to do about a channel that is not set up.
-    unset = fleet.health(repair.peer, repair.channel).state is ChannelState.ABSENT and not repair.by
-    return rungs.gone if unset or is_away(fleet, repair.peer) else None
+    over = unset(fleet, repair.peer, repair.channel) or is_away(fleet, repair.peer)
+    return rungs.gone if over else None
 
 
 def _proven(health: Any, repair: Repair) -> bool:

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 
 from engine.health.remedies import absent, remedy
 from engine.health.table import USABLE
-from engine.model.channel import CHANNELS, ChannelState
+from engine.model.channel import CHANNELS, Channel
 from engine.model.packets import Mend
 from engine.model.repair import DOES, Action, Command, Repair
 from engine.model.ways import SshWay, door
@@ -43,8 +43,6 @@ def commands(fleet: Fleet, repair: Repair) -> tuple[Command, ...]:
         does = f"starts the node of {name} over ssh{_unproved(fleet, repair.peer, ssh)}"
         return (Command((*_ssh(fleet, ssh, host), shlex.join(ssh.start)), does),)
     able = remedy(repair.channel, fleet.health(repair.peer, repair.channel).state)
-    if able is None and _unset(fleet, repair):
-        return ()
     if ssh is not None and host and START in ssh.start:
         there = (*ssh.start[: ssh.start.index(START)], "repair", "--local", action)
         does = f"signs in to {name} as {ssh.user or 'you'} and makes it {DOES[action]}"
@@ -56,15 +54,10 @@ def commands(fleet: Fleet, repair: Repair) -> tuple[Command, ...]:
     return (Command(again, f"asks {name} once more, on your word, to {DOES[able]}"),)
 
 
-def instead(fleet: Fleet, repair: Repair) -> str:
-    """What a person can do where there are no commands."""
-    look = f"`fleet doctor`, here and on {fleet.name_of(repair.peer)}, looks at what it needs"
-    return SET_UP.get(fleet.health(repair.peer, repair.channel).reason, look)
-
-
-def _unset(fleet: Fleet, repair: Repair) -> bool:
-    """Whether there is nothing yet that could be repaired."""
-    return fleet.health(repair.peer, repair.channel).state is ChannelState.ABSENT
+def instead(fleet: Fleet, peer: str, channel: Channel) -> str:
+    """What a person can do where no repair or no command helps."""
+    look = f"`fleet doctor`, here and on {fleet.name_of(peer)}, looks at what it needs"
+    return SET_UP.get(fleet.health(peer, channel).reason, look)
 
 
 def _unproved(fleet: Fleet, peer: str, way: SshWay) -> str:

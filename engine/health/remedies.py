@@ -79,6 +79,18 @@ def askable(fleet: Fleet, peer: str, channel: Channel) -> bool:
     return not is_away(fleet, peer) or (channel is Channel.SSH and startable(fleet, peer))
 
 
+def repairable(fleet: Fleet, peer: str, channel: Channel) -> bool:
+    """Whether a repair of it has anything to do: no repair sets up what cannot be used."""
+    state = fleet.health(peer, channel).state
+    return state is not ChannelState.HEALTHY and not unset(fleet, peer, channel) and askable(fleet, peer, channel)
+
+
+def unset(fleet: Fleet, peer: str, channel: Channel) -> bool:
+    """Whether a channel cannot be used, for a reason; P5 to a node that ended is the way to start it all the same."""
+    absent = fleet.health(peer, channel).state is ChannelState.ABSENT
+    return absent and not (channel is Channel.SSH and startable(fleet, peer))
+
+
 def others(fleet: Fleet, peer: str, channel: Channel) -> list[ChannelHealth]:
     """The other channels to a peer that carry and can be used now."""
     found = (fleet.channels.get((peer, one)) for one in CHANNELS if one is not channel and CHANNELS[one].carries)

@@ -18,7 +18,7 @@ from engine.effects import Effect, Publish, Raise, Save, StartPeer
 from engine.health import bulletin, plan
 from engine.health.kept import change
 from engine.health.mend import SETTLED_S
-from engine.health.remedies import LINKS_S, absent, answered, left_alone_s, remedy, was_cut_off
+from engine.health.remedies import LINKS_S, absent, answered, is_there, left_alone_s, remedy, was_cut_off
 from engine.model.channel import CHANNELS, Channel, ChannelState
 from engine.model.envelope import Kind
 from engine.model.event import RepairMoved
@@ -119,7 +119,7 @@ def person(fleet: Fleet, repair: Repair, now: Moment) -> Step:
     commands, repair = plan.commands(fleet, repair), _rested(fleet, repair, Level.PERSON, float("inf"))
     repair = msgspec.structs.replace(repair, plan=commands, held_until=0.0, quiet=False)
     if not commands:
-        why = f"no command can repair {repair.channel}: {plan.instead(fleet, repair)}"
+        why = f"no command can repair {repair.channel}: {plan.instead(fleet, repair.peer, repair.channel)}"
         repair, told = _said(fleet, repair, Level.PERSON, why, now, "skipped")
         return put(fleet, repair), [*told, Raise(Found(bulletin.finding(fleet, repair)))]
     some = "1 command waits" if len(repair.plan) == 1 else f"{len(repair.plan)} commands wait"
@@ -333,11 +333,14 @@ def _eased(fleet: Fleet, repair: Repair, now: Moment) -> str:
 
 def gone(fleet: Fleet, repair: Repair, now: Moment) -> Step:
     """The peer left or is away altogether; where this node repairs itself, they all are. Or the channel cannot be used
-    any more, for a reason."""
+    any more, for a reason; where this node repairs itself, to nobody who is there."""
     health = fleet.health(repair.peer, repair.channel)
     if health.state is ChannelState.ABSENT:
         return ended(fleet, repair, now, f"{repair.channel} is not set up: {health.reason}")
-    who = "nobody is heard" if repair.ours else "the peer is away"
+    who = "the peer is away"
+    if repair.ours:
+        heard = any(is_there(fleet, peer) for peer in fleet.peers)
+        who = f"{repair.channel} is set up to nobody" if heard else "nobody is heard"
     return ended(fleet, repair, now, f"{who}: no channel is at fault")
 
 

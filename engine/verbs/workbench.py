@@ -17,7 +17,8 @@ import msgspec
 from engine.errors import Fault, FleetError
 from engine.hands import Hands
 from engine.health.approval import CHANGED, NOTHING, waits
-from engine.health.remedies import askable, ended_node, startable
+from engine.health.plan import instead
+from engine.health.remedies import askable, ended_node, repairable, startable, unset
 from engine.loop import Loop
 from engine.model.channel import CHANNELS, Channel, ChannelState
 from engine.model.repair import Action, Approval, Command, Level, Ran, Repair, broken_off, digest, opens_at
@@ -49,8 +50,8 @@ class Workbench:
 
     async def repair(self, peer: str, channel: Channel | None = None, level: int = 1, by: str = "") -> Repair:
         """Begin a repair, or take one to another rung. `by`: who wants it (empty: this node's user). Raises
-        `FleetError`: `usage.repair` for a channel that is well, `refused.away` where nobody hears the peer,
-        `refused.repairs` at the limit of an hour."""
+        `FleetError`: `usage.repair` for a channel that is well or cannot be used, `refused.away` where nobody hears
+        the peer, `refused.repairs` at the limit of an hour."""
         node = self._id(peer)
         fleet = self._loop.fleet
         peer = fleet.name_of(node)
@@ -63,6 +64,9 @@ class Workbench:
             raise FleetError("usage.repair", "Nothing to repair", why, f"`fleet check {peer}` proves it", Fault.THEIRS)
         if not askable(fleet, node, chosen):
             raise _away(fleet, node)
+        if unset(fleet, node, chosen):
+            why = f"{chosen} to {peer} cannot be used, which no repair changes: {fleet.health(node, chosen).reason}"
+            raise FleetError("usage.repair", "Nothing to repair", why, instead(fleet, node, chosen), Fault.THEIRS)
         if level in (Level.ASKED, Level.AGENT):
             self._check_limit(fleet, node)
         before = self._loop.fleet.repairs.get((node, chosen))
@@ -206,7 +210,7 @@ def _heard(fleet: Fleet, node: str, channel: Channel, before: Repair | None) -> 
     repair = fleet.repairs.get((node, channel))
     if repair is not None and repair is not before:
         return True
-    return fleet.health(node, channel).state is ChannelState.HEALTHY or not askable(fleet, node, channel)
+    return not repairable(fleet, node, channel)
 
 
 async def _run(plan: tuple[Command, ...], done: list[Ran]) -> None:

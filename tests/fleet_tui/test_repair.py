@@ -83,7 +83,7 @@ def test_what_ended_waits_for_nobody(ok: bool) -> None:
 )
 def test_a_rung_that_was_skipped_is_a_failure(channel: Channel, level: int, exits: int) -> None:
     """Nobody was asked, or there is no command: what is told of it is not that it went well."""
-    script = Script(with_health(fleet("A", "B"), "B", channel, state=ChannelState.ABSENT, reason="no hub configured"))
+    script = Script(with_health(fleet("A", "B"), "B", channel, state=ChannelState.BROKEN, reason="no answer"))
     script.hear(RepairAsked("B", channel, level, by="anna"), at=1)
     (view,) = msgspec.to_builtins(repair_shapes.repairs(script.fleet, moment(2)))
     assert (repair.skipped(view, level), repair.skipped(view, 1)) == (bool(exits), False)

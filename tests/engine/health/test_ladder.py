@@ -178,7 +178,7 @@ def test_only_the_asked_machine_answers() -> None:
 
 
 def test_what_is_not_set_up_any_more_needs_no_repair() -> None:
-    """The peer came back without a broker: nobody is asked to restart one. Where a person asks, the rungs are taken."""
+    """The peer came back without a broker: nobody is asked to restart one, whoever wanted it, and no wish begins it."""
     script = begun(three())
     gone = with_health(script.fleet, "B", N, state=ChannelState.ABSENT, reason="no broker there")
     script.fleet = gone
@@ -188,7 +188,9 @@ def test_what_is_not_set_up_any_more_needs_no_repair() -> None:
     asked = msgspec.structs.replace(gone.repairs["B", N], by="anna")
     script.fleet = msgspec.structs.replace(gone, repairs=gone.repairs.set(("B", N), asked))
     rung(script, at=15)
-    assert repair(script).level is Level.ASKED
+    assert not script.fleet.repairs
+    script.hear(RepairAsked("B", N, 2, by="anna"), at=16)
+    assert (dict(script.fleet.repairs), mends(script)) == ({}, [])
 
 
 def test_a_round_trip_ends_it() -> None:

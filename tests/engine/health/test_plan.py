@@ -7,7 +7,7 @@ import pytest
 from immutables import Map
 
 from engine.health import bulletin
-from engine.health.plan import FACTS_LIMIT, SET_UP, UNPROVED, commands, instead, prompt
+from engine.health.plan import FACTS_LIMIT, UNPROVED, commands, instead, prompt
 from engine.health.rungs import person
 from engine.model.channel import Cause, Channel, ChannelHealth, ChannelState
 from engine.model.packets import Heartbeat, Mend
@@ -94,25 +94,24 @@ def test_where_nothing_fits_the_node_is_restarted() -> None:
     assert first.argv[-1].endswith("repair --local restart_daemon")
 
 
-@pytest.mark.parametrize("way", [None, WAY])
-def test_what_is_not_set_up_has_no_command(way: SshWay | None) -> None:
-    """Nobody can be asked for it, and a restart sets nothing up: the next step is said, and the rung is skipped."""
-    found, git = value("10.0.0.7", way=way), msgspec.structs.replace(repair(None), channel=Channel.GIT, by="anna")
-    unset = ChannelHealth(ChannelState.ABSENT, reason="no hub configured")
-    found = msgspec.structs.replace(found, channels=Map({("B", Channel.GIT): unset}))
-    told, _ = person(found, git, moment(1))
+def test_where_there_is_no_command_the_next_step_is_said() -> None:
+    """Nobody can be asked for it, and there is no way in: the rung is skipped."""
+    git = msgspec.structs.replace(repair(None), channel=Channel.GIT, by="anna")
+    ill = ChannelHealth(ChannelState.BROKEN, reason="no answer")
+    told, _ = person(msgspec.structs.replace(value(), channels=Map({("B", Channel.GIT): ill})), git, moment(1))
     last = told.repairs["B", Channel.GIT]
     assert (last.plan, last.steps[-1].outcome) == ((), "skipped")
-    assert "git.hub in config.toml" in last.steps[-1].what
+    assert "`fleet doctor`" in last.steps[-1].what
     said = bulletin.finding(told, last)
-    assert (said.title, said.next_step) == ("Fleet cannot repair a channel by itself", SET_UP["no hub configured"])
+    assert said.title == "Fleet cannot repair a channel by itself"
+    assert "`fleet doctor`" in said.next_step
 
 
 def test_what_no_machine_can_be_asked_for_is_not_asked() -> None:
     """A relay is nobody's to restart: without a way in there is no command, and the doctor is the next step."""
     relayed = msgspec.structs.replace(repair(None), channel=Channel.RELAY)
     assert commands(value("10.0.0.7"), relayed) == ()
-    assert "`fleet doctor`" in instead(value("10.0.0.7"), relayed)
+    assert "`fleet doctor`" in instead(value("10.0.0.7"), "B", Channel.RELAY)
 
 
 def test_a_prompt_is_one_argument_however_much_is_broken() -> None:

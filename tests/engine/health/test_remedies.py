@@ -78,6 +78,20 @@ def test_our_own_repair_ends_when_nobody_is_heard() -> None:
     assert "tell repair A nats L0 nobody is heard: no channel is at fault" in lines(script)
 
 
+def test_our_own_repair_ends_when_nobody_else_has_a_broker() -> None:
+    """Its broker answers, and there is nobody left to whom P1 could prove anything."""
+    script = cut_off()
+    script.fleet = with_health(script.fleet, "C", H, ok_at=T0_MONO + 12)
+    rung(script, at=15)
+    for peer, open_still in (("B", True), ("C", False)):
+        script.fleet = with_health(script.fleet, peer, N, state=ChannelState.ABSENT, reason="no broker there")
+        rung(script, at=20)
+        assert (("A", N) in script.fleet.repairs) is open_still
+    assert "tell repair A nats L0 nats is set up to nobody: no channel is at fault" in lines(script)
+    rung(script, at=30)
+    assert not script.fleet.repairs
+
+
 def test_who_comes_back_is_given_time_for_its_links() -> None:
     """P1 broke before the machine was away: brokers find each other by themselves, and nobody is asked to restart one
     before that, not even this node."""

@@ -10,6 +10,7 @@ import pytest
 
 from engine.effects import Resolve
 from engine.errors import FleetError
+from engine.health.plan import SET_UP
 from engine.loop import Loop
 from engine.model.channel import Channel, ChannelState, Outcome, Verdict
 from engine.model.peer import Peer, Standing
@@ -137,6 +138,23 @@ async def test_of_who_is_away_nothing_is_asked() -> None:
         with pytest.raises(FleetError, match="Nobody hears it") as caught:
             await Workbench(loop, hands).repair("B", level=level)
         assert caught.value.detail == "B is away 24 s; nothing can be asked of it"
+    assert (loop.fleet.repairs, loop.fleet.mending.escalations) == (value.repairs, value.mending.escalations)
+
+
+@pytest.mark.parametrize(
+    ("channel", "reason", "step"),
+    [(N, "no broker there", "`fleet doctor`"), (Channel.GIT, "no hub configured", SET_UP["no hub configured"])],
+)
+async def test_what_is_not_set_up_is_not_repaired(channel: Channel, reason: str, step: str) -> None:
+    """It is refused as the screen refuses it, with what sets it up; no rung is taken and no escalation used."""
+    value = with_health(fleet("A", "B"), "B", channel, state=ChannelState.ABSENT, reason=reason)
+    hands: Any = Dry()
+    loop = Loop(value, hands, lambda: moment(1))
+    for level in Level:
+        with pytest.raises(FleetError, match="Nothing to repair") as caught:
+            await Workbench(loop, hands).repair("B", channel, level)
+        assert caught.value.detail == f"{channel} to B cannot be used, which no repair changes: {reason}"
+        assert step in caught.value.next_step
     assert (loop.fleet.repairs, loop.fleet.mending.escalations) == (value.repairs, value.mending.escalations)
 
 
