@@ -77,6 +77,7 @@ class Doors:
         self._broker = Broker(home / BROKER, self._planned(), self._broker_changed)
         self._nats: Nats | None = None
         self._link = Link(core.loop.post)
+        self._lacking: Finding | None = None
         self._trusted = fleet.roster.fleet_id
         self._following = asyncio.Lock()
         self._joining: Joining | None = None
@@ -113,15 +114,27 @@ class Doors:
     # ---------------------------------------------------------------------------------------------------- broker
 
     async def _open_broker(self) -> None:
-        """Our own broker, or the external one the configuration names. Without one P1 is absent and the rest works."""
+        """Our own broker, or the external one the configuration names. Without one P1 is absent and the rest works;
+        one that is wanted and cannot start is down, and peers hear that."""
         if self._config.broker.url:
             self._link.tell(BrokerChanged(BrokerState.EXTERNAL, url=self._config.broker.url))
         elif self._config.broker.enabled:
-            try:
-                await self._broker.start()
-            except FleetError as error:
-                self._link.tell(BrokerChanged(BrokerState.ABSENT, note=error.title))
-                self._core.loop.post(Found(_finding(error)))
+            await self._start_broker()
+
+    async def _start_broker(self) -> bool:
+        """The first life of our broker, which lets this node in; whether it is up."""
+        lacked, self._lacking = self._lacking, None
+        try:
+            await self._broker.start()
+        except FleetError as error:
+            self._lacking = _finding(error)
+            self._link.tell(BrokerChanged(BrokerState.DOWN, note=error.title))
+            self._core.loop.post(Found(self._lacking))
+            return False
+        if lacked is not None and self._nats is not None:
+            self._core.loop.post(Found(lacked, present=False))
+            self._spawn(self._reach_broker(self._nats))
+        return self._broker.state is BrokerState.UP
 
     def _broker_changed(self, changed: BrokerChanged) -> None:
         self._link.tell(changed)
@@ -139,7 +152,8 @@ class Doors:
         """Another life for our broker, which lets this node in. Raises `FleetError`: `refused.broker` where it is not
         ours, `failed.broker`."""
         self._own_broker()
-        if not await self._broker.restart():
+        # What it lacked at the start may be there by now.
+        if not await (self._broker.restart() if self._broker.kept else self._start_broker()):
             raise FleetError("failed.broker", "The broker is not up", self._link.said.note or self._broker.state)
         if not await self._link.answers():
             why = f"it runs, pid {self._broker.pid}, and this node's own client gets no answer from it"
@@ -204,7 +218,7 @@ class Doors:
         for transport in hands.transports.values():
             if isinstance(transport, Nats):
                 self._nats = transport
-                if self._link.said.state is not BrokerState.ABSENT:
+                if self._config.broker.url or self._broker.kept:
                     self._spawn(self._reach_broker(transport))
             else:
                 await self._open_one(transport)

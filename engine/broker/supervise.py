@@ -96,6 +96,11 @@ class Broker:
         """The server's process id; 0 while there is none."""
         return self._process.pid if self._process else 0
 
+    @property
+    def kept(self) -> bool:
+        """Whether it is watched over: it is up, or is started again."""
+        return self._keeper is not None
+
     def log(self) -> tuple[str, ...]:
         """The server's last lines, oldest first."""
         return tuple(self._tail)

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 class BrokerState(StrEnum):
     """ABSENT: none of ours is to run. SILENT: it runs, and does not answer this node's own client. DOWN: it ended, and
-    is started again. EXTERNAL: the configuration names one that is not ours."""
+    is started again, or could not be started. EXTERNAL: the configuration names one that is not ours."""
 
     ABSENT = "absent"
     STARTING = "starting"

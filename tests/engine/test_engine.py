@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from engine.broker import machine
 from engine.config import resolve
 from engine.effects import Arm, Effect, Raise, Save
 from engine.engine import Engine
 from engine.errors import FleetError
+from engine.model.broker import BrokerState
 
 CONFIG = """
 [net]
@@ -75,3 +77,29 @@ async def test_a_token_that_cannot_be_kept_says_so(home: Path) -> None:
     with pytest.raises(FleetError) as caught:
         await Engine(home, resolve(CONFIG, {}), "test").start()
     assert caught.value.code == "node.token"
+
+
+async def test_a_broker_that_is_not_wanted_is_none(home: Path) -> None:
+    """Peers hear that there is none, which is nothing broken."""
+    engine = Engine(home, resolve(CONFIG, {}), "test")
+    await engine.start()
+    assert engine.core.loop.fleet.broker.state is BrokerState.ABSENT
+    await engine.stop(drain_s=0.0)
+
+
+@pytest.mark.slow
+async def test_a_broker_that_cannot_start_is_down(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is wanted: peers hear that it is down and may ask for it, which starts it once what it lacked is there."""
+    monkeypatch.setattr(shutil, "which", lambda program: None)
+    monkeypatch.setattr(machine, "PROGRAM", "no-such-server")
+    engine = Engine(home, resolve(CONFIG.replace("false", "true"), {}), "test")
+    await engine.start()
+    loop = engine.core.loop
+    await loop.until(lambda fleet: ("node.broker", "") in fleet.findings)
+    assert (loop.fleet.broker.state, loop.fleet.broker.note) == (BrokerState.DOWN, "nats-server is not installed")
+    with pytest.raises(FleetError, match="The broker is not up"):
+        await engine._doors.restart_broker()
+    monkeypatch.undo()
+    assert "up again" in await engine._doors.restart_broker()
+    await loop.until(lambda fleet: fleet.broker.state is BrokerState.UP and ("node.broker", "") not in fleet.findings)
+    await engine.stop(drain_s=0.0)
