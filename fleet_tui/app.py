@@ -7,6 +7,7 @@ ends with a reason, `detached` or `stop`; whoever started it does what the reaso
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import tzinfo
+from operator import attrgetter
 from os import environ
 from pathlib import Path, PurePath
 from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
@@ -21,6 +22,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
+from textual.widgets import Input, TextArea
 
 from engine.clock import SystemClock
 from engine.errors import Fault, FleetError
@@ -49,6 +51,8 @@ BLURRED = 5
 NOTE_S = 6.0
 # Two presses of ctrl+c within so long leave the control room.
 TWICE_S = 2.0
+# The event of a screen being there; what Textual says of its type is wrong.
+MOUNTED = attrgetter("_mounted_event")
 NO_ENGINE = FleetError("node.absent", "No engine behind this picture", "", "start a node: fleet up", Fault.WORLD)
 
 
@@ -196,6 +200,17 @@ class FleetApp(App[str], inherit_bindings=False):
 
     def _rooms(self) -> list[Room]:
         return [screen for stack in self._screen_stacks.values() for screen in stack if isinstance(screen, Room)]
+
+    async def on_event(self, event: events.Event) -> None:
+        """Do the keys of one read one by one: what the first opened is there, and has the focus, before the next is
+        looked at. Left to Textual, all of them would go to what had it when the first came."""
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            await MOUNTED(self.screen).wait()
+            if self.app_focus and not isinstance(self.focused, Input | TextArea):
+                key = event.key
+                if await self._check_bindings(key, priority=True) or await self._check_bindings(key):
+                    return
+        await super().on_event(event)
 
     def _pull(self) -> None:
         """Take the newest value; repaint only if it is another one, or a second has passed for the ages."""

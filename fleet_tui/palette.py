@@ -60,8 +60,8 @@ class Palette(ModalScreen[Command | None], inherit_bindings=False):
         """Everything matches nothing typed."""
         self.grid.can_focus = False
         self.grid.sticky = 0
-        self.query_one("#sought").focus()
-        self.call_after_refresh(self._find, "")
+        self.set_focus(self.query_one("#sought"))
+        self.call_after_refresh(lambda: self._find(self.query_one("#sought", Input).value))
 
     @property
     def grid(self) -> LineGrid:

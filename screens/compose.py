@@ -91,7 +91,7 @@ class Compose(ModalScreen[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """The words are what is missing, unless nobody is named yet; what was left unsent is there again."""
-        self.query_one("#text" if self.to else "#to").focus()
+        self.set_focus(self.query_one("#text" if self.to else "#to"))
         if draft := self.desk.drafts.pop(self._address_now(), None):
             kind, words = draft
             self.query_one(Choice).choose(kind)

@@ -39,7 +39,7 @@ class Confirm(ModalScreen[bool], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """What is asked for is typed at once; else doing nothing is the nearest answer."""
-        self.query_one("#typed" if self.word else "#cancel").focus()
+        self.set_focus(self.query_one("#typed" if self.word else "#cancel"))
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:

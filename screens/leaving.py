@@ -50,7 +50,7 @@ class Leaving(ModalScreen[str], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Doing nothing is the nearest answer."""
-        self.query_one("#stay").focus()
+        self.set_focus(self.query_one("#stay"))
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:

@@ -156,7 +156,7 @@ class Room(Screen[None], inherit_bindings=False):
         self.ready = True
         self.restore(self.desk.kept.get(self.name_of_room, {}))
         self.query_one("#filter", Input).value = self.query_text
-        self.main().focus()
+        self.set_focus(self.main())
         self.look()
 
     def on_screen_resume(self) -> None:
@@ -258,7 +258,7 @@ class Room(Screen[None], inherit_bindings=False):
         """Open the line the filter is typed in."""
         field = self.query_one("#filter", Input)
         field.add_class("-open")
-        field.focus()
+        self.set_focus(field)
 
     @on(Input.Changed, "#filter")
     def _typed(self, event: Input.Changed) -> None:
@@ -276,7 +276,7 @@ class Room(Screen[None], inherit_bindings=False):
     def close_filter(self) -> None:
         """Back to the list; the filter stays."""
         self.query_one("#filter", Input).remove_class("-open")
-        self.main().focus()
+        self.set_focus(self.main())
 
     def do_back(self) -> None:
         """One step back: the filter line, the filter, the marks, the panel."""
@@ -286,7 +286,7 @@ class Room(Screen[None], inherit_bindings=False):
             self.close_filter()
         elif self.marks:
             self.marks = frozenset()
-        self.main().focus()
+        self.set_focus(self.main())
         self.look()
 
     def do_mark(self) -> None:

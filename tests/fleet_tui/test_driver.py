@@ -14,6 +14,7 @@ from textual import _xterm_parser, constants, events
 from textual.app import App
 from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
+from textual.message_pump import MessagePump
 
 from fleet_tui.driver import DRIVER_SIGNALS, run_app
 from fleet_tui.lending import LEAVE, End
@@ -112,6 +113,9 @@ def test_the_apps_names_are_as_we_think() -> None:
     assert "self.error_console.print" in inspect.getsource(App._print_error_renderables)
     assert "constants.ESCAPE_DELAY" in inspect.getsource(_xterm_parser)
     assert constants.ESCAPE_DELAY > 0
+    # Keys are done one by one by them (`FleetApp.on_event`); an app that waited for a screen that died would hang.
+    assert "self.screen._binding_chain" in inspect.getsource(App._check_bindings)
+    assert "finally:" in inspect.getsource(MessagePump._pre_process).partition("self._mounted_event.set()")[0]
 
 
 # --- what it does -----------------------------------------------------------------------------------------------------
