@@ -153,7 +153,7 @@ class Actions:
             self.app.push_screen(Sheet(f"keys of {TABS[room.name_of_room].label}", lambda size: help_lines(room, size)))
 
     def do_palette(self) -> None:
-        """Every verb and every peer."""
+        """The verbs of this room and every peer."""
 
         def done(chosen: Command | None) -> None:
             if chosen is not None:

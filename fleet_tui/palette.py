@@ -1,4 +1,4 @@
-"""The palette: every verb and every peer by name, found by a few letters."""
+"""The palette: the verbs of the room in front and every peer by name, found by a few letters."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from textual.widgets import Input
 
 from screens.fuzzy import best
 from screens.keymap import PALETTE, bindings
-from screens.spans import Spans, cell, sides
+from screens.spans import Spans, cell, fit, sides
 from screens.widgets.line_grid import LineGrid, Rows
 
 
@@ -30,9 +30,11 @@ class Commands(Rows):
 
     def __init__(self, commands: list[Command]) -> None:
         self.commands = commands
-        self.keys = [f"{at}" for at in range(len(commands))]
+        self.keys = [f"{at}" for at in range(len(commands))] or [""]
 
     def row(self, index: int, size: int, column: int) -> Spans:
+        if not self.commands:
+            return fit((("no verb of this screen and no peer matches", "dim"),), size)
         one = self.commands[index]
         name = min(34, max(16, size // 2))
         said = one.refused or one.tooltip

@@ -43,7 +43,7 @@ EVERYWHERE = (
     Key("sort", "s", "s", "sort", "sort by the next column", 75),
     Key("mark", "space", "space", "mark", "mark this one; m then writes to all that are marked", 77),
     Key("copy", "y", "y", "copy", "copy what is under the cursor", 76),
-    Key("palette", "colon,ctrl+p", ":", "command", "every verb and every peer, by name", 36),
+    Key("palette", "colon,ctrl+p", ":", "command", "the verbs of this screen and every peer, by name", 36),
     Key("theme", "t", "t", "theme", "the next theme: dark, light, contrast, colour-blind safe"),
     Key("help", "question_mark", "?", "help", "the keys of this screen", 1),
     Key("back", "escape", "esc", "back", "one step back: closes, then clears the filter, then the marks"),

@@ -10,6 +10,7 @@ from screens.confirm import Confirm
 from screens.leaving import Leaving
 from screens.peers import Peers
 from screens.sheet import Sheet
+from screens.spans import words
 from screens.widgets.line_grid import LineGrid
 from tests.screens.control_room import SIZES, asked, control_room, press, room, said, script, settle, told
 from tests.screens.golden import ABSENT, BROKEN, UNKNOWN, health
@@ -74,6 +75,8 @@ async def test_palette_tells_what_cannot_be_done_and_esc_does_nothing() -> None:
         rows = app.screen.query_one(LineGrid).rows
         assert isinstance(rows, Commands)
         assert "no channel to itself" in rows.commands[0].refused
+        await press(pilot, *"zzz")
+        assert "no verb of this screen and no peer matches" in words(app.screen.query_one(LineGrid).line(0, 60))
         await press(pilot, "escape")
         assert not script(app).calls
 
