@@ -153,8 +153,14 @@ class ChannelRows(Rows):
             # The age is in the panel; the rung is what one cell can add.
             value = f"{value} L{rung}" if wide > 10 else f" L{rung}"
         room = wide - 1 - cells(glyph) - cells(place)
-        # The value is cut before the glyph and the place are: they are the state and the order.
-        text = clip(value.replace(" ms", "ms") if place and cells(value) >= room else value, room)
+        if place and cells(value) >= room:
+            value = value.replace(" ms", "ms")
+        # First the gap goes, then the order: a number without its unit is no latency.
+        if cells(value) > room:
+            value = value.lstrip()
+        if cells(value) > room:
+            room, place = room + cells(place), ""
+        text = clip(value, room)
         under = " under" if channel in order[:1] else ""
         pad = " " * (room - cells(text))
         return (

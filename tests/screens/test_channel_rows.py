@@ -72,6 +72,13 @@ def test_a_mere_retry_is_no_healing() -> None:
     assert "[◌ healing]" in told(channel_lines.panel(answered, "id-mac2", Channel.NATS, NOW, 120))
 
 
+@pytest.mark.parametrize("size", [56, 58, 60, 76, 78, 80, 100, 118])
+def test_a_latency_keeps_its_unit(size: int) -> None:
+    """Where a cell is short the gap and the order give way to it, on the row under the cursor as well."""
+    told = said(rows(), "mac2", size, 1)
+    assert "212ms" in told or "212 ms" in told
+
+
 @pytest.mark.parametrize("size", range(34, 200, 7))
 def test_rows_fit(size: int) -> None:
     """Heading and rows are never wider than the grid, and the columns stand under their names."""
