@@ -254,7 +254,7 @@ class FleetApp(App[str], inherit_bindings=False):
             self._planned_for, self._planned = self.fleet, {}
         if peer not in self._planned:
             try:
-                self._planned[peer] = self._plan(peer)
+                self._planned[peer] = () if self.fleet.revoked else self._plan(peer)
             except FleetError:
                 self._planned[peer] = ()
         return self._planned[peer]

@@ -189,6 +189,8 @@ class ChannelRows(Rows):
         return look.glyph, f"{gap}{value}" if value else "", look.ink
 
     def _next(self, peer: str, order: tuple[Channel, ...], wide: int) -> Spans:
+        if self.fleet.revoked:
+            return fit((("nothing goes", "warn"),), wide)
         if order:
             return fit(((", then ".join(order[:2]), "dim"),), wide)
         link = best(self.fleet, peer)

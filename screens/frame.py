@@ -60,10 +60,9 @@ def header(
 
 
 def _parts(fleet: Fleet, counts: dict[str, int], need: int) -> list[Part]:
-    me = fleet.mine
     parts = [
         Part((("fleet ▸ ", "dim"), (fleet.roster.fleet_name, "title")), 3),
-        Part(((fleet.me.name, "strong"), (f" {me.role if me else 'alone'}", "dim")), 5),
+        Part(((fleet.me.name, "strong"), _standing(fleet)), 5),
         Part(_counted(counts), 1, "peers"),
     ]
     if need:
@@ -75,6 +74,13 @@ def _parts(fleet: Fleet, counts: dict[str, int], need: int) -> list[Part]:
     look = BROKER.get(fleet.broker.state, Look("·", fleet.broker.state, "dim"))
     parts.append(Part((("nats ", "dim"), (look.glyph, look.ink), (f" {look.word}", "dim")), 6))
     return parts
+
+
+def _standing(fleet: Fleet) -> Span:
+    """What this node is in its fleet."""
+    if fleet.revoked:
+        return " revoked", "bad"
+    return f" {fleet.mine.role if fleet.mine else 'alone'}", "dim"
 
 
 def _counted(counts: dict[str, int]) -> Spans:

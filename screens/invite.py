@@ -66,7 +66,6 @@ class InviteCard(ModalScreen[None], inherit_bindings=False):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog", id="invite") as box:
             box.border_title = " add a machine "
-            box.border_subtitle = " y copies the command   esc closes "
             yield TextLines(id="told")
 
     def on_mount(self) -> None:
@@ -104,6 +103,8 @@ class InviteCard(ModalScreen[None], inherit_bindings=False):
             if self.invite and not self.user and self._newcomers():
                 code = self.invite.code
                 self.desk.ask(self, lambda engine: engine.invited(code), self._used)
+            copies = "" if self.error else "y copies the command   "
+            self.query_one("#invite", Vertical).border_subtitle = f" {copies}esc closes "
             told = self.query_one(TextLines)
             lines = self._lines(max(20, told.inner.width))
             told.styles.height = min(len(lines), max(3, self.size.height - 4))

@@ -88,7 +88,8 @@ class Peers(Room):
         seen = Seen(fleet, self.desk.moment(), self.desk.plan, self.map.here, self.marks)
         everyone = shown_members(fleet)
         shown = matching(self.query_text, everyone, lambda one: words(fleet, one))
-        if len(everyone) < 2:
+        # A node that was put out stands in its own roster no more: one other may be all that is left.
+        if fleet.alone:
             return alone(seen, size)
         return cards(seen, shown, size) if len(shown) <= FOLD else folded(seen, shown, size)
 

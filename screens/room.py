@@ -116,6 +116,7 @@ class Room(Screen[None], inherit_bindings=False):
             return READONLY
         why = {
             "message": self._unaddressed,
+            "invite": self._put_out,
             "leave": self._alone,
             "next": self._calm,
             "findings": self._well,
@@ -124,7 +125,11 @@ class Room(Screen[None], inherit_bindings=False):
 
     def _unaddressed(self) -> str:
         """Why nobody can be written to."""
-        return "nobody to write to; i invites" if self.fleet.alone else ""
+        return self._put_out() or ("nobody to write to; i invites" if self.fleet.alone else "")
+
+    def _put_out(self) -> str:
+        """Why nothing of this node's is taken by anybody."""
+        return "this node was revoked, and nobody takes anything from it" if self.fleet.revoked else ""
 
     def _alone(self) -> str:
         """Why there is no fleet to leave."""

@@ -28,6 +28,8 @@ def look(scene: Scene) -> Saw:
     if scene.fleet is None:
         return unused("peers are known by a running node")
     fleet = scene.fleet
+    if fleet.revoked:
+        return unused("this node was revoked: its peers take nothing from it")
     present = fleet.others()
     if not present:
         return unused("no peers yet; `fleet invite` prints a code")

@@ -289,6 +289,14 @@ def test_channels_to_peers() -> None:
     assert reach.judge(with_health(well, "B", Channel.NATS, state=ChannelState.ABSENT), "B") == []
 
 
+def test_a_revoked_node_judges_no_peer(home: Path) -> None:
+    """It was heard, and nobody takes anything from it: that is another finding's, and no silence."""
+    value = fleet("A", "B")
+    members = tuple(replace(one, revoked_ms=1) if one.id == "A" else one for one in value.roster.members)
+    health, told, found = reach.look(scene(home, fleet=replace(value, roster=replace(value.roster, members=members))))
+    assert (health, told, found) == (Health.UNUSED, "this node was revoked: its peers take nothing from it", ())
+
+
 def test_a_clock_that_was_measured_is_not_called_never_measured(home: Path) -> None:
     """While nobody is there to measure against, the last that was is told, and since when it is away."""
     value = fleet("A", "B")
