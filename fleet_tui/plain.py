@@ -288,9 +288,13 @@ def letter(one: dict[str, Any], width: int = 0) -> Iterator[str]:
         yield from folded(INDENT + line, width)
 
 
+# Besides what Python calls printable: the joiners drive no terminal, and scripts and emoji need them.
+ALLOWED = "\n\t\u200c\u200d"
+
+
 def printable(body: str) -> str:
     """A peer's text without what could drive a terminal: control characters other than line breaks and tabs."""
-    return "".join(sign if sign in "\n\t" or sign.isprintable() else "�" for sign in body)
+    return "".join(sign if sign in ALLOWED or sign.isprintable() else "�" for sign in body)
 
 
 def entry(one: dict[str, Any]) -> tuple[str, ...]:
