@@ -17,7 +17,6 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from engine.errors import Fault, FleetError, exit_code
-from engine.model.channel import CHANNELS
 from fleet_tui import __version__, harmless
 from fleet_tui.call import Call
 from fleet_tui.place import program
@@ -184,10 +183,17 @@ class _VerbParser(_Parser):
             self._sorting = False
         if left:  # the whole program would say so too, and point to its own help
             hint = ""
-            if "--channel" in self._option_string_actions and channel(left[0]) in CHANNELS:
+            if "--channel" in self._option_string_actions and _is_channel(left[0]):
                 hint = f"; a channel is named by --channel {left[0]}"
             self.error(f"not understood: {' '.join(left)}{hint}")
         return found, left
+
+
+def _is_channel(word: str) -> bool:
+    try:
+        return bool(channel(word))
+    except argparse.ArgumentTypeError:
+        return False
 
 
 def _shorter(message: str) -> str:

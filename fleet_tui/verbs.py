@@ -107,8 +107,11 @@ def words(of: Any) -> list[str]:
 
 def channel(text: str) -> str:
     """A channel by its word or its number: `nats`, `P1`, `p1`."""
-    word = text.lower()
-    return next((one.value for one, spec in CHANNELS.items() if word == f"p{spec.number}"), word)
+    for one, spec in CHANNELS.items():
+        if text.lower() in (one, f"p{spec.number}"):
+            return one.value
+    there = ", ".join(f"P{spec.number} {one}" for one, spec in CHANNELS.items())
+    raise argparse.ArgumentTypeError(f"there is no channel `{text}`: {there}")
 
 
 PUBLIC = [kind.value for kind in Kind if KINDS[kind].public]

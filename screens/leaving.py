@@ -33,7 +33,7 @@ class Leaving(ModalScreen[str], inherit_bindings=False):
         with Vertical(classes="dialog") as box:
             box.border_title = " leave the control room "
             yield Plain(f"Detach: the terminal comes back, {name} goes on working; `fleet` brings you here again.")
-            stop = f"Stop: {name} goes to sleep. {self._in_flight()}"
+            stop = f"Stop: the node of {name} ends. {self._in_flight()}"
             kept = f"This control room is read-only: it does not stop {name}. `fleet down` does."
             yield Plain(kept if self.desk.readonly else stop, classes="said")
             with Horizontal(classes="buttons"):
@@ -46,7 +46,8 @@ class Leaving(ModalScreen[str], inherit_bindings=False):
         waiting = self.desk.fleet.mail.waiting
         if not waiting:
             return "Nothing waits in its outbox; what others send waits with them."
-        return f"{count(waiting, 'message')} in its outbox wait until it is started again."
+        wait = "waits" if waiting == 1 else "wait"
+        return f"{count(waiting, 'message')} in its outbox {wait} until it is started again."
 
     def on_mount(self) -> None:
         """Doing nothing is the nearest answer."""

@@ -395,6 +395,21 @@ def test_a_peer_s_text_cannot_drive_the_terminal() -> None:
     assert printable("a\x1b[2Jb\nc\u202e") == "a�[2Jb\nc�"
 
 
+def test_a_letter_keeps_the_joiners_that_its_script_needs() -> None:
+    """An emoji made of several, and a Persian word, arrive as they were written."""
+    for body in ("\U0001f469\u200d\U0001f4bb", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"):
+        assert printable(body) == body
+
+
+def test_a_channel_that_is_none_is_told_which_there_are(fleet: Fleet) -> None:
+    """By their numbers too, for those were meant."""
+    said = fleet("hold", "birch", "P9").err
+    assert "there is no channel `P9`" in said
+    assert "P1 nats" in said
+    assert "invalid choice" not in said
+    assert "--channel p1" in fleet("repair", "birch", "p1").err, "what is a channel is one wherever it stands"
+
+
 def test_every_verb_has_its_function() -> None:
     """The table names nothing that is not there."""
     for verb in VERBS:
