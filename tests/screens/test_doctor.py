@@ -31,6 +31,7 @@ def test_causes_stand_before_their_symptoms() -> None:
     assert not any(one.finding.subject == "pi/http" for one in placed(ILL, NOW))
 
 
+@pytest.mark.slow
 async def test_entering_looks_again_only_after_a_while() -> None:
     """Twelve seconds old is new enough; an hour is not, and `!` always looks."""
     for age_s, looks in ((12, 0), (3_600, 1)):
@@ -71,6 +72,7 @@ async def test_what_the_doctor_found_is_as_grave_in_every_room() -> None:
         assert (app.room.name_of_room, "1 of 4: " in said(app)) == ("doctor", True)  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 async def test_fix_asks_first() -> None:
     """`f` names what it would do; Enter alone does nothing, esc is no, and the word is typed without a way to it."""
     app = control_room(ILL)
@@ -154,6 +156,7 @@ async def test_read_only_mends_nothing() -> None:
         assert asked(app, "fix") == []
 
 
+@pytest.mark.slow
 async def test_a_failure_is_told() -> None:
     """What the engine cannot mend is said, with its next step."""
     app = control_room(ILL)

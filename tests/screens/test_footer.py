@@ -148,6 +148,7 @@ async def test_every_key_does_what_it_says(name: str, size: tuple[int, int]) -> 
             await check(app, pilot, name, key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROOMS)
 async def test_a_lonely_node_refuses_with_reasons(name: str) -> None:
     """In a fleet of one, keys that need another machine are not shown and say why when they are pressed."""

@@ -148,6 +148,7 @@ async def test_a_shows_asks_runs_and_tells() -> None:
         assert "its broker is up again" in told(app)
 
 
+@pytest.mark.slow
 async def test_the_next_need_leads_to_the_cell_whose_commands_wait() -> None:
     """`n` puts the cursor on the channel itself, in a room that is new and in one that is there, and says in a line
     that nothing cuts which key goes on; that key works."""

@@ -1,5 +1,6 @@
 """Keys that come in one read: each goes where it would have gone had it come alone."""
 
+import pytest
 from textual.widgets import Input, TextArea
 
 from fleet_tui.palette import Commands, Palette
@@ -34,6 +35,7 @@ async def test_keys_behind_m_are_the_words() -> None:
         assert app.screen.query_one("#text", TextArea).text == "xrqueue"
 
 
+@pytest.mark.slow
 async def test_keys_behind_a_room_and_a_colon_are_sought_there() -> None:
     """A room that was never entered, its palette, and the letters that find a verb in it."""
     app = control_room("broken")

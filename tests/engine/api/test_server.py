@@ -219,6 +219,7 @@ def test_a_channel_is_checked_probed_and_held(trio: Stage) -> None:
         assert answer["birch"]["relay"]["held"] is held
 
 
+@pytest.mark.slow
 def test_a_node_that_wants_no_broker_has_no_p1(trio: Stage) -> None:
     """It is not set up, with the reason, to a peer that is there and to one that is away; nothing is broken."""
     for peer in ("birch", "cedar"):
